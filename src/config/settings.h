@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * config/settings - what ulak.toml says about this machine
+ *
+ * Filled from one table (settings.c), which also makes the man page and
+ * `ulak config show`. What is served (domains, accounts, aliases, keys) is not
+ * here: that is in the store.
+ */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+
+enum service {
+	SERVICE_NONE,
+	SERVICE_MX,	     /* 25: SMTP from other servers */
+	SERVICE_SUBMISSION,  /* 587: SMTP with STARTTLS and AUTH */
+	SERVICE_SUBMISSIONS, /* 465: the same inside TLS */
+	SERVICE_IMAP,	     /* 143 */
+	SERVICE_IMAPS,	     /* 993 */
+	SERVICE_POP3,	     /* 110 */
+	SERVICE_POP3S,	     /* 995 */
+	SERVICE_CONTROL,     /* the local admin socket */
+	N_SERVICES
+};
+
+/* Fixed size: this is what the supervisor takes from the unprivileged child
+ * that parses the file. */
+struct settings_listener {
+	uint8_t service;
+	uint8_t family; /* 4 or 6 */
+	uint8_t address[16]; /* IPv4 in the first four */
+	uint16_t port;
+};
+
+enum { SETTINGS_PATH = 256, SETTINGS_NAME = 256, SETTINGS_TEXT = 4096 };
+
+struct settings {
+	/* [server] */
+	char hostname[SETTINGS_NAME];	   /* said in greetings and HELO */
+	char data[SETTINGS_PATH];	   /* data directory */
+	char control[SETTINGS_PATH];	   /* path of the admin socket */
+	bool drop_users; /* as root: each role becomes its system user */
+	bool sandbox;	 /* close seccomp and Landlock */
+	uint32_t fronts; /* processes of each front kind */
+	uint8_t log_level; /* enum env_level */
+
+	/* [[listener]] */
+	struct settings_listener listeners[LIMIT_LISTENERS];
+	uint32_t n_listeners;
+
+	/* [smtp] */
+	uint64_t max_size;	  /* bytes of one message */
+	int64_t smtp_idle;	  /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
+	int64_t smtp_data_idle;	  /* us between blocks of DATA */
+	uint32_t max_connections; /* of one front */
+	uint32_t max_per_client;  /* connections of one address at a front */
+	/* [imap] */
+	int64_t imap_idle; /* us; RFC 3501 5.4 asks for at least 30 min */
+	/* [pop3] */
+	int64_t pop3_idle; /* us; RFC 1939 3 asks for at least 10 min */
+	/* [tls] */
+	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
+
+	/* [outbound] */
+	uint16_t outbound_port;	       /* 25 */
+	bool outbound_permit_loopback; /* for tests and laptops */
+	int64_t connect_timeout, greeting_timeout, command_timeout,
+	    data_timeout, dot_timeout; /* us, RFC 5321 4.5.3.2 */
+	int64_t retry_first, retry_max; /* us */
+	uint32_t retry_growth;		/* percent; 200 doubles */
+	int64_t lifetime;		/* us until a row expires: 5 days */
+	int64_t delay_warning;		/* us; 0: none */
+	uint32_t per_destination;	/* connections */
+
+	/* [resolver] */
+	char resolver_server[64]; /* ask this address instead of the roots */
+	uint16_t resolver_port;
+	char resolver_root_hints[SETTINGS_PATH];
+	char resolver_trust_anchor[SETTINGS_TEXT]; /* DS or DNSKEY lines */
+	bool resolver_permit_loopback; /* servers on loopback may be asked */
+	char resolver_stubs[SETTINGS_TEXT]; /* "zone address@port" a line */
+
+	/* [store] */
+	uint32_t min_free_percent; /* below: no mail from strangers */
+	int64_t backup_every;	   /* us; 0: never */
+};
+
+#endif

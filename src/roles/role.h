@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/role - how every role but the supervisor begins, lives and ends
+ *
+ * role_run: prepare() while files may still be opened and libraries loaded;
+ * then the sandbox of the role closes; then the supervisor's messages give it
+ * peers and listeners; START calls started() and answers READY. The end of the
+ * supervisor's channel ends the role, at once.
+ */
+#ifndef ROLES_ROLE_H
+#define ROLES_ROLE_H
+
+#include "config/settings.h"
+#include "sys/env.h"
+#include "wire/channel.h"
+
+struct role;
+
+struct role_ops {
+	enum wire_role self;
+	/* Before the sandbox. 0 or -errno, which ends the role. */
+	int (*prepare)(struct role *r);
+	/* A channel to `peer`: the role allocates its struct channel and opens
+	 * it, or closes fd. After a peer's death this comes again. */
+	void (*on_peer)(struct role *r, enum wire_role peer, uint32_t instance,
+	    unsigned purpose, int fd);
+	/* A listening socket; the role owns fd. May be NULL. */
+	void (*on_listener)(struct role *r, unsigned service, uint16_t port,
+	    int fd);
+	int (*started)(struct role *r);
+	/* A graceful end is wanted: finish and call env_stop. NULL: at once. */
+	void (*stop)(struct role *r);
+	void (*deinit)(struct role *r); /* after the loop; may be NULL */
+};
+
+struct role {
+	struct env *env;
+	const struct settings *settings;
+	const struct role_ops *ops;
+	void *ctx;	   /* the role's own state */
+	uint32_t instance; /* known from START on */
+	struct channel supervisor;
+};
+
+/* Runs until the end; returns the exit status of the process. `ctx` is the
+ * role's zeroed state. With supervisor_fd == -1 nobody tells it anything
+ * (tests call the ops themselves). */
+int role_run(struct env *env, const struct settings *settings,
+    int supervisor_fd, const struct role_ops *ops, void *ctx);
+
+/* One a role: what `ulak role NAME` calls. */
+int role_store(struct env *env, const struct settings *s, int supervisor_fd);
+int role_keeper(struct env *env, const struct settings *s, int supervisor_fd);
+int role_resolver(struct env *env, const struct settings *s, int supervisor_fd);
+int role_courier(struct env *env, const struct settings *s, int supervisor_fd);
+int role_control(struct env *env, const struct settings *s, int supervisor_fd);
+int role_mx(struct env *env, const struct settings *s, int supervisor_fd);
+int role_user(struct env *env, const struct settings *s, int supervisor_fd);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store/flags - small numbers that stand in messages and in tables
+ *
+ * Stored: never renumber.
+ */
+#ifndef STORE_FLAGS_H
+#define STORE_FLAGS_H
+
+enum { /* of entries */
+	FLAG_SEEN = 1,
+	FLAG_ANSWERED = 2,
+	FLAG_FLAGGED = 4,
+	FLAG_DRAFT = 8,
+	FLAG_DELETED = 16, /* of the entry; the others are the email's */
+	FLAG_RECENT = 32   /* of a view: uid at or above what an earlier
+			    * selecting session had seen. Never stored */
+};
+enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
+enum {
+	MAILBOX_CREATE,
+	MAILBOX_DELETE,
+	MAILBOX_RENAME,
+	MAILBOX_SUBSCRIBE,
+	MAILBOX_UNSUBSCRIBE
+};
+enum { GRANT_READ = 1, GRANT_WRITE = 2, GRANT_SUBMIT = 4 };
+enum { QUEUE_DELIVERED, QUEUE_TEMPORARY, QUEUE_PERMANENT };
+enum { BOUNCE_FAILED, BOUNCE_DELAYED };
+enum { LANE_INTERACTIVE, LANE_BULK, LANE_BOUNCE, N_LANES };
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sys/tls - TLS 1.2 and 1.3 on a non-blocking socket (RFC 8446, 5246)
+ *
+ * Server keys are never in this process: a server's certificate goes with a
+ * key number, and the provider of tls_provider.c asks the keeper for each
+ * handshake signature over a socketpair of its own.
+ */
+#ifndef SYS_TLS_H
+#define SYS_TLS_H
+
+#include "base/slice.h"
+#include "sys/env.h"
+
+struct tls;	   /* one connection */
+struct tls_server; /* certificates by host name */
+struct tls_client;
+
+/* sign_fd: the socketpair to the keeper, or -1 until there is one (handshakes
+ * fail cleanly then). The object owns it. */
+int tls_server_new(struct env *env, struct tls_server **ret);
+void tls_server_free(struct tls_server *s);
+void tls_server_set_keeper(struct tls_server *s, int sign_fd);
+/* chain: DER certificates, leaf first, each with its length before it (u32,
+ * little-endian). names: host names with one space between; the first added
+ * with is_default serves who names none or an unknown one. Adding a key number
+ * again replaces it for new connections. 0, or -EINVAL. */
+int tls_server_add(struct tls_server *s, uint32_t key, struct slice chain,
+    struct slice names, bool is_default);
+bool tls_server_has_key(const struct tls_server *s);
+
+int tls_client_new(struct env *env, struct tls_client **ret);
+void tls_client_free(struct tls_client *c);
+
+/* fd stays the caller's. */
+int tls_accept_new(struct tls_server *s, int fd, struct tls **ret);
+/* host: for SNI; nothing is verified here (opportunistic, RFC 7435). */
+int tls_connect_new(struct tls_client *c, int fd, const char *host, struct tls **ret);
+void tls_free(struct tls *t);
+
+/* 0 when done; -EAGAIN: wait for tls_wants(); -EPROTO: failed, tls_error says
+ * why; -ECONNRESET. */
+int tls_handshake(struct tls *t);
+/* As env_recv and env_sendv; -EPROTO for bad records. 0 from recv: the peer's
+ * close_notify, or its end without one. */
+ssize_t tls_recv(struct tls *t, void *at, size_t n);
+ssize_t tls_send(struct tls *t, const void *at, size_t n);
+unsigned tls_wants(const struct tls *t); /* ENV_READ, ENV_WRITE */
+bool tls_has_pending(const struct tls *t); /* decrypted bytes wait inside */
+void tls_goodbye(struct tls *t); /* sends close_notify, does not wait */
+const char *tls_version(const struct tls *t); /* "TLSv1.3" */
+const char *tls_cipher(const struct tls *t);
+const char *tls_error(const struct tls *t); /* one line, never NULL */
+
+#endif
