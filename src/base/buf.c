@@ -76,8 +76,7 @@ buf_reserve(struct buf *b, size_t n, uint8_t **ret_at)
 			memmove(b->mem, b->mem + b->at, b->len);
 		b->at = 0;
 	}
-	if (b->size - b->at - b->len < n &&
-	    (r = grow(b, b->len + n)) != BUF_OK)
+	if (b->size - b->at - b->len < n && (r = grow(b, b->len + n)) != BUF_OK)
 		return r;
 	*ret_at = b->mem == NULL ? NULL : b->mem + b->at + b->len;
 	return BUF_OK;

@@ -23,7 +23,8 @@
 #define ERR_ORIGIN(r) err_note((r), 1, __func__, __FILE__, __LINE__)
 #define ERR_TRACE(r) err_note((r), 0, __func__, __FILE__, __LINE__)
 
-int err_note(int r, int is_origin, const char *func, const char *file, int line);
+int err_note(int r, int is_origin, const char *func, const char *file,
+    int line);
 
 /* "EIO at segment_append segment.c:88 < append_group appender.c:40"; the text
  * stays valid until the next error of this thread. */

@@ -68,8 +68,7 @@ id_parse(struct slice text, struct id *ret)
 			return false;
 		for (unsigned k = 0; k < 5; k++) {
 			unsigned bit = i * 5 + k;
-			unsigned one =
-			    (unsigned)((d - digits) >> (4 - k)) & 1;
+			unsigned one = (unsigned)((d - digits) >> (4 - k)) & 1;
 
 			if (bit < 2 && one != 0)
 				return false;

@@ -11,25 +11,25 @@
 
 enum {
 	/* SMTP server */
-	LIMIT_SMTP_COMMAND = 4096, /* CRLF included. RFC 5321 4.5.3.1.4 asks
-				    * for 512; extensions add (AUTH: 12,288 with
-				    * RFC 4954 4, its own limit below) */
+	LIMIT_SMTP_COMMAND = 4096,    /* CRLF included. RFC 5321 4.5.3.1.4 asks
+				       * for 512; extensions add (AUTH: 12,288 with
+				       * RFC 4954 4, its own limit below) */
 	LIMIT_SMTP_AUTH_LINE = 12288, /* RFC 4954, section 4 */
 	LIMIT_SMTP_REPLY_LINE = 512,  /* RFC 5321 4.5.3.1.5, ours outgoing */
 	LIMIT_SMTP_RCPTS = 1000,      /* RFC 5321 4.5.3.1.8 asks for >= 100 */
-	LIMIT_SMTP_ERRORS = 20,   /* bad commands in a session, then 421 */
-	LIMIT_SMTP_NOOPS = 500,   /* commands that move no mail, then 421 */
-	LIMIT_SMTP_MESSAGES = 10000, /* messages in one session, then 421 */
-	LIMIT_SMTP_AUTHS = 5,     /* failed logins in a session, then 421 */
+	LIMIT_SMTP_ERRORS = 20,       /* bad commands in a session, then 421 */
+	LIMIT_SMTP_NOOPS = 500,       /* commands that move no mail, then 421 */
+	LIMIT_SMTP_MESSAGES = 10000,  /* messages in one session, then 421 */
+	LIMIT_SMTP_AUTHS = 5,         /* failed logins in a session, then 421 */
 	LIMIT_SMTP_ARENA = 512 * 1024, /* one transaction: 1000 paths of 512 */
-	LIMIT_MESSAGE_SIZE = 50 * 1024 * 1024,	/* default of max_size */
+	LIMIT_MESSAGE_SIZE = 50 * 1024 * 1024, /* default of max_size */
 	LIMIT_MESSAGE_SIZE_MAX = 1024 * 1024 * 1024,
 	LIMIT_TEXT_LINE = 1024 * 1024, /* one line of a message that arrives;
 					* RFC 5321 says 998 but mail exceeds it;
 					* only bounds what we scan in one go */
-	LIMIT_RECEIVED = 100,	       /* hops, then it is a loop (6.3) */
-	LIMIT_HEADER = 512 * 1024, /* bytes of a header section that the
-				    * summary looks at */
+	LIMIT_RECEIVED = 100,          /* hops, then it is a loop (6.3) */
+	LIMIT_HEADER = 512 * 1024,     /* bytes of a header section that the
+					* summary looks at */
 
 	/* SMTP client: what a remote server can make us read */
 	LIMIT_REPLY_LINE = 4096,
@@ -38,37 +38,37 @@ enum {
 	LIMIT_DIALOGUE = 16 * 1024, /* kept of one attempt */
 
 	/* IMAP and POP3 */
-	LIMIT_IMAP_LINE = 64 * 1024,	/* a command without its literals */
+	LIMIT_IMAP_LINE = 64 * 1024,    /* a command without its literals */
 	LIMIT_IMAP_LITERAL = 64 * 1024, /* other than APPEND's message */
-	LIMIT_IMAP_ARENA = 512 * 1024,	/* one parsed command */
+	LIMIT_IMAP_ARENA = 512 * 1024,  /* one parsed command */
 	LIMIT_IMAP_ERRORS = 50,
 	LIMIT_IMAP_AUTHS = 5,
-	LIMIT_IMAP_NESTING = 64, /* search keys, body sections */
-	LIMIT_IMAP_SET = 10000,	 /* ranges in a sequence set */
+	LIMIT_IMAP_NESTING = 64,  /* search keys, body sections */
+	LIMIT_IMAP_SET = 10000,   /* ranges in a sequence set */
 	LIMIT_MAILBOX_NAME = 512, /* UTF-8 octets */
-	LIMIT_KEYWORDS = 1024,	 /* octets of all keywords of an email */
-	LIMIT_POP3_LINE = 512,	 /* RFC 2449, section 4: 255 with CRLF */
+	LIMIT_KEYWORDS = 1024,    /* octets of all keywords of an email */
+	LIMIT_POP3_LINE = 512,    /* RFC 2449, section 4: 255 with CRLF */
 	LIMIT_POP3_ERRORS = 20,
 
 	/* buffers of one connection */
-	LIMIT_CONN_IN = 64 * 1024,  /* read ahead before the session eats */
+	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */
 	LIMIT_CONN_OUT = 128 * 1024, /* replies a slow reader has not taken */
 
 	/* between roles */
-	LIMIT_CHUNK = 64 * 1024,     /* one BODY_CHUNK or BODY_DATA */
-	LIMIT_CREDIT = 256 * 1024,   /* of one body on its way */
-	LIMIT_FRAME = 1024 * 1024,   /* one message on a channel; the generator
-				      * refuses a schema that needs more */
+	LIMIT_CHUNK = 64 * 1024,   /* one BODY_CHUNK or BODY_DATA */
+	LIMIT_CREDIT = 256 * 1024, /* of one body on its way */
+	LIMIT_FRAME = 1024 * 1024, /* one message on a channel; the generator
+				    * refuses a schema that needs more */
 	LIMIT_CHANNEL_OUT = 16 * 1024 * 1024, /* queued in a channel; above
 					       * half of it senders pause */
-	LIMIT_ROWS = 256,	     /* rows in one answer; more come after */
+	LIMIT_ROWS = 256, /* rows in one answer; more come after */
 
 	/* store */
 	LIMIT_SMALL_BODY = 256 * 1024, /* larger: a segment file of its own */
 	LIMIT_SUMMARY = 16 * 1024,
-	LIMIT_GROUP = 1024,	      /* writes in one transaction */
+	LIMIT_GROUP = 1024, /* writes in one transaction */
 	LIMIT_GROUP_BYTES = 16 * 1024 * 1024,
-	LIMIT_ADDRESS = 320,	      /* local part, @, domain */
+	LIMIT_ADDRESS = 320, /* local part, @, domain */
 	LIMIT_DOMAIN = 255,
 
 	/* DNS as the courier sees it */

@@ -16,8 +16,8 @@ enum {
 	HASH_LEAST = 2
 };
 
-_Static_assert(
-    MAP_SEED == crypto_shorthash_KEYBYTES, "the seed is a SipHash key");
+_Static_assert(MAP_SEED == crypto_shorthash_KEYBYTES,
+    "the seed is a SipHash key");
 
 void
 map_init(struct map *m, const uint8_t seed[MAP_SEED])

@@ -25,8 +25,8 @@ struct map_slot {
 
 struct map {
 	struct map_slot *slots;
-	size_t size; /* a power of two, or 0 */
-	size_t n;    /* elements */
+	size_t size;   /* a power of two, or 0 */
+	size_t n;      /* elements */
 	size_t n_used; /* elements and graves */
 	uint8_t seed[MAP_SEED];
 };

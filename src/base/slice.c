@@ -204,8 +204,8 @@ slice_take(struct slice *in, size_t n, struct slice *ret_part)
 }
 
 bool
-slice_take_while(
-    struct slice *in, bool (*wanted)(uint8_t), struct slice *ret_run)
+slice_take_while(struct slice *in, bool (*wanted)(uint8_t),
+    struct slice *ret_run)
 {
 	size_t n = 0;
 
@@ -322,8 +322,9 @@ utf8_char_len(struct slice s)
 			continue;
 		if (forms[i].len > s.len)
 			return 0;
-		if (forms[i].len > 1 && (s.at[1] < forms[i].second_lo ||
-					    s.at[1] > forms[i].second_hi))
+		if (forms[i].len > 1 &&
+		    (s.at[1] < forms[i].second_lo ||
+			s.at[1] > forms[i].second_hi))
 			return 0;
 		for (size_t k = 2; k < forms[i].len; k++)
 			if ((s.at[k] & 0xc0) != 0x80)

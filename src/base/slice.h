@@ -55,8 +55,8 @@ bool slice_skip(struct slice *in, struct slice prefix);
 bool slice_skip_nocase(struct slice *in, struct slice prefix);
 bool slice_take_byte(struct slice *in, uint8_t *ret_byte);
 bool slice_take(struct slice *in, size_t n, struct slice *ret_part);
-bool slice_take_while(
-    struct slice *in, bool (*wanted)(uint8_t), struct slice *ret_run);
+bool slice_take_while(struct slice *in, bool (*wanted)(uint8_t),
+    struct slice *ret_run);
 /* The bytes before the first `byte`, which is skipped; false when none. */
 bool slice_take_until(struct slice *in, uint8_t byte, struct slice *ret_part);
 /* 1*DIGIT, at most `max`; false (and `in` untouched) on overflow or above. */

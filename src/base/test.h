@@ -71,8 +71,7 @@ test_fail(const char *file, int line, const char *what)
 
 #define test_int(got, want)                                                    \
 	test_int_at((long long)(got), (long long)(want), __FILE__, __LINE__)
-#define test_slice(got, want)                                                  \
-	test_slice_at((got), (want), __FILE__, __LINE__)
+#define test_slice(got, want) test_slice_at((got), (want), __FILE__, __LINE__)
 
 static inline void
 test_int_at(long long got, long long want, const char *file, int line)

@@ -17,8 +17,8 @@ days_from_civil(int year, int month, int day)
 	int64_t y = month > 2 ? year : year - 1;
 	int64_t era = floor_div(y, 400);
 	int64_t year_of_era = y - era * 400;
-	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 +
-	    day - 1;
+	int64_t day_of_year =
+	    (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 -
 	    year_of_era / 100 + day_of_year;
 

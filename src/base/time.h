@@ -19,10 +19,10 @@
 #define TIME_DAY (24 * TIME_HOUR)
 
 struct civil {
-	int year; /* 1 to 9999 */
-	int month, day; /* from 1 */
+	int year;                 /* 1 to 9999 */
+	int month, day;           /* from 1 */
 	int hour, minute, second; /* second: 0 to 60 */
-	int weekday; /* 0: Sunday; ignored when converting back */
+	int weekday;              /* 0: Sunday; ignored when converting back */
 };
 
 /* zone_minutes: what local time is ahead of UTC. */

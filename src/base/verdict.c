@@ -4,8 +4,8 @@
 struct verdict
 verdict_trouble(void)
 {
-	return VERDICT(
-	    451, 4, 3, 0, "trouble on our side, please try again later");
+	return VERDICT(451, 4, 3, 0,
+	    "trouble on our side, please try again later");
 }
 
 bool
