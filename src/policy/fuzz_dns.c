@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/* Bytes as a DNS packet: whatever is accepted keeps the promises of dns.h. */
+#include <stdlib.h>
+
+#include "policy/dns.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
+{
+	static const uint16_t types[] = { DNS_A, DNS_CNAME, DNS_SOA, DNS_MX,
+		DNS_TXT, DNS_AAAA, DNS_SRV, DNS_TLSA };
+	struct dns_answer answer;
+	struct arena arena;
+	uint16_t preference;
+	char host[DNS_NAME_TEXT];
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		arena_init(&arena, 1024 * 1024);
+		if (dns_packet_parse(slice_of(at, n), SLICE("two.example"),
+			types[i], &arena, &answer) == DNS_OK) {
+			if (answer.n_records > LIMIT_DNS_RECORDS ||
+			    !dns_name_is_valid(answer.canonical))
+				if (answer.canonical.len != 0)
+					abort();
+			for (size_t k = 0; k < answer.n_records; k++) {
+				if (answer.records[k].len > DNS_RDATA)
+					abort();
+				(void)dns_mx_parse(answer.records[k],
+				    &preference, host);
+			}
+		}
+		arena_reset(&arena);
+	}
+	return 0;
+}
