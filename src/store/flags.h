@@ -16,7 +16,11 @@ enum { /* of entries */
 	FLAG_RECENT = 32   /* of a view: uid at or above what an earlier
 			    * selecting session had seen. Never stored */
 };
-enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
+enum {
+	FLAGS_SET,
+	FLAGS_ADD,
+	FLAGS_REMOVE
+};
 enum {
 	MAILBOX_CREATE,
 	MAILBOX_DELETE,
@@ -28,17 +32,33 @@ enum {
  * 4xx are trouble, other 5xx are BOX_CANNOT. */
 enum {
 	BOX_OK = 250,
-	BOX_IN_USE = 450,	/* another POP3 session has the maildrop */
-	BOX_TROUBLE = 451,	/* later, perhaps */
-	BOX_NONEXISTENT = 550,	/* no such mailbox */
-	BOX_EXPUNGED = 551,	/* no such message (any more) */
+	BOX_IN_USE = 450,      /* another POP3 session has the maildrop */
+	BOX_TROUBLE = 451,     /* later, perhaps */
+	BOX_NONEXISTENT = 550, /* no such mailbox */
+	BOX_EXPUNGED = 551,    /* no such message (any more) */
 	BOX_OVERQUOTA = 552,
-	BOX_EXISTS = 553,	/* a mailbox of that name is there */
-	BOX_CANNOT = 554	/* INBOX deleted, a bad name, read only */
+	BOX_EXISTS = 553, /* a mailbox of that name is there */
+	BOX_CANNOT = 554  /* INBOX deleted, a bad name, read only */
 };
-enum { GRANT_READ = 1, GRANT_WRITE = 2, GRANT_SUBMIT = 4 };
-enum { QUEUE_DELIVERED, QUEUE_TEMPORARY, QUEUE_PERMANENT };
-enum { BOUNCE_FAILED, BOUNCE_DELAYED };
-enum { LANE_INTERACTIVE, LANE_BULK, LANE_BOUNCE, N_LANES };
+enum {
+	GRANT_READ = 1,
+	GRANT_WRITE = 2,
+	GRANT_SUBMIT = 4
+};
+enum {
+	QUEUE_DELIVERED,
+	QUEUE_TEMPORARY,
+	QUEUE_PERMANENT
+};
+enum {
+	BOUNCE_FAILED,
+	BOUNCE_DELAYED
+};
+enum {
+	LANE_INTERACTIVE,
+	LANE_BULK,
+	LANE_BOUNCE,
+	N_LANES
+};
 
 #endif

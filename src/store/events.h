@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store/events - lines in the life of a message, written behind
+ *
+ * Kept in memory until the committer has a moment, then put into one database
+ * per day (events/2026-11-23.db) outside the mail transaction and without
+ * waiting for the disk: losing the last second of them at a power cut loses no
+ * mail. What does not fit is dropped and counted. Dropped by deleting a file.
+ */
+#ifndef STORE_EVENTS_H
+#define STORE_EVENTS_H
+
+#include "store/committer.h"
+
+struct events;
+struct store;
+
+/* kind: one word, such as "accepted", "delivered", "queued", "attempt",
+ * "bounced", "expired". address: canonical, or empty. text: what a person
+ * reads, one line; detail: a dialogue or the like, up to 16 KiB. Loop only. */
+struct event {
+	struct id message;
+	int64_t at; /* 0: now */
+	const char *kind;
+	struct slice address, text, detail;
+};
+void events_add(struct events *e, const struct event *event);
+
+#endif

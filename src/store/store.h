@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store/store - one data directory: database, segments, events
+ *
+ * Opened by the store role, or by `ulak init` and `ulak verify` in a process
+ * of their own, always under the directory's lock. Holds the writer's
+ * connection (committer.h), a few reading ones, the appender and the events.
+ *
+ * Loop only, unless a call says otherwise. In threads: apply() of writes,
+ * run() of reads, and segment_read().
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/verdict.h"
+#include "config/settings.h"
+#include "store/appender.h"
+#include "store/committer.h"
+#include "store/flags.h"
+#include "store/queries.h"
+
+struct store;
+struct events;
+
+struct store_options {
+	bool create;           /* make what is not there (init) */
+	bool read_only;        /* verify: changes nothing, no threads needed */
+	uint64_t segment_size; /* 0: 64 MiB */
+	size_t body_memory;    /* 0: 512 MiB */
+	/* The store cannot go on: it must be closed and opened anew. */
+	void (*broken)(void *ctx, const char *why);
+	void *ctx;
+};
+
+enum {                      /* conditions of store_open, beside -errno */
+	STORE_E_LOCKED = 1, /* another process has it: store_lock_owner */
+	STORE_E_NEWER,      /* its schema is newer than this program */
+	STORE_E_ABSENT,     /* no store here: `ulak init` */
+	STORE_E_KEY         /* segments/key is gone or not a key */
+};
+
+int store_open(struct env *env, struct env_dir *data,
+    const struct store_options *o, struct store **ret);
+/* Ends what is in the lanes first (tests, offline); the role just exits. */
+void store_close(struct store *s);
+/* After STORE_E_*: one line that says what and what to do. */
+const char *store_open_text(int r);
+
+struct env *store_env(struct store *s);
+struct committer *store_committer(struct store *s);
+struct appender *store_appender(struct store *s);
+struct events *store_events(struct store *s);
+struct db *store_writer(struct store *s); /* offline only, or inside apply */
+
+void store_submit(struct store *s, struct store_write *w);
+
+/* A read in the READ lane, inside a read transaction of its own. run() copies
+ * out what it needs and must not wait for anybody. */
+struct store_read {
+	struct env_job job; /* the store's own */
+	struct store *store;
+	int (*run)(struct db *db, struct store_read *r);
+	void (*done)(struct store_read *r, int result); /* on the loop */
+	int result;
+};
+void store_read(struct store *s, struct store_read *r);
+
+/* In a READ thread: n bytes of the segment at offset. -ENOENT when the file
+ * is gone (look the place up once more), -EIO when it is shorter. */
+int segment_read(struct store *s, uint64_t segment, uint64_t offset, void *at,
+    size_t n);
+
+/* Bytes first, then rows: the body is appended, and when it is durable,
+ * write.apply runs with `place` filled. write.done comes in every case. */
+struct deposit {
+	struct store_write write;
+	struct append append; /* header and envelope: the caller's to fill */
+	struct store *store;  /* deposit_submit's own */
+};
+void deposit_submit(struct store *s, struct deposit *d, struct body *body);
+
+/* -- helpers inside apply(): message.c ----------------------------------------
+ */
+
+/* What the row of a message holds beside its place. */
+struct message_row {
+	struct id id;
+	const struct segment_place *place;
+	uint64_t relay_from;
+	uint32_t header_len;
+	int64_t received_at;
+	struct slice sender, client, helo, protocol, envid, summary;
+	uint8_t ret;
+	bool is_8bit;
+};
+/* Inserts it with refs 0; DB_E_EXISTS when this id was committed before: then
+ * say yes and change nothing more. */
+int message_insert(struct db *db, const struct message_row *m);
+/* Changes refs by d; at 0 the message's row goes, and its bytes become
+ * garbage of their segment. */
+int message_ref(struct db *db, const struct id *id, int64_t d);
+
+/* Puts a message into a mailbox of an account: quota, uid, modseq, counters,
+ * email and entry rows, and the reference. */
+struct delivery {
+	uint64_t account, mailbox; /* mailbox 0: INBOX */
+	struct id message;
+	uint64_t size;
+	uint8_t flags; /* FLAG_*, \Deleted too */
+	struct slice keywords;
+	int64_t date, zone, saved_at;
+	struct slice summary; /* for the thread */
+	/* results */
+	uint64_t modseq;
+	uint32_t uid, uidvalidity;
+};
+enum {
+	STORE_E_QUOTA = 100,
+	STORE_E_NO_MAILBOX,
+	STORE_E_NO_ACCOUNT,
+	STORE_E_EXISTS,
+	STORE_E_NAME,     /* not a mailbox name we make */
+	STORE_E_FORBIDDEN /* such as deleting INBOX */
+};
+int mailbox_deliver(struct db *db, struct delivery *d);
+
+/* One row of the queue, in the transaction that makes the message ours. */
+struct queue_add {
+	struct id message;
+	uint32_t n; /* recipients of a message count from 0 */
+	uint64_t tenant;
+	struct slice sender, rcpt, rcpt_canon,
+	    route;    /* route: A-label domain */
+	uint8_t lane; /* LANE_* */
+	int64_t now, expires;
+	uint8_t notify;
+	struct slice orcpt;
+};
+int queue_add(struct db *db, const struct queue_add *q); /* refs too */
+
+/* Who is this address to us? For apply() and run(): looks up without a cache.
+ * canonical: policy/canon.h. DB_NONE when it is no account of ours. */
+int account_find(struct db *db, struct slice canonical, uint64_t *ret_account);
+
+/* -- offline: init and tests
+ * ---------------------------------------------------- */
+
+int store_domain_add(struct store *s, struct slice domain);
+int store_account_add(struct store *s, struct slice address, struct slice name,
+    struct slice verifier, uint64_t *ret_account);
+int store_alias_add(struct store *s, struct slice address, struct slice target);
+int store_key_add(struct store *s, struct slice names, struct slice sealed,
+    struct slice chain, bool is_default);
+
+/* Problems are told one by one; returns how many, or -errno. Works beside a
+ * running committer (a reader's snapshot) as well as offline. */
+struct verify_report {
+	void (*problem)(void *ctx, const char *what);
+	void *ctx;
+	uint64_t messages, bytes, entries, accounts, queue_rows, orphans;
+};
+int store_verify(struct store *s, struct verify_report *report);
+
+#endif
