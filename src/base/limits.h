@@ -54,6 +54,9 @@ enum {
 	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */
 	LIMIT_CONN_OUT = 128 * 1024, /* replies a slow reader has not taken */
 
+	LIMIT_FRONT_MEMORY = 512 * 1024 * 1024, /* all connections of a front;
+						 * then they are dropped */
+
 	/* between roles */
 	LIMIT_CHUNK = 64 * 1024,   /* one BODY_CHUNK or BODY_DATA */
 	LIMIT_CREDIT = 256 * 1024, /* of one body on its way */

@@ -24,13 +24,14 @@ struct front;
 /* What a protocol is. Everything but the first five may be NULL. Handlers of
  * answers have the names of their messages (wire/messages.def). */
 struct conn_proto {
-	const char *name;    /* "smtp" */
-	size_t session_size; /* zeroed memory at conn_session() */
+	const char *name;              /* "smtp" */
+	size_t session_size;           /* zeroed memory at conn_session() */
 	void (*start)(struct conn *c); /* connected (and TLS up, if implicit) */
-	void (*input)(struct conn *c); /* conn_in(c) has grown, or conn_resume */
-	void (*closed)(struct conn *c); /* the last call; free what is yours */
-	void (*room)(struct conn *c); /* conn_out(c) fell below a quarter */
-	void (*tls_up)(struct conn *c); /* after conn_start_tls */
+	void (*input)(struct conn
+		*c); /* conn_in(c) has grown, or conn_resume */
+	void (*closed)(struct conn *c);  /* the last call; free what is yours */
+	void (*room)(struct conn *c);    /* conn_out(c) fell below a quarter */
+	void (*tls_up)(struct conn *c);  /* after conn_start_tls */
 	void (*timeout)(struct conn *c); /* idle too long; say goodbye, close */
 	void (*stopping)(struct conn *c); /* the server goes down: 421, BYE */
 	/* The channel to the store (or keeper) ended: what was asked there will
@@ -42,27 +43,38 @@ struct conn_proto {
 
 	void (*auth_refused)(struct conn *, const struct wire_auth_refused *);
 	void (*handle)(struct conn *, const struct wire_handle *);
-	void (*mail_answer)(struct conn *, uint32_t ticket, const struct wire_mail_answer *);
-	void (*rcpt_answer)(struct conn *, uint32_t ticket, const struct wire_rcpt_answer *);
+	void (*mail_answer)(struct conn *, uint32_t ticket,
+	    const struct wire_mail_answer *);
+	void (*rcpt_answer)(struct conn *, uint32_t ticket,
+	    const struct wire_rcpt_answer *);
 	void (*body_credit)(struct conn *, const struct wire_body_credit *);
 	void (*body_refused)(struct conn *, const struct wire_body_refused *);
 	void (*done)(struct conn *, uint32_t ticket, const struct wire_done *);
-	void (*mailbox_rows)(struct conn *, uint32_t ticket, const struct wire_mailbox_rows *);
-	void (*mailbox_opened)(struct conn *, uint32_t ticket, const struct wire_mailbox_opened *);
-	void (*mailbox_done)(struct conn *, uint32_t ticket, const struct wire_mailbox_done *);
-	void (*scan_rows)(struct conn *, uint32_t ticket, const struct wire_scan_rows *);
+	void (*mailbox_rows)(struct conn *, uint32_t ticket,
+	    const struct wire_mailbox_rows *);
+	void (*mailbox_opened)(struct conn *, uint32_t ticket,
+	    const struct wire_mailbox_opened *);
+	void (*mailbox_done)(struct conn *, uint32_t ticket,
+	    const struct wire_mailbox_done *);
+	void (*scan_rows)(struct conn *, uint32_t ticket,
+	    const struct wire_scan_rows *);
 	void (*changed)(struct conn *, const struct wire_changed *);
-	void (*summary_row)(struct conn *, uint32_t ticket, const struct wire_summary_row *);
-	void (*body_data)(struct conn *, uint32_t ticket, const struct wire_body_data *);
-	void (*flags_done)(struct conn *, uint32_t ticket, const struct wire_flags_done *);
-	void (*expunged)(struct conn *, uint32_t ticket, const struct wire_expunged *);
-	void (*copied)(struct conn *, uint32_t ticket, const struct wire_copied *);
+	void (*summary_row)(struct conn *, uint32_t ticket,
+	    const struct wire_summary_row *);
+	void (*body_data)(struct conn *, uint32_t ticket,
+	    const struct wire_body_data *);
+	void (*flags_done)(struct conn *, uint32_t ticket,
+	    const struct wire_flags_done *);
+	void (*expunged)(struct conn *, uint32_t ticket,
+	    const struct wire_expunged *);
+	void (*copied)(struct conn *, uint32_t ticket,
+	    const struct wire_copied *);
 };
 
 struct conn {
 	struct front *front;
 	const struct conn_proto *proto;
-	uint64_t number; /* what other roles know it by; never used twice */
+	uint64_t number;  /* what other roles know it by; never used twice */
 	unsigned service; /* SERVICE_* */
 	struct env_addr peer;
 	char peer_text[ENV_ADDR_TEXT];
@@ -73,10 +85,13 @@ struct conn {
 	struct env_timer timer;
 	struct env_defer later;
 	struct list link, client_link;
+	struct client *client; /* its address, for max_per_client */
 	struct charge charge;
-	int64_t idle; /* us until timeout(); 0: none */
-	uint8_t state; /* enum conn_state */
-	bool is_paused, wants_input_call, ends_after_output;
+	int64_t idle;   /* us until timeout(); 0: none */
+	int64_t active; /* env_now() of the last byte in or out */
+	uint8_t state;  /* enum conn_state */
+	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
+	char tls_text[96];
 	void *session;
 };
 
@@ -84,9 +99,9 @@ struct front {
 	struct role *role;
 	struct env *env;
 	const struct settings *settings;
-	enum wire_role kind; /* WIRE_MX or WIRE_USER */
+	enum wire_role kind;            /* WIRE_MX or WIRE_USER */
 	struct channel *store, *keeper; /* NULL while there is none */
-	struct wire_state state; /* what the store last said */
+	struct wire_state state;        /* what the store last said */
 	char hostname[256];
 	struct tls_server *tls; /* certificates by name; keys in the keeper */
 	struct id_source ids;
@@ -97,7 +112,8 @@ struct front {
 	void *own; /* front.c's */
 };
 
-/* -- for protocols ---------------------------------------------------------- */
+/* -- for protocols ----------------------------------------------------------
+ */
 
 struct front *conn_front(struct conn *c);
 void *conn_session(struct conn *c);

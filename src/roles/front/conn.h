@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/front/conn - what front.c, handlers.c and conn.c share
+ *
+ * Protocols include front.h only. A conn is freed in its own deferred call,
+ * never inside a call of its protocol, so that a session may end itself at any
+ * point; until then its state is CONN_DEAD and nobody finds it by number.
+ */
+#ifndef ROLES_FRONT_CONN_H
+#define ROLES_FRONT_CONN_H
+
+#include "roles/front/front.h"
+
+enum conn_state {
+	CONN_HANDSHAKE, /* TLS is coming up, at once or after STARTTLS */
+	CONN_OPEN,
+	CONN_TLS_FLUSH, /* the last reply in the clear is on its way */
+	CONN_ENDING,    /* the last output is on its way */
+	CONN_LINGER,    /* all is sent; reads until the peer ends, too, so that
+			 * the kernel does not throw our last words away */
+	CONN_DEAD
+};
+
+enum {
+	FRONT_SCRATCH = 64 * 1024, /* one read, before it is copied to a conn */
+	FRONT_LISTENERS = 16,
+	CLIENT_KEY = 17 /* family, then the address or its /64 */
+};
+
+struct client {
+	uint8_t key[CLIENT_KEY];
+	struct list conns;
+	uint32_t n;
+};
+
+struct listener {
+	struct env_watch watch;
+	struct front *front;
+	const struct service_row *row;
+	uint16_t port;
+	bool is_used;
+};
+
+struct front_own {
+	struct front *front;
+	struct list conns;
+	uint32_t n_conns;
+	struct map clients; /* by key */
+	struct listener listeners[FRONT_LISTENERS];
+	struct env_timer accept_again; /* after descriptors ran out */
+	struct env_timer stop_limit;
+	bool is_stopping;
+	struct channel_ops channel_ops;
+	uint8_t scratch[FRONT_SCRATCH];
+};
+
+struct front_own *front_own(struct front *f);
+/* The last conn of a stopping front has gone. */
+void front_conn_gone(struct front *f);
+
+/* Takes over fd. NULL when it cannot be served (fd is closed then). */
+struct conn *conn_new(struct front *f, int fd, const struct env_addr *peer,
+    unsigned service, const struct conn_proto *proto, bool is_tls);
+/* The session of that number, or NULL when it has left or is leaving. */
+struct conn *conn_find(struct front *f, uint64_t number);
+bool conn_is_live(const struct conn *c); /* started, and not on its way out */
+void conn_free_now(struct conn *c);      /* at the role's end */
+uint32_t front_client_count(struct front *f, const struct env_addr *peer);
+
+extern const struct role_ops front_mx_ops, front_user_ops;
+extern const struct wire_mx_handlers front_mx_handlers;
+extern const struct wire_user_handlers front_user_handlers;
+void front_lost_peer(struct front *f, enum wire_role peer);
+void front_store_room(struct front *f);
+
+#endif
