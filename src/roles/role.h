@@ -12,13 +12,20 @@
 
 #include "config/settings.h"
 #include "sys/env.h"
+#include "sys/sandbox.h"
 #include "wire/channel.h"
 
 struct role;
 
+enum {
+	ROLE_EXIT_TROUBLE = 1, /* try again: the supervisor restarts it */
+	ROLE_EXIT_CONFIG = 78  /* EX_CONFIG: no restart helps, the server ends */
+};
+
 struct role_ops {
 	enum wire_role self;
-	/* Before the sandbox. 0 or -errno, which ends the role. */
+	/* Before the sandbox. 0, or -errno or a ROLE_EXIT_ status, which ends
+	 * the role. May be NULL. */
 	int (*prepare)(struct role *r);
 	/* A channel to `peer`: the role allocates its struct channel and opens
 	 * it, or closes fd. After a peer's death this comes again. */
@@ -27,6 +34,8 @@ struct role_ops {
 	/* A listening socket; the role owns fd. May be NULL. */
 	void (*on_listener)(struct role *r, unsigned service, uint16_t port,
 	    int fd);
+	/* All peers and listeners of the start are there; READY follows.
+	 * Returns like prepare; may be NULL. */
 	int (*started)(struct role *r);
 	/* A graceful end is wanted: finish and call env_stop. NULL: at once. */
 	void (*stop)(struct role *r);
@@ -40,7 +49,20 @@ struct role {
 	void *ctx;	   /* the role's own state */
 	uint32_t instance; /* known from START on */
 	struct channel supervisor;
+	int exit_status; /* what role_run will return */
+	bool is_started;
+	struct sandbox_report sandbox; /* what is in force */
 };
+
+/* Ends the loop, with this status for the process. */
+void role_end(struct role *r, int exit_status);
+/* The one named so, or NULL: "store", "keeper", ... */
+typedef int role_main_fn(
+    struct env *env, const struct settings *s, int supervisor_fd);
+role_main_fn *role_find(const char *name);
+/* The process's main for `ulak role NAME`: fd 3 is the supervisor's channel,
+ * fd 4 the configuration text (or, for "config", the opened file). */
+int ulak_role_main(const char *role_name);
 
 /* Runs until the end; returns the exit status of the process. `ctx` is the
  * role's zeroed state. With supervisor_fd == -1 nobody tells it anything

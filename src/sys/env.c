@@ -90,6 +90,12 @@ env_work(struct env *env, enum env_lane lane, struct env_job *job)
 }
 
 int
+env_start_threads(struct env *env, unsigned lanes)
+{
+	return env->vt->start_threads(env, lanes);
+}
+
+int
 env_accept(struct env *env, int listen_fd, struct env_addr *ret_peer)
 {
 	return env->vt->accept(env, listen_fd, ret_peer);
@@ -136,6 +142,12 @@ void
 env_close(struct env *env, int fd, bool reset)
 {
 	env->vt->close(env, fd, reset);
+}
+
+int
+env_dup(struct env *env, int fd)
+{
+	return env->vt->dup(env, fd);
 }
 
 ssize_t

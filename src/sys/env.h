@@ -99,6 +99,9 @@ struct env_job {
 
 /* 0, or -errno when the thread cannot be started. */
 int env_work(struct env *env, enum env_lane lane, struct env_job *job);
+/* Starts the threads of these lanes (1 << ENV_LANE_...) now, because a sandbox
+ * that allows no new ones is about to close. role_run does it. */
+int env_start_threads(struct env *env, unsigned lanes);
 
 /* -- sockets -------------------------------------------------------------- */
 
@@ -125,6 +128,8 @@ ssize_t env_sendv(struct env *env, int fd, const struct iovec *v, size_t n);
 void env_shutdown_write(struct env *env, int fd);
 /* Closes with a reset instead of an orderly end, when `reset`. */
 void env_close(struct env *env, int fd, bool reset);
+/* Another descriptor for the same thing, close-on-exec. */
+int env_dup(struct env *env, int fd);
 
 /* For channels between roles (AF_UNIX): descriptors ride on the first byte.
  * Received ones are close-on-exec and non-blocking. */

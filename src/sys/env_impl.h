@@ -24,6 +24,7 @@ struct env_vt {
 	void (*defer)(struct env *, struct env_defer *);
 	void (*defer_cancel)(struct env *, struct env_defer *);
 	int (*work)(struct env *, enum env_lane, struct env_job *);
+	int (*start_threads)(struct env *, unsigned);
 	int (*accept)(struct env *, int, struct env_addr *);
 	int (*connect)(struct env *, const struct env_addr *,
 	    const struct env_addr *);
@@ -33,6 +34,7 @@ struct env_vt {
 	ssize_t (*sendv)(struct env *, int, const struct iovec *, size_t);
 	void (*shutdown_write)(struct env *, int);
 	void (*close)(struct env *, int, bool);
+	int (*dup)(struct env *, int);
 	ssize_t (*sendv_fds)(struct env *, int, const struct iovec *, size_t,
 	    const int *, size_t);
 	ssize_t (*recv_fds)(
