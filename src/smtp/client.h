@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtp/client - one SMTP connection as a client, without input or output
+ *
+ *   start ─▶ greeting ─▶ EHLO (HELO) ─▶ [STARTTLS, EHLO] ─▶ [AUTH] ─▶ READY
+ *   READY ─mail()─▶ MAIL RCPT… DATA ─▶ BODY ─end()─▶ dot ─▶ MAIL_DONE ─▶ READY
+ *
+ * What the driver does: gives bytes read to feed(), sends what out() shows and
+ * tells sent(), and after each of these asks next() until it says WAIT. Time
+ * is the driver's: timeout() says which limit of RFC 5321 4.5.3.2 runs now.
+ * The remote is hostile: its replies are bounded, nothing it says before TLS
+ * is believed after it, and it decides nothing but what its codes say.
+ *
+ * About 50 KiB a connection; owned by the caller, init/deinit.
+ */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/verdict.h"
+#include "smtp/dot.h"
+#include "smtp/reply.h"
+
+enum {
+	SMTP_CLIENT_RCPTS = 100,       /* of one mail; as in ATTEMPT */
+	SMTP_CLIENT_OUT = 128 * 1024,  /* one pipelined group, or body */
+	SMTP_CLIENT_TEXTS = 256 * 1024 /* outcomes of one mail */
+};
+
+enum smtp_client_tls {
+	SMTP_TLS_NEVER,
+	SMTP_TLS_MAY,  /* when offered; refused: go on in the clear */
+	SMTP_TLS_MUST, /* not offered or refused: fail */
+	SMTP_TLS_IS_UP /* port 465: TLS was there first */
+};
+
+struct smtp_client_config {
+	const char *helo; /* our host name; borrowed for life */
+	enum smtp_client_tls tls;
+	/* For `ulak send`: AUTH PLAIN when user is not NULL; only inside TLS
+	 * unless plain_auth. Borrowed until READY. */
+	const char *user, *password;
+	bool plain_auth;
+};
+
+/* What next() says. */
+enum smtp_client_event {
+	SMTP_CLIENT_WAIT,      /* for input, or for output to be sent */
+	SMTP_CLIENT_START_TLS, /* send all of out(), do the handshake, then
+				* tls_up() or close the connection */
+	SMTP_CLIENT_READY,     /* mail() or quit() */
+	SMTP_CLIENT_BODY,      /* body() while it takes, at the end end() */
+	SMTP_CLIENT_MAIL_DONE, /* outcomes are there; the next next() goes on
+				* (READY, or CLOSED when the server said 421) */
+	SMTP_CLIENT_CLOSED     /* close the connection; c->failure says why,
+				* its code is 0 after an orderly QUIT */
+};
+
+/* RFC 5321, 4.5.3.2 */
+enum smtp_client_time {
+	SMTP_TIME_NONE,       /* nothing runs: READY, or the driver's turn */
+	SMTP_TIME_GREETING,   /* 5 min */
+	SMTP_TIME_COMMAND,    /* 5 min: EHLO, MAIL, RCPT, STARTTLS, QUIT */
+	SMTP_TIME_DATA,       /* 2 min: for 354 */
+	SMTP_TIME_DATA_BLOCK, /* 3 min: for each block to be taken */
+	SMTP_TIME_DOT         /* 10 min */
+};
+
+struct smtp_client_mail {
+	struct slice sender; /* local@domain, or empty */
+	const struct slice
+	    *rcpts;     /* borrowed until MAIL_DONE, with their bytes */
+	size_t n_rcpts; /* 1 to SMTP_CLIENT_RCPTS */
+	uint64_t size;  /* for SIZE=, 0: not known */
+	bool is_8bit;
+};
+
+/* What became of one recipient. A 2xx: the server has the responsibility. */
+struct smtp_client_outcome {
+	struct verdict verdict; /* text: first line of the reply, without codes;
+				 * borrowed until the next mail() or deinit */
+	bool is_local;          /* decided here; the server was not asked */
+	bool is_done;
+};
+
+enum smtp_client_phase {
+	SMTP_PHASE_GREETING,
+	SMTP_PHASE_EHLO,
+	SMTP_PHASE_HELO,
+	SMTP_PHASE_STARTTLS,
+	SMTP_PHASE_TLS, /* the driver's handshake */
+	SMTP_PHASE_AUTH,
+	SMTP_PHASE_READY,
+	SMTP_PHASE_ENVELOPE, /* RSET, MAIL, RCPT, DATA in flight */
+	SMTP_PHASE_BODY,
+	SMTP_PHASE_DOT,
+	SMTP_PHASE_MAIL_DONE,
+	SMTP_PHASE_QUIT,
+	SMTP_PHASE_CLOSED
+};
+
+/* What the server offered (after TLS, when there is TLS). */
+struct smtp_client_offer {
+	bool starttls, pipelining, eightbit, size, enhanced, dsn, auth_plain,
+	    smtputf8, chunking, requiretls;
+	uint64_t max_size; /* 0: none told */
+};
+
+struct smtp_client {
+	struct smtp_client_config config;
+	struct smtp_client_offer offer;
+	uint8_t phase; /* enum smtp_client_phase */
+	bool has_tls, is_ehlo;
+	/* Why it ended: the server's words, or ours with is_local. Nothing was
+	 * learnt about recipients that have no outcome. */
+	struct verdict failure;
+	bool failure_is_local;
+	char failure_text[LIMIT_SMTP_REPLY_LINE];
+
+	/* the mail */
+	struct smtp_client_mail mail;
+	struct smtp_client_outcome outcomes[SMTP_CLIENT_RCPTS];
+	struct arena texts;
+	size_t next_rcpt;  /* to be sent */
+	size_t reply_rcpt; /* whose reply comes next */
+	size_t n_accepted;
+	uint8_t sent_upto;         /* steps of the envelope on their way */
+	uint8_t replied_upto;      /* steps answered */
+	bool has_open_transaction; /* RSET before the next MAIL */
+	bool mail_was_refused, is_closing, body_is_void;
+	struct smtp_stuff stuff;
+	uint64_t body_sent;
+
+	struct buf out;
+	struct smtp_reply reply;
+	struct buf dialogue;
+	bool dialogue_is_cut;
+};
+
+/* Waits for the greeting. */
+void smtp_client_init(struct smtp_client *c,
+    const struct smtp_client_config *config);
+void smtp_client_deinit(struct smtp_client *c);
+
+/* What the server sent. All of it is eaten; what does not belong ends the
+ * session (CLOSED with a local failure). */
+void smtp_client_feed(struct smtp_client *c, struct slice in);
+/* The server closed, reset, or a time-out struck: CLOSED with `why`. During a
+ * mail next() says MAIL_DONE first when some outcomes are known. */
+void smtp_client_lost(struct smtp_client *c, const char *why);
+
+struct slice smtp_client_out(const struct smtp_client *c);
+void smtp_client_sent(struct smtp_client *c, size_t n);
+
+enum smtp_client_event smtp_client_next(struct smtp_client *c);
+enum smtp_client_time smtp_client_timeout(const struct smtp_client *c);
+
+/* After START_TLS, when the handshake is done. */
+void smtp_client_tls_up(struct smtp_client *c);
+
+/* In READY only. What can be decided here (bad address, too big, 8-bit mail to
+ * a 7-bit server) is an outcome at once. */
+void smtp_client_mail(struct smtp_client *c,
+    const struct smtp_client_mail *mail);
+/* In BODY only: takes as much as the output has room for, returns how much (0:
+ * send first). A CR or LF that stands alone ends the session with 5.6.11 for
+ * all recipients: such a body must never have been stored. */
+size_t smtp_client_body(struct smtp_client *c, struct slice bytes);
+/* In BODY only: the final dot. Whether it may still be sent (the lease) is the
+ * driver's to know. */
+void smtp_client_end(struct smtp_client *c);
+/* In READY only. */
+void smtp_client_quit(struct smtp_client *c);
+
+/* "> MAIL FROM:<a@one.example>", "< 250 2.1.0 ok": lines as sent and received,
+ * cut at LIMIT_DIALOGUE; secrets as "***", the body as its size. */
+struct slice smtp_client_dialogue(const struct smtp_client *c);
+void smtp_client_dialogue_clear(struct smtp_client *c);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* RFC 2034, 4: no enhanced code in 3xx replies, the greeting, EHLO and HELO.
+ * Codes: RFC 5321 4.2.2 and 4.2.3, RFC 4954 6, RFC 3207 4, RFC 3463 3. */
+#define SAY(code, c, s, d, text)                                               \
+	{                                                                      \
+		(code), { (c), (s), (d) }, text                                \
+	}
+static const struct {
+	uint16_t code;
+	struct esc esc;
+	const char *text;
+} says[SMTP_N_SAYS] = {
+	[SMTP_SAY_OK] = SAY(250, 2, 0, 0, "OK"),
+	[SMTP_SAY_RESET] = SAY(250, 2, 0, 0, "forgotten"),
+	[SMTP_SAY_SENDER_OK] = SAY(250, 2, 1, 0, "sender accepted"),
+	[SMTP_SAY_RCPT_OK] = SAY(250, 2, 1, 5, "recipient accepted"),
+	[SMTP_SAY_BYE] = SAY(221, 2, 0, 0, "goodbye"),
+	[SMTP_SAY_HELP] = SAY(214, 2, 0, 0,
+	    "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS AUTH QUIT"),
+	[SMTP_SAY_VRFY] =
+	    SAY(252, 2, 0, 0, "addresses are told to nobody; send and see"),
+	[SMTP_SAY_TLS_GO] = SAY(220, 2, 0, 0, "begin TLS"),
+	[SMTP_SAY_AUTH_OK] = SAY(235, 2, 7, 0, "welcome"),
+	[SMTP_SAY_AUTH_GO] = SAY(334, 0, 0, 0, ""),
+	[SMTP_SAY_DATA_GO] =
+	    SAY(354, 0, 0, 0, "send the message, end with CRLF.CRLF"),
+	[SMTP_SAY_STOPPING] =
+	    SAY(421, 4, 3, 2, "the server goes down, try again soon"),
+	[SMTP_SAY_TOO_SLOW] = SAY(421, 4, 4, 2, "waited too long"),
+	[SMTP_SAY_TOO_MANY_ERRORS] = SAY(421, 4, 7, 0, "too many errors"),
+	[SMTP_SAY_TOO_MANY_IDLE] =
+	    SAY(421, 4, 7, 0, "too many commands that move no mail"),
+	[SMTP_SAY_TOO_MANY_MAILS] =
+	    SAY(421, 4, 7, 0, "too many messages in one session"),
+	[SMTP_SAY_TOO_MANY_AUTHS] = SAY(421, 4, 7, 0, "too many failed logins"),
+	[SMTP_SAY_NOT_SMTP] = SAY(421, 4, 7, 0, "this is not a web server"),
+	[SMTP_SAY_TROUBLE] =
+	    SAY(451, 4, 3, 0, "trouble on this side, try again later"),
+	[SMTP_SAY_FULL] =
+	    SAY(452, 4, 3, 1, "no room for mail just now, try again later"),
+	[SMTP_SAY_TOO_MANY_RCPTS] = SAY(452, 4, 5, 3,
+	    "too many recipients, send the rest in another transaction"),
+	[SMTP_SAY_TLS_LATER] = SAY(454, 4, 7, 0, "TLS not available now"),
+	[SMTP_SAY_AUTH_LATER] =
+	    SAY(454, 4, 7, 0, "cannot check logins now, try again later"),
+	[SMTP_SAY_UNKNOWN] = SAY(500, 5, 5, 1, "unknown command"),
+	[SMTP_SAY_BAD_LINE] =
+	    SAY(500, 5, 5, 2, "a command is printable ASCII and ends in CRLF"),
+	[SMTP_SAY_LINE_TOO_LONG] = SAY(500, 5, 5, 2, "line too long"),
+	[SMTP_SAY_NO_ARGUMENT] =
+	    SAY(501, 5, 5, 4, "this command takes no argument"),
+	[SMTP_SAY_WANT_HELO] =
+	    SAY(501, 5, 5, 4, "want a domain name or an address literal"),
+	[SMTP_SAY_WANT_FROM] = SAY(501, 5, 5, 4, "want MAIL FROM:<address>"),
+	[SMTP_SAY_WANT_TO] = SAY(501, 5, 5, 4, "want RCPT TO:<address>"),
+	[SMTP_SAY_WANT_ARGUMENT] = SAY(501, 5, 5, 4, "want an argument"),
+	[SMTP_SAY_BAD_SENDER] = SAY(501, 5, 1, 7, "not an address"),
+	[SMTP_SAY_BAD_RCPT] = SAY(501, 5, 1, 3, "not an address"),
+	[SMTP_SAY_SENDER_TOO_LONG] = SAY(501, 5, 1, 7, "path too long"),
+	[SMTP_SAY_RCPT_TOO_LONG] = SAY(501, 5, 1, 3, "path too long"),
+	[SMTP_SAY_BAD_PARAM] = SAY(501, 5, 5, 4, "bad parameter value"),
+	[SMTP_SAY_DOUBLE_PARAM] = SAY(501, 5, 5, 4, "parameter given twice"),
+	[SMTP_SAY_UNKNOWN_PARAM] =
+	    SAY(555, 5, 5, 4, "parameter not offered here"),
+	[SMTP_SAY_NOT_IMPLEMENTED] =
+	    SAY(502, 5, 5, 1, "command not implemented"),
+	[SMTP_SAY_HELO_FIRST] = SAY(503, 5, 5, 1, "EHLO or HELO first"),
+	[SMTP_SAY_MAIL_FIRST] = SAY(503, 5, 5, 1, "MAIL first"),
+	[SMTP_SAY_RCPT_FIRST] = SAY(503, 5, 5, 1, "RCPT first"),
+	[SMTP_SAY_NESTED_MAIL] =
+	    SAY(503, 5, 5, 1, "a transaction is open already"),
+	[SMTP_SAY_NOT_NOW] = SAY(503, 5, 5, 1, "not in a transaction"),
+	[SMTP_SAY_TLS_ALREADY] = SAY(503, 5, 5, 1, "TLS is on already"),
+	[SMTP_SAY_AUTH_ALREADY] = SAY(503, 5, 5, 1, "logged in already"),
+	[SMTP_SAY_TLS_FIRST] = SAY(530, 5, 7, 0, "STARTTLS first"),
+	[SMTP_SAY_AUTH_FIRST] = SAY(530, 5, 7, 0, "AUTH first"),
+	[SMTP_SAY_AUTH_NEEDS_TLS] = SAY(538, 5, 7, 11, "STARTTLS first"),
+	[SMTP_SAY_AUTH_UNKNOWN] = SAY(504, 5, 5, 4, "mechanism not offered"),
+	[SMTP_SAY_AUTH_CANCELLED] = SAY(501, 5, 0, 0, "login cancelled"),
+	[SMTP_SAY_AUTH_BAD] = SAY(501, 5, 5, 2, "cannot decode that"),
+	[SMTP_SAY_AUTH_REFUSED] =
+	    SAY(535, 5, 7, 8, "name or password is wrong"),
+	[SMTP_SAY_TOO_BIG] = SAY(552, 5, 3, 4, "message too big"),
+	[SMTP_SAY_NO_VALID_RCPT] = SAY(554, 5, 5, 1, "no valid recipients"),
+	[SMTP_SAY_BAD_LINE_END] =
+	    SAY(554, 5, 6, 11, "a CR or LF stands alone; lines end in CRLF"),
+	[SMTP_SAY_LOOP] = SAY(554, 5, 4, 6, "too many hops, a mail loop"),
+};
+
+struct verdict
+smtp_say(enum smtp_say which)
+{
+	return (struct verdict){ says[which].code, says[which].esc,
+		slice_cstr(says[which].text) };
+}
+
+static bool
+begins_with_name(uint16_t code)
+{
+	return code == 221 || code == 421;
+}
+
+size_t
+smtp_reply_write(uint8_t at[LIMIT_SMTP_REPLY_LINE], const struct verdict *v,
+    struct slice name)
+{
+	enum {
+		ROOM = LIMIT_SMTP_REPLY_LINE - 2
+	};
+	size_t n;
+	int r;
+
+	r = snprintf((char *)at, ROOM, "%03u ", v->code % 1000u);
+	n = (size_t)r;
+	if (v->esc.class != 0) {
+		r = snprintf((char *)at + n, ROOM - n, "%u.%u.%u ",
+		    v->esc.class, v->esc.subject, v->esc.detail);
+		n += (size_t)r;
+	}
+	for (size_t i = 0; begins_with_name(v->code) && i < name.len; i++)
+		if (n < ROOM)
+			at[n++] = name.at[i];
+	if (begins_with_name(v->code) && name.len > 0 && n < ROOM)
+		at[n++] = ' ';
+	for (size_t i = 0; i < v->text.len && n < ROOM; i++) {
+		uint8_t c = v->text.at[i];
+
+		if (c != '\r' && c != '\n')
+			at[n++] = ascii_is_print(c) ? c : '?';
+	}
+	at[n++] = '\r';
+	at[n++] = '\n';
+	return n;
+}
+
+/* Reply-code = %x32-35 %x30-35 %x30-39 */
+static bool
+take_code(const uint8_t at[4], uint16_t *ret)
+{
+	if (at[0] < '2' || at[0] > '5' || at[1] < '0' || at[1] > '5' ||
+	    !ascii_is_digit(at[2]) || (at[3] != ' ' && at[3] != '-'))
+		return false;
+	*ret = (uint16_t)((at[0] - '0') * 100 + (at[1] - '0') * 10 +
+	    (at[2] - '0'));
+	return true;
+}
+
+void
+smtp_reply_reset(struct smtp_reply *r)
+{
+	r->code = 0;
+	r->esc = (struct esc){ 0 };
+	r->n_lines = 0;
+	r->len = r->line_len = 0;
+	r->has_cr = r->is_last = r->is_whole = false;
+}
+
+static void
+add_text(struct smtp_reply *r, uint8_t c)
+{
+	if (r->len < sizeof(r->text))
+		r->text[r->len++] = c;
+}
+
+/* The code is there; it must be that of the lines before. */
+static int
+on_head(struct smtp_reply *r)
+{
+	uint16_t code;
+
+	if (!take_code(r->head, &code) || (r->n_lines > 0 && code != r->code))
+		return SMTP_REPLY_E_BAD;
+	r->code = code;
+	r->is_last = r->head[3] == ' ';
+	if (r->n_lines > 0)
+		add_text(r, '\n');
+	return SMTP_REPLY_MORE;
+}
+
+static int
+on_line_end(struct smtp_reply *r)
+{
+	/* "250" alone is a last line, too: servers leave out the space. */
+	if (r->line_len < 4) {
+		r->head[r->line_len] = ' ';
+		if (r->line_len != 3 || on_head(r) != SMTP_REPLY_MORE)
+			return SMTP_REPLY_E_BAD;
+	}
+	if (++r->n_lines > LIMIT_REPLY_LINES)
+		return SMTP_REPLY_E_TOO_LONG;
+	r->line_len = 0;
+	r->has_cr = false;
+	if (!r->is_last)
+		return SMTP_REPLY_MORE;
+	r->is_whole = true;
+	return SMTP_REPLY_OK;
+}
+
+/* Lines end in CRLF; a CR or LF alone is no reply. */
+static int
+on_byte(struct smtp_reply *r, uint8_t c)
+{
+	if (r->has_cr)
+		return c == '\n' ? on_line_end(r) : SMTP_REPLY_E_BAD;
+	if (c == '\r') {
+		r->has_cr = true;
+		return SMTP_REPLY_MORE;
+	}
+	if (c == '\n')
+		return SMTP_REPLY_E_BAD;
+	if (++r->line_len > LIMIT_REPLY_LINE)
+		return SMTP_REPLY_E_TOO_LONG;
+	if (r->line_len <= 4) {
+		r->head[r->line_len - 1] = c;
+		return r->line_len == 4 ? on_head(r) : SMTP_REPLY_MORE;
+	}
+	add_text(r, c < 0x20 || c == 0x7f ? '?' : c);
+	return SMTP_REPLY_MORE;
+}
+
+int
+smtp_reply_feed(struct smtp_reply *r, struct slice *in)
+{
+	struct slice text;
+	uint8_t c;
+	int n;
+
+	if (r->is_whole)
+		smtp_reply_reset(r);
+	while (slice_take_byte(in, &c)) {
+		n = on_byte(r, c);
+		if (n == SMTP_REPLY_MORE)
+			continue;
+		text = smtp_reply_text(r);
+		if (n == SMTP_REPLY_OK && smtp_esc_take(&text, &r->esc) &&
+		    r->esc.class != r->code / 100)
+			r->esc = (struct esc){ 0 };
+		return n;
+	}
+	return SMTP_REPLY_MORE;
+}
+
+struct slice
+smtp_reply_text(const struct smtp_reply *r)
+{
+	return slice_of(r->text, r->len);
+}
+
+bool
+smtp_reply_line(const struct smtp_reply *r, unsigned n, struct slice *ret_line)
+{
+	struct slice rest = smtp_reply_text(r), line;
+
+	if (n >= r->n_lines)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (!slice_take_until(&rest, '\n', &line))
+			return false; /* it was cut before that */
+	*ret_line = slice_upto(rest, slice_find_byte(rest, '\n'));
+	return true;
+}
+
+/* class "." subject "." detail SP (RFC 3463, 2) */
+bool
+smtp_esc_take(struct slice *text, struct esc *ret)
+{
+	struct slice rest = *text;
+	uint64_t class, subject, detail;
+
+	if (!slice_take_u64(&rest, 5, &class) ||
+	    (class != 2 && class != 4 && class != 5) ||
+	    !slice_skip_byte(&rest, '.') ||
+	    !slice_take_u64(&rest, 999, &subject) ||
+	    !slice_skip_byte(&rest, '.') ||
+	    !slice_take_u64(&rest, 999, &detail) ||
+	    (rest.len > 0 && !slice_skip_byte(&rest, ' ')))
+		return false;
+	*ret = (struct esc){ (uint8_t) class, (uint16_t)subject,
+		(uint16_t)detail };
+	*text = rest;
+	return true;
+}
