@@ -36,9 +36,8 @@ struct address_list {
 };
 
 enum {
-	ADDRESS_MAX = 100,       /* kept of one field */
-	ADDRESS_PART_MAX = 1024, /* octets of one name, local part, host */
-	ADDRESS_DEPTH = 50       /* nested comments */
+	ADDRESS_MAX = 100,      /* kept of one field */
+	ADDRESS_PART_MAX = 1024 /* octets of one name, local part, host */
 };
 
 enum {
