@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: ISC
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from world import Dns, Ulak, standard_zones  # noqa: E402
+
+
+class World:
+    def __init__(self, directory):
+        self.dir = str(directory)
+        os.chmod(self.dir, 0o755)
+        self.dns = Dns(os.path.join(self.dir, "dns"))
+        standard_zones(self.dns, {"one.example": "192.0.2.1", "two.example": "192.0.2.2"})
+        self.dns.start()
+        self.one = self.server("one.example", "192.0.2.1")
+        self.two = self.server("two.example", "192.0.2.2")
+
+    def server(self, domain, address, **more):
+        more.setdefault("extra", FAST)
+        s = Ulak(os.path.join(self.dir, domain), domain, address, self.dns, **more)
+        s.init()
+        s.start()
+        return s
+
+    def stop(self):
+        for s in (self.one, self.two):
+            s.stop()
+        self.dns.stop()
+
+
+# Retries in a second instead of minutes, so that tests need not wait.
+FAST = {"outbound": ['retry_first = "1s"', 'retry_max = "2s"']}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    w = World(tmp_path_factory.mktemp("world"))
+    yield w
+    w.stop()
+
+
+@pytest.fixture
+def one(world):
+    return world.one
+
+
+@pytest.fixture
+def two(world):
+    return world.two
