@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * policy/route - where mail for a domain is to be carried (RFC 5321, 5.1)
+ *
+ * A decision: route_decide runs from the top each time with the answers known
+ * so far and either names the questions it still needs (all it can reach, so
+ * that they are asked at once) or gives the verdict: hosts in the order in
+ * which they are to be tried, each with its addresses. Null MX is RFC 7505.
+ *
+ * Pure; what it returns lies in the caller's arena. Answers are hostile: names
+ * that nobody may ask for, and addresses that are not ours to knock at, are
+ * left out. Limits: LIMIT_MX_HOSTS, ROUTE_ADDRESSES.
+ */
+#ifndef POLICY_ROUTE_H
+#define POLICY_ROUTE_H
+
+#include "base/arena.h"
+#include "base/verdict.h"
+#include "policy/dns.h"
+
+enum {
+	ROUTE_QUESTIONS = 2 * LIMIT_MX_HOSTS,
+	ROUTE_ADDRESSES = 8 /* of one host */
+};
+
+enum route_need {
+	ROUTE_DONE,
+	ROUTE_NEED_ANSWER,
+	ROUTE_E_MEMORY /* the arena is full: try later */
+};
+
+struct route_input {
+	struct slice domain;   /* A-label form, or "[192.0.2.1]" */
+	struct slice hostname; /* our own */
+	uint64_t seed;         /* for the order among equals */
+	bool permit_loopback;
+};
+
+struct route_question {
+	struct slice name; /* lower case */
+	uint16_t type;
+};
+
+struct route_answer {
+	struct route_question question;
+	struct dns_answer answer;
+};
+
+struct route_address {
+	uint8_t family; /* 4 or 6 */
+	uint8_t bytes[16];
+};
+
+struct route_host {
+	struct slice name; /* of the MX, or the literal */
+	uint16_t preference;
+	struct route_address addresses[ROUTE_ADDRESSES];
+	size_t n_addresses; /* > 0 */
+};
+
+/* Either hosts (n_hosts > 0), or why there are none. */
+struct route {
+	struct route_host *hosts;
+	size_t n_hosts;
+	struct verdict verdict; /* 4xx or 5xx when n_hosts is 0 */
+	bool is_literal;
+};
+
+enum route_need route_decide(const struct route_input *in,
+    const struct route_answer *answers, size_t n_answers, struct arena *arena,
+    struct route_question questions[ROUTE_QUESTIONS], size_t *ret_n_questions,
+    struct route *ret);
+
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321, 4.1.3). */
+bool route_literal_parse(struct slice domain, struct route_address *ret);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: ISC */
+/* Which hosts mail for a domain goes to, given what the DNS says. */
+#include "base/test.h"
+#include "policy/route.h"
+
+enum {
+	ROWS = 8,
+	RDATAS = 4
+};
+
+/* One answer of the table; every question that no row answers is NOERROR
+ * without records. */
+struct row {
+	const char *name;
+	uint16_t type;
+	uint16_t rcode;
+	bool is_bogus;
+	struct slice rdata[RDATAS];
+};
+
+#define MX(p, n)                                                               \
+	{                                                                      \
+		(const uint8_t *)("\0" p n), sizeof("\0" p n)                  \
+	}
+#define A(text)                                                                \
+	{                                                                      \
+		(const uint8_t *)text, 4                                       \
+	}
+#define V6(text)                                                               \
+	{                                                                      \
+		(const uint8_t *)text, 16                                      \
+	}
+#define V6_ADDR "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0"
+
+static const struct {
+	const char *what, *domain;
+	bool permit_loopback;
+	struct row rows[ROWS];
+	const char *hosts; /* in order, "/" and how many addresses */
+	unsigned code, subject, detail;
+} routes[] = {
+	{ "one MX", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\2mx\3two") } },
+		{ "mx.two", DNS_A, 0, false, { A("\xc0\0\2\1") } } },
+	    "mx.two/1 " },
+	{ "preference decides, not the order", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false,
+		  { MX("\x14", "\1b"), MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "b", DNS_AAAA, 0, false, { V6(V6_ADDR "\1") } } },
+	    "a/1 b/1 " },
+	{ "a host without address is left out", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false,
+		  { MX("\x0a", "\1a"), MX("\x14", "\1b") } },
+		{ "a", DNS_A, DNS_NXDOMAIN },
+		{ "b", DNS_A, 0, false,
+		    { A("\xc0\0\2\1"), A("\xc0\0\2\2") } } },
+	    "b/2 " },
+	{ "a host whose lookup fails does not stop the other", "two.example",
+	    false,
+	    { { "two.example", DNS_MX, 0, false,
+		  { MX("\x0a", "\1a"), MX("\x14", "\1b") } },
+		{ "a", DNS_A, DNS_SERVFAIL },
+		{ "b", DNS_A, 0, false, { A("\xc0\0\2\1") } } },
+	    "b/1 " },
+	{ "all lookups fail", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, DNS_NO_ANSWER } },
+	    NULL, 451, 4, 3 },
+	{ "no MX: the domain itself", "two.example", false,
+	    { { "two.example", DNS_A, 0, false, { A("\xc0\0\2\1") } } },
+	    "two.example/1 " },
+	{ "neither MX nor address", "two.example", false, { { 0 } }, NULL, 550,
+	    1, 2 },
+	{ "no such domain", "two.example", false,
+	    { { "two.example", DNS_MX, DNS_NXDOMAIN } }, NULL, 550, 1, 2 },
+	{ "null MX (RFC 7505)", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\0", "") } },
+		{ "two.example", DNS_A, 0, false, { A("\xc0\0\2\1") } } },
+	    NULL, 556, 1, 10 },
+	{ "the MX lookup fails", "two.example", false,
+	    { { "two.example", DNS_MX, DNS_SERVFAIL } }, NULL, 451, 4, 3 },
+	{ "no answer in time", "two.example", false,
+	    { { "two.example", DNS_MX, DNS_NO_ANSWER } }, NULL, 451, 4, 3 },
+	{ "forged", "two.example", false,
+	    { { "two.example", DNS_MX, DNS_SERVFAIL, true } }, NULL, 451, 7,
+	    5 },
+	{ "we are the second: only better ones", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false,
+		  { MX("\x0a", "\1a"), MX("\x14", "\3ONE\7example"),
+		      MX("\x14", "\1b"), MX("\x1e", "\1c") } },
+		{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "b", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "c", DNS_A, 0, false, { A("\xc0\0\2\1") } } },
+	    "a/1 " },
+	{ "we are the best: a loop", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false,
+		{ MX("\x0a", "\3one\7example"), MX("\x14", "\1a") } } },
+	    NULL, 554, 4, 6 },
+	{ "we are the domain itself, without MX", "one.example", false,
+	    { { "one.example", DNS_A, 0, false, { A("\xc0\0\2\1") } } }, NULL,
+	    554, 4, 6 },
+	{ "MX at loopback", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false, { A("\x7f\0\0\1") } } },
+	    NULL, 550, 4, 4 },
+	{ "MX at loopback, in a test", "two.example", true,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false, { A("\x7f\0\0\1") } } },
+	    "a/1 " },
+	{ "unspecified, multicast, ::1, mapped", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false,
+		    { A("\0\0\0\0"), A("\xe0\0\0\1"), A("\xff\xff\xff\xff") } },
+		{ "a", DNS_AAAA, 0, false,
+		    { V6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"),
+			V6("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1"),
+			V6("\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1"),
+			V6("\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1") } } },
+	    NULL, 550, 4, 4 },
+	{ "A record of a wrong length", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false,
+		    { { (const uint8_t *)"\xc0\0\2", 3 } } } },
+	    NULL, 550, 4, 4 },
+	{ "MX that is an odd name", "two.example", false,
+	    { { "two.example", DNS_MX, 0, false, { MX("\x0a", "\2a ") } } },
+	    NULL, 550, 4, 4 },
+	{ "literal", "[192.0.2.7]", false, { { 0 } }, "[192.0.2.7]/1 " },
+	{ "IPv6 literal", "[IPv6:2001:db8::1]", false, { { 0 } },
+	    "[IPv6:2001:db8::1]/1 " },
+	{ "loopback literal", "[127.0.0.1]", false, { { 0 } }, NULL, 550, 4,
+	    4 },
+	{ "loopback literal, in a test", "[127.0.0.1]", true, { { 0 } },
+	    "[127.0.0.1]/1 " },
+	{ "no literal", "[banana]", false, { { 0 } }, NULL, 550, 1, 2 },
+	{ "literal without end", "[192.0.2.7", false, { { 0 } }, NULL, 550, 1,
+	    2 },
+	{ "not a name", "two..example", false, { { 0 } }, NULL, 550, 1, 2 },
+	{ "empty", "", false, { { 0 } }, NULL, 550, 1, 2 },
+};
+
+static struct dns_answer
+answer_from(const struct row rows[ROWS], const struct route_question *q,
+    struct slice *records)
+{
+	struct dns_answer answer = { .records = records };
+
+	for (size_t i = 0; i < ROWS && rows[i].name != NULL; i++) {
+		if (rows[i].type != q->type ||
+		    !slice_equal(q->name, slice_cstr(rows[i].name)))
+			continue;
+		answer.rcode = rows[i].rcode;
+		answer.is_bogus = rows[i].is_bogus;
+		for (size_t k = 0; k < RDATAS && rows[i].rdata[k].len > 0; k++)
+			records[answer.n_records++] = rows[i].rdata[k];
+	}
+	return answer;
+}
+
+/* The driver, as the courier has it. */
+static enum route_need
+drive(const struct route_input *in, const struct row rows[ROWS],
+    struct arena *arena, struct route *ret)
+{
+	static struct route_answer answers[2 * ROUTE_QUESTIONS];
+	static struct slice records[2 * ROUTE_QUESTIONS][RDATAS];
+	struct route_question questions[ROUTE_QUESTIONS];
+	enum route_need need;
+	size_t n = 0, n_questions;
+
+	for (unsigned round = 0; round < 3; round++) {
+		need = route_decide(in, answers, n, arena, questions,
+		    &n_questions, ret);
+		if (need != ROUTE_NEED_ANSWER)
+			return need;
+		test_true(n_questions > 0);
+		for (size_t i = 0; i < n_questions; i++, n++) {
+			answers[n].question = questions[i];
+			answers[n].answer =
+			    answer_from(rows, &questions[i], records[n]);
+		}
+	}
+	return ROUTE_NEED_ANSWER;
+}
+
+static void
+routes_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		struct route_input in = {
+			.domain = slice_cstr(routes[i].domain),
+			.hostname = SLICE("one.example"),
+			.seed = i,
+			.permit_loopback = routes[i].permit_loopback,
+		};
+		struct route route;
+		struct arena arena;
+		char got[256] = "";
+
+		test_case(routes[i].what);
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, routes[i].rows, &arena, &route),
+		    ROUTE_DONE);
+		for (size_t k = 0; k < route.n_hosts; k++)
+			(void)snprintf(got + strlen(got),
+			    sizeof(got) - strlen(got), "%.*s/%zu ",
+			    SLICE_FMT(route.hosts[k].name),
+			    route.hosts[k].n_addresses);
+		test_slice(slice_cstr(got), slice_cstr(routes[i].hosts));
+		if (routes[i].hosts == NULL) {
+			test_int(route.verdict.code, routes[i].code);
+			test_int(route.verdict.esc.class, routes[i].code / 100);
+			test_int(route.verdict.esc.subject, routes[i].subject);
+			test_int(route.verdict.esc.detail, routes[i].detail);
+		}
+		arena_reset(&arena);
+	}
+}
+
+/* Equals change places with the seed; the others never do. */
+static void
+equals_are_shuffled(void **state)
+{
+	static const struct row rows[ROWS] = {
+		{ "two.example", DNS_MX, 0, false,
+		    { MX("\x0a", "\1a"), MX("\x0a", "\1b"), MX("\x0a", "\1c"),
+			MX("\x14", "\1z") } },
+		{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "b", DNS_A, 0, false, { A("\xc0\0\2\2") } },
+		{ "c", DNS_A, 0, false, { A("\xc0\0\2\3") } },
+		{ "z", DNS_A, 0, false, { A("\xc0\0\2\4") } },
+	};
+	unsigned first[3] = { 0 };
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		struct route_input in = { .domain = SLICE("two.example"),
+			.hostname = SLICE("one.example"),
+			.seed = seed };
+		struct route route, again;
+		struct arena arena;
+
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, rows, &arena, &route), ROUTE_DONE);
+		test_int(drive(&in, rows, &arena, &again), ROUTE_DONE);
+		test_int(route.n_hosts, 4);
+		for (size_t i = 0; i < 4; i++)
+			test_slice(again.hosts[i].name, route.hosts[i].name);
+		test_slice(route.hosts[3].name, SLICE("z"));
+		first[route.hosts[0].name.at[0] - 'a']++;
+		arena_reset(&arena);
+	}
+	for (size_t i = 0; i < 3; i++)
+		test_true(first[i] > 60);
+}
+
+static void
+a_full_arena_is_said(void **state)
+{
+	struct route_input in = { .domain = SLICE("[192.0.2.1]") };
+	struct route route;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 16);
+	test_int(drive(&in, routes[0].rows, &arena, &route), ROUTE_E_MEMORY);
+	arena_reset(&arena);
+}
+
+TEST_MAIN(cmocka_unit_test(routes_by_table),
+    cmocka_unit_test(equals_are_shuffled),
+    cmocka_unit_test(a_full_arena_is_said))
