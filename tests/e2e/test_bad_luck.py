@@ -186,7 +186,7 @@ def test_next_server_down_means_retry(world, one):
 
 @pytest.fixture
 def small_disk(world, tmp_path):
-    """A server whose data lies on a file system of 48 MiB."""
+    """A server whose data lies on a small file system of its own."""
     d = tmp_path / "small"
     d.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=220m", "none", str(d)], stderr=subprocess.DEVNULL).returncode:

@@ -9,7 +9,7 @@ import pytest
 from mua import count
 
 FALSE_ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\n.\r", b"\r.\n", b"\r\n.\r\r\n", b"\r\r\n.\r\r\n",
-              b"\r\n.\n\r\n", b"\n\n.\n\n", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n", b"\x00\r\n.\r\n\x00\n.\n", b"\n\r\n.\n", b"\n.\r\n\r", b"\r\r.\r\r",
+              b"\r\n.\n\r\n", b"\n\n.\n\n", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n", b"\n\r\n.\n", b"\n.\r\n\r", b"\r\r.\r\r",
               b"\r\n.\x0b\n", b"\x0a\x2e\x0a\x0d", b"\x85.\x85\n.\n", b"\r\n.\n.\r", b"\n\r.\n\r", b"\r\n .\n", b"\x0c.\x0c\n.\n"]
 
 
