@@ -13,40 +13,53 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 
 enum service {
 	SERVICE_NONE,
-	SERVICE_MX,	     /* 25: SMTP from other servers */
+	SERVICE_MX,          /* 25: SMTP from other servers */
 	SERVICE_SUBMISSION,  /* 587: SMTP with STARTTLS and AUTH */
 	SERVICE_SUBMISSIONS, /* 465: the same inside TLS */
-	SERVICE_IMAP,	     /* 143 */
-	SERVICE_IMAPS,	     /* 993 */
-	SERVICE_POP3,	     /* 110 */
-	SERVICE_POP3S,	     /* 995 */
+	SERVICE_IMAP,        /* 143 */
+	SERVICE_IMAPS,       /* 993 */
+	SERVICE_POP3,        /* 110 */
+	SERVICE_POP3S,       /* 995 */
 	SERVICE_CONTROL,     /* the local admin socket */
 	N_SERVICES
 };
+
+extern const char *const settings_service_names[N_SERVICES]; /* "imaps" */
+extern const uint16_t settings_service_ports[N_SERVICES];
 
 /* Fixed size: this is what the supervisor takes from the unprivileged child
  * that parses the file. */
 struct settings_listener {
 	uint8_t service;
-	uint8_t family; /* 4 or 6 */
+	uint8_t family;      /* 4 or 6 */
 	uint8_t address[16]; /* IPv4 in the first four */
 	uint16_t port;
+	uint32_t line; /* where it stands in the file */
 };
 
-enum { SETTINGS_PATH = 256, SETTINGS_NAME = 256, SETTINGS_TEXT = 4096 };
+enum {
+	SETTINGS_PATH = 256,
+	SETTINGS_NAME = 256,
+	SETTINGS_TEXT = 4096
+};
+enum {
+	SETTINGS_KEYS_MAX = 64,
+	SETTINGS_ERROR = 320
+};
 
 struct settings {
 	/* [server] */
-	char hostname[SETTINGS_NAME];	   /* said in greetings and HELO */
-	char data[SETTINGS_PATH];	   /* data directory */
-	char control[SETTINGS_PATH];	   /* path of the admin socket */
-	bool drop_users; /* as root: each role becomes its system user */
-	bool sandbox;	 /* close seccomp and Landlock */
-	uint32_t fronts; /* processes of each front kind */
+	char hostname[SETTINGS_NAME]; /* said in greetings and HELO */
+	char data[SETTINGS_PATH];     /* data directory */
+	char control[SETTINGS_PATH];  /* path of the admin socket */
+	bool drop_users;   /* as root: each role becomes its system user */
+	bool sandbox;      /* close seccomp and Landlock */
+	uint32_t fronts;   /* processes of each front kind */
 	uint8_t log_level; /* enum env_level */
 
 	/* [[listener]] */
@@ -54,9 +67,9 @@ struct settings {
 	uint32_t n_listeners;
 
 	/* [smtp] */
-	uint64_t max_size;	  /* bytes of one message */
-	int64_t smtp_idle;	  /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
-	int64_t smtp_data_idle;	  /* us between blocks of DATA */
+	uint64_t max_size;        /* bytes of one message */
+	int64_t smtp_idle;        /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
+	int64_t smtp_data_idle;   /* us between blocks of DATA */
 	uint32_t max_connections; /* of one front */
 	uint32_t max_per_client;  /* connections of one address at a front */
 	/* [imap] */
@@ -67,15 +80,15 @@ struct settings {
 	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
 
 	/* [outbound] */
-	uint16_t outbound_port;	       /* 25 */
+	uint16_t outbound_port;        /* 25 */
 	bool outbound_permit_loopback; /* for tests and laptops */
 	int64_t connect_timeout, greeting_timeout, command_timeout,
-	    data_timeout, dot_timeout; /* us, RFC 5321 4.5.3.2 */
+	    data_timeout, dot_timeout;  /* us, RFC 5321 4.5.3.2 */
 	int64_t retry_first, retry_max; /* us */
-	uint32_t retry_growth;		/* percent; 200 doubles */
-	int64_t lifetime;		/* us until a row expires: 5 days */
-	int64_t delay_warning;		/* us; 0: none */
-	uint32_t per_destination;	/* connections */
+	uint32_t retry_growth;          /* percent; 200 doubles */
+	int64_t lifetime;               /* us until a row expires: 5 days */
+	int64_t delay_warning;          /* us; 0: none */
+	uint32_t per_destination;       /* connections */
 
 	/* [resolver] */
 	char resolver_server[64]; /* ask this address instead of the roots */
@@ -87,7 +100,53 @@ struct settings {
 
 	/* [store] */
 	uint32_t min_free_percent; /* below: no mail from strangers */
-	int64_t backup_every;	   /* us; 0: never */
+	int64_t backup_every;      /* us; 0: never */
+
+	/* where each value came from */
+	char file[SETTINGS_PATH];
+	uint32_t
+	    lines[SETTINGS_KEYS_MAX]; /* by place in the table; 0: default */
 };
+
+struct settings_error {
+	uint32_t line, col; /* from 1; 0: about the file as a whole */
+	char text[SETTINGS_ERROR];
+};
+
+enum {
+	SETTINGS_OK,
+	SETTINGS_E_INVALID
+};
+
+/* `file` is only for messages and for settings.file. SETTINGS_OK,
+ * SETTINGS_E_INVALID with *err filled and *ret untouched, or -ENOMEM. */
+int settings_parse(struct slice text, const char *file, struct settings *ret,
+    struct settings_error *err);
+/* Every key at its default; hostname, data and listeners are empty. */
+void settings_default(struct settings *ret);
+/* "file:line:col: text" */
+int settings_error_print(const struct settings_error *err, const char *file,
+    struct buf *out);
+
+/* -- the table, for `ulak config show` and the man page ---------------------
+ */
+
+size_t settings_n_keys(void);
+/* "outbound.port"; the pointers live for ever. */
+const char *settings_key_section(size_t i);
+const char *settings_key_name(size_t i);
+const char *settings_key_sentence(size_t i);
+/* Off by default and meant for tests and laptops. */
+bool settings_key_is_test(size_t i);
+bool settings_key_is_default(const struct settings *s, size_t i);
+/* These write text as it may stand in the file. 0, BUF_E_FULL, -ENOMEM. */
+int settings_value_print(const struct settings *s, size_t i, struct buf *out);
+int settings_default_print(size_t i, struct buf *out);
+/* "a duration from \"1s\" to \"24h\"" */
+int settings_range_print(size_t i, struct buf *out);
+int settings_listener_print(const struct settings_listener *l,
+    struct buf *out); /* 127.0.0.1 */
+/* The option list of ulak.toml(5), in mdoc. */
+int settings_man_print(struct buf *out);
 
 #endif

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * config/settings - from the text of ulak.toml to struct settings
+ *
+ * The TOML tree is walked once; every key must be a row of the table, or the
+ * error names the row that is spelt most like it. Then what must be there is
+ * looked for, and what must agree is compared. Nothing is taken over unless
+ * all of it is right.
+ */
+#include "config/settings.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "config/settings_table.h"
+
+enum {
+	CONFIG_ARENA = 8 * 1024 * 1024, /* TOML_NODES and the file's strings */
+	CONTROL_PATH_MAX = 107,         /* of sun_path, unix(7) */
+	NAME_MAX_COMPARED = 64
+};
+
+struct reader {
+	struct slice text;
+	struct settings s;
+	struct settings_error *err;
+	const struct toml_node *nodes[SETTINGS_KEYS_MAX];
+};
+
+static __attribute__((format(printf, 3, 4))) int
+fail(struct reader *rd, const uint8_t *at, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(rd->err->text, sizeof(rd->err->text), format, ap);
+	va_end(ap);
+	rd->err->line = rd->err->col = 0;
+	if (at != NULL)
+		toml_where(rd->text, at, &rd->err->line, &rd->err->col);
+	return SETTINGS_E_INVALID;
+}
+
+/* A key from the file as it may be shown. */
+static const char *
+shown(struct slice key, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; n < key.len && n < size - 1; n++)
+		out[n] = ascii_is_print(key.at[n]) ? (char)key.at[n] : '?';
+	out[n] = '\0';
+	return out;
+}
+
+/* -- the nearest known name
+ * ---------------------------------------------------- */
+
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many characters must be put, taken or changed (Levenshtein). */
+static size_t
+distance(struct slice a, struct slice b)
+{
+	size_t row[NAME_MAX_COMPARED + 1];
+
+	a = slice_upto(a, NAME_MAX_COMPARED);
+	b = slice_upto(b, NAME_MAX_COMPARED);
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t cost =
+			    ascii_lower(a.at[i - 1]) == ascii_lower(b.at[j - 1])
+			    ? 0
+			    : 1;
+			size_t here =
+			    least(corner + cost, least(row[j], row[j - 1]) + 1);
+
+			corner = row[j];
+			row[j] = here;
+		}
+	}
+	return row[b.len];
+}
+
+/* A name of another section counts as farther, so that the same short name
+ * (idle, port) is first looked for at home. */
+static const struct settings_key *
+nearest_key(struct slice section, struct slice name)
+{
+	const struct settings_key *best = NULL;
+	size_t best_distance = SIZE_MAX;
+
+	for (size_t i = 0; i < settings_keys_n; i++) {
+		const struct settings_key *key = &settings_keys[i];
+		size_t d = 2 * distance(name, slice_cstr(key->name)) +
+		    distance(section, slice_cstr(key->section));
+
+		if (d < best_distance) {
+			best_distance = d;
+			best = key;
+		}
+	}
+	return best;
+}
+
+static int
+fail_unknown_key(struct reader *rd, struct slice section,
+    const struct toml_node *node)
+{
+	const struct settings_key *near = nearest_key(section, node->key);
+	char name[NAME_MAX_COMPARED], in[NAME_MAX_COMPARED];
+
+	return fail(rd, node->at,
+	    "unknown key %s%s%s; the nearest known one is %s.%s",
+	    shown(section, in, sizeof(in)), section.len > 0 ? "." : "",
+	    shown(node->key, name, sizeof(name)), near->section, near->name);
+}
+
+static int
+fail_unknown_section(struct reader *rd, const struct toml_node *node)
+{
+	const char *near = "listener";
+	size_t best = distance(node->key, SLICE("listener"));
+	char name[NAME_MAX_COMPARED];
+
+	for (size_t i = 0; i < settings_keys_n; i++) {
+		size_t d =
+		    distance(node->key, slice_cstr(settings_keys[i].section));
+
+		if (d < best) {
+			best = d;
+			near = settings_keys[i].section;
+		}
+	}
+	return fail(rd, node->at,
+	    "unknown section [%s]; the nearest known one is %s%s%s",
+	    shown(node->key, name, sizeof(name)),
+	    strcmp(near, "listener") == 0 ? "[[" : "[", near,
+	    strcmp(near, "listener") == 0 ? "]]" : "]");
+}
+
+/* -- listeners
+ * -------------------------------------------------------------------- */
+
+static uint8_t
+service_by_name(struct slice name)
+{
+	for (uint8_t i = SERVICE_MX; i < SERVICE_CONTROL; i++)
+		if (slice_equal(name, slice_cstr(settings_service_names[i])))
+			return i;
+	return SERVICE_NONE;
+}
+
+static int
+add_listener(struct reader *rd, const struct toml_node *at,
+    const struct settings_listener *l)
+{
+	for (uint32_t i = 0; i < rd->s.n_listeners; i++) {
+		const struct settings_listener *other = &rd->s.listeners[i];
+
+		if (other->family == l->family && other->port == l->port &&
+		    memcmp(other->address, l->address, sizeof(l->address)) == 0)
+			return fail(rd, at->at,
+			    "the listener on line %u has this address and port "
+			    "already",
+			    other->line);
+	}
+	if (rd->s.n_listeners == LIMIT_LISTENERS)
+		return fail(rd, at->at, "more than %d listeners",
+		    LIMIT_LISTENERS);
+	rd->s.listeners[rd->s.n_listeners++] = *l;
+	return SETTINGS_OK;
+}
+
+static int
+add_listener_at(struct reader *rd, const struct toml_node *table,
+    const struct toml_node *address, const struct settings_listener *like)
+{
+	struct settings_listener l = *like;
+
+	if (address->type != TOML_STRING ||
+	    !settings_address_parse(address->text, &l))
+		return fail(rd, address->value_at,
+		    "listener.address needs an IPv4 or IPv6 address in quotes, "
+		    "or an array of such");
+	return add_listener(rd, table, &l);
+}
+
+static int
+check_listener_keys(struct reader *rd, const struct toml_node *table)
+{
+	char name[NAME_MAX_COMPARED];
+
+	for (const struct toml_node *n = table->first; n != NULL; n = n->next)
+		if (!slice_equal(n->key, SLICE("service")) &&
+		    !slice_equal(n->key, SLICE("address")) &&
+		    !slice_equal(n->key, SLICE("port")))
+			return fail(rd, n->at,
+			    "unknown key listener.%s; a listener has service, "
+			    "address and port",
+			    shown(n->key, name, sizeof(name)));
+	return SETTINGS_OK;
+}
+
+/* One [[listener]]: service, address (one or several), port. */
+static int
+read_listener(struct reader *rd, const struct toml_node *table)
+{
+	const struct toml_node *service = toml_get(table, SLICE("service"));
+	const struct toml_node *address = toml_get(table, SLICE("address"));
+	const struct toml_node *port = toml_get(table, SLICE("port"));
+	struct settings_listener l = { 0 };
+	uint32_t col;
+	int r = check_listener_keys(rd, table);
+
+	if (r != SETTINGS_OK)
+		return r;
+	if (service == NULL || service->type != TOML_STRING ||
+	    (l.service = service_by_name(service->text)) == SERVICE_NONE)
+		return fail(rd, service == NULL ? table->at : service->value_at,
+		    "listener.service needs one of \"mx\", \"submission\", "
+		    "\"submissions\", \"imap\", \"imaps\", \"pop3\", "
+		    "\"pop3s\"");
+	l.port = settings_service_ports[l.service];
+	if (port != NULL) {
+		if (port->type != TOML_INTEGER || port->integer < 1 ||
+		    port->integer > 65535)
+			return fail(rd, port->value_at,
+			    "listener.port needs a number from 1 to 65535");
+		l.port = (uint16_t)port->integer;
+	}
+	toml_where(rd->text, table->at, &l.line, &col);
+	if (address == NULL)
+		return fail(rd, table->at,
+		    "listener.address is missing; \"0.0.0.0\" is every IPv4 "
+		    "address of this machine, \"::\" every IPv6 address");
+	if (address->type != TOML_ARRAY)
+		return add_listener_at(rd, table, address, &l);
+	for (const struct toml_node *a = address->first; a != NULL; a = a->next)
+		if ((r = add_listener_at(rd, table, a, &l)) != SETTINGS_OK)
+			return r;
+	return SETTINGS_OK;
+}
+
+static int
+read_listeners(struct reader *rd, const struct toml_node *array)
+{
+	int r;
+
+	for (const struct toml_node *n = array->first; n != NULL; n = n->next) {
+		if (n->type != TOML_TABLE)
+			return fail(rd, n->at, "a listener is a table");
+		r = read_listener(rd, n);
+		if (r != SETTINGS_OK)
+			return r;
+	}
+	return SETTINGS_OK;
+}
+
+/* -- sections
+ * ---------------------------------------------------------------------- */
+
+static bool
+is_section(struct slice name)
+{
+	for (size_t i = 0; i < settings_keys_n; i++)
+		if (slice_equal(name, slice_cstr(settings_keys[i].section)))
+			return true;
+	return false;
+}
+
+static int
+read_key(struct reader *rd, struct slice section, const struct toml_node *node)
+{
+	char why[SETTINGS_ERROR - NAME_MAX_COMPARED];
+	uint32_t col;
+
+	for (size_t i = 0; i < settings_keys_n; i++) {
+		const struct settings_key *key = &settings_keys[i];
+
+		if (!slice_equal(section, slice_cstr(key->section)) ||
+		    !slice_equal(node->key, slice_cstr(key->name)))
+			continue;
+		if (!settings_value_read(key, node, &rd->s, why, sizeof(why)))
+			return fail(rd, node->value_at, "%s.%s %s",
+			    key->section, key->name, why);
+		toml_where(rd->text, node->at, &rd->s.lines[i], &col);
+		rd->nodes[i] = node;
+		return SETTINGS_OK;
+	}
+	return fail_unknown_key(rd, section, node);
+}
+
+static int
+read_section(struct reader *rd, const struct toml_node *section)
+{
+	int r;
+
+	if (slice_equal(section->key, SLICE("listener"))) {
+		if (section->type != TOML_ARRAY)
+			return fail(rd, section->at,
+			    "each listener stands under [[listener]], with two "
+			    "brackets");
+		return read_listeners(rd, section);
+	}
+	if (section->type != TOML_TABLE && !is_section(section->key))
+		return fail_unknown_key(rd, (struct slice){ 0 }, section);
+	if (!is_section(section->key))
+		return fail_unknown_section(rd, section);
+	if (section->type != TOML_TABLE)
+		return fail(rd, section->at, "a section is needed, not %s",
+		    toml_type_name(section->type));
+	for (const struct toml_node *n = section->first; n != NULL;
+	     n = n->next) {
+		r = read_key(rd, section->key, n);
+		if (r != SETTINGS_OK)
+			return r;
+	}
+	return SETTINGS_OK;
+}
+
+/* -- what must be there, and agree
+ * ----------------------------------------------- */
+
+static const uint8_t *
+place_of(const struct reader *rd, size_t offset)
+{
+	for (size_t i = 0; i < settings_keys_n; i++)
+		if (settings_keys[i].offset == offset && rd->nodes[i] != NULL)
+			return rd->nodes[i]->value_at;
+	return NULL;
+}
+
+static int
+check_required(struct reader *rd)
+{
+	for (size_t i = 0; i < settings_keys_n; i++) {
+		const struct settings_key *key = &settings_keys[i];
+
+		if (key->preset == NULL &&
+		    (rd->nodes[i] == NULL || rd->nodes[i]->text.len == 0))
+			return fail(rd,
+			    rd->nodes[i] == NULL ? NULL : rd->nodes[i]->at,
+			    "%s.%s must be given", key->section, key->name);
+	}
+	return SETTINGS_OK;
+}
+
+static int
+check_agreement(struct reader *rd)
+{
+	struct settings *s = &rd->s;
+
+	if (s->retry_first > s->retry_max)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, retry_first)),
+		    "outbound.retry_first is more than outbound.retry_max");
+	if (s->retry_first > s->lifetime)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, lifetime)),
+		    "outbound.lifetime is less than outbound.retry_first");
+	if (s->delay_warning >= s->lifetime)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, delay_warning)),
+		    "outbound.delay_warning is not less than "
+		    "outbound.lifetime");
+	return SETTINGS_OK;
+}
+
+static int
+fill_control(struct reader *rd)
+{
+	static const char name[] = "/control.sock";
+	struct settings *s = &rd->s;
+	size_t len = strlen(s->data);
+
+	if (s->control[0] == '\0') {
+		while (len > 1 && s->data[len - 1] == '/')
+			len--;
+		if (len + sizeof(name) > sizeof(s->control))
+			return fail(rd,
+			    place_of(rd, offsetof(struct settings, data)),
+			    "server.data is too long");
+		memcpy(s->control, s->data, len);
+		memcpy(s->control + len, name, sizeof(name));
+	}
+	if (strlen(s->control) > CONTROL_PATH_MAX)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, control)),
+		    "the path of the admin socket (server.control) is longer "
+		    "than %d bytes",
+		    CONTROL_PATH_MAX);
+	return SETTINGS_OK;
+}
+
+static int
+read_tree(struct reader *rd, const struct toml_node *root)
+{
+	int r = SETTINGS_OK;
+
+	for (const struct toml_node *n = root->first;
+	     n != NULL && r == SETTINGS_OK; n = n->next)
+		r = read_section(rd, n);
+	if (r == SETTINGS_OK)
+		r = check_required(rd);
+	if (r == SETTINGS_OK)
+		r = check_agreement(rd);
+	return r == SETTINGS_OK ? fill_control(rd) : r;
+}
+
+void
+settings_default(struct settings *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < settings_keys_n; i++)
+		if (settings_keys[i].preset != NULL)
+			(void)settings_value_preset(&settings_keys[i], ret);
+}
+
+int
+settings_parse(struct slice text, const char *file, struct settings *ret,
+    struct settings_error *err)
+{
+	struct reader rd = { .text = text };
+	struct toml_node *root = NULL;
+	struct toml_error where;
+	struct arena arena;
+	int r;
+
+	rd.err = err;
+	if (text.len > LIMIT_CONFIG_FILE)
+		return fail(&rd, NULL, "larger than %d bytes",
+		    LIMIT_CONFIG_FILE);
+	settings_default(&rd.s);
+	(void)slice_to_cstr(slice_cstr(file), rd.s.file, sizeof(rd.s.file));
+	arena_init(&arena, CONFIG_ARENA);
+	r = toml_parse(text, &arena, &root, &where);
+	if (r == TOML_E_SYNTAX) {
+		*err = (struct settings_error){ where.line, where.col, "" };
+		(void)slice_to_cstr(slice_cstr(where.text), err->text,
+		    sizeof(err->text));
+		r = SETTINGS_E_INVALID;
+	} else if (r == TOML_OK) {
+		r = read_tree(&rd, root);
+	}
+	arena_reset(&arena);
+	if (r == SETTINGS_OK)
+		*ret = rd.s;
+	return r;
+}
+
+int
+settings_error_print(const struct settings_error *err, const char *file,
+    struct buf *out)
+{
+	if (err->line == 0)
+		return buf_printf(out, "%s: %s", file, err->text);
+	return buf_printf(out, "%s:%u:%u: %s", file, err->line, err->col,
+	    err->text);
+}
+
+/* -- the table, seen from outside
+ * --------------------------------------------------- */
+
+size_t
+settings_n_keys(void)
+{
+	return settings_keys_n;
+}
+
+const char *
+settings_key_section(size_t i)
+{
+	return settings_keys[i].section;
+}
+
+const char *
+settings_key_name(size_t i)
+{
+	return settings_keys[i].name;
+}
+
+const char *
+settings_key_sentence(size_t i)
+{
+	return settings_keys[i].sentence;
+}
+
+bool
+settings_key_is_test(size_t i)
+{
+	return settings_keys[i].is_test;
+}
+
+bool
+settings_key_is_default(const struct settings *s, size_t i)
+{
+	const struct settings_key *key = &settings_keys[i];
+	struct settings preset;
+
+	if (key->preset == NULL)
+		return false;
+	settings_default(&preset);
+	return memcmp((const char *)s + key->offset,
+		   (const char *)&preset + key->offset, key->size) == 0;
+}
+
+int
+settings_listener_print(const struct settings_listener *l, struct buf *out)
+{
+	const uint8_t *a = l->address;
+	int r = 0;
+
+	if (l->family == 4)
+		return buf_printf(out, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+	for (size_t i = 0; i < 16 && r == 0; i += 2)
+		r = buf_printf(out, "%s%x", i == 0 ? "" : ":",
+		    (unsigned)(a[i] << 8 | a[i + 1]));
+	return r;
+}
