@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""generate.py messages.def limits.h OUT.h OUT.c - makes the wire codec.
+"""generate.py messages.def limits.h OUT.h OUT.c SAMPLES.h - makes the wire codec.
 
 From the schema: enum, structs, encoders, total decoders (sizes known, counts
 capped, trailing bytes refused), the table of who may send what to whom, one
-struct of handlers and one dispatcher for each role, and a fuzz entry that goes
-through all decoders. Errors name file and line and end with status 1.
+struct of handlers and one dispatcher for each role, a fuzz entry that goes
+through all decoders, and a sample of each message for the tests. Errors name file and line and end with status 1.
 """
 import re
 import sys
@@ -200,6 +200,9 @@ const char *wire_name(uint16_t type);
 const char *wire_role_name(enum wire_role role);
 /* All decoders on the same bytes; a value that never matters. For fuzzing. */
 unsigned wire_decode_any(uint16_t type, struct slice payload);
+/* Decodes and adds what encoding gives again, which must be the same bytes:
+ * there is one form for each value. WIRE_E_BAD as the decoder. For tests. */
+int wire_round_trip(uint16_t type, struct slice payload, struct buf *out);
 /* A hash of the schema: both ends of a channel are the same build. */
 extern const uint32_t wire_schema;
 
@@ -366,8 +369,41 @@ def dispatcher(role, mine):
     return f"int {proto};\n", body
 
 
+def sample(fields, records, n):
+    """Bytes of a message of this form, different in every field."""
+    out = b""
+    for i, f in enumerate(fields, n):
+        if f.kind in INTS:
+            size = INTS[f.kind][1]
+            out += b"\x01" if f.kind == "bool" else ((0x8001020304050600 + i) % 256 ** size).to_bytes(size, "little")
+        elif f.kind == "id":
+            out += bytes(range(i, i + 16))
+        elif f.kind == "record":
+            out += sample(records[f.of].fields, records, i)
+        elif f.kind == "list":
+            rows = min(f.cap, 3)
+            out += rows.to_bytes(4, "little")
+            out += b"".join(sample(records[f.of].fields, records, i + r) for r in range(rows))
+        else:
+            text = ("text \u00e4 %d" % i).encode()[:f.cap]
+            if f.kind == "bytes":
+                text = b"\x00\xff" + text
+            out += len(text).to_bytes(4, "little") + text
+    return out
+
+
+def samples(messages, records):
+    rows = []
+    for i, m in enumerate(messages, 1):
+        data = sample(m.fields, records, i)
+        lines = "".join('\n\t    "' + "".join(f"\\x{b:02x}" for b in data[k:k + 16]) + '"' for k in range(0, len(data), 16))
+        rows.append(f"\t[WIRE_{m.name}] = {{ (const uint8_t *){lines or ' ' + chr(34) * 2},\n\t    {len(data)} }},\n")
+    return ("/* Generated from messages.def by generate.py; do not edit. */\n#include \"wire/messages.h\"\n\n"
+            "static const struct slice wire_samples[WIRE_N_TYPES] = {\n" + "".join(rows) + "};\n")
+
+
 def main():
-    schema, limits, out_h, out_c = sys.argv[1:]
+    schema, limits, out_h, out_c, out_samples = sys.argv[1:]
     records, messages = parse(schema)
     frame = int(eval(re.search(r"LIMIT_FRAME = ([0-9* ]+)", open(limits).read())[1]))
     for m in messages:
@@ -407,6 +443,12 @@ def main():
     c.append("unsigned\nwire_decode_any(uint16_t type, struct slice payload)\n{\n\tswitch (type) {\n" + "".join(
         f"\tcase WIRE_{m.name}: {{\n\t\tstruct wire_{m.name.lower()} m;\n\t\treturn (unsigned)wire_decode_{m.name.lower()}(payload, &m);\n\t}}\n"
         for m in messages) + "\t}\n\treturn 99;\n}\n\n")
+    c.append("int\nwire_round_trip(uint16_t type, struct slice payload, struct buf *out)\n{\n\tswitch (type) {\n" + "".join(
+        f"\tcase WIRE_{m.name}: {{\n\t\tstruct wire_{m.name.lower()} m;\n\n"
+        f"\t\tif (wire_decode_{m.name.lower()}(payload, &m) != WIRE_OK)\n\t\t\treturn WIRE_E_BAD;\n"
+        f"\t\treturn wire_encode_{m.name.lower()}(out, &m);\n\t}}\n"
+        for m in messages) + "\t}\n\treturn WIRE_E_BAD;\n}\n\n")
+    open(out_samples, "w").write(samples(messages, records))
     import zlib
     text = re.sub(r"#.*", "", open(schema).read())
     c.append(f"const uint32_t wire_schema = 0x{zlib.crc32(text.encode()):08x};\n")
