@@ -111,7 +111,7 @@ struct smtp_client {
 	struct smtp_client_config config;
 	struct smtp_client_offer offer;
 	uint8_t phase; /* enum smtp_client_phase */
-	bool has_tls, is_ehlo;
+	bool has_tls, is_ehlo, starttls_was_refused;
 	/* Why it ended: the server's words, or ours with is_local. Nothing was
 	 * learnt about recipients that have no outcome. */
 	struct verdict failure;
@@ -122,12 +122,9 @@ struct smtp_client {
 	struct smtp_client_mail mail;
 	struct smtp_client_outcome outcomes[SMTP_CLIENT_RCPTS];
 	struct arena texts;
-	size_t next_rcpt;  /* to be sent */
-	size_t reply_rcpt; /* whose reply comes next */
+	size_t n_sent, n_replied; /* items of the envelope (client.c) */
 	size_t n_accepted;
-	uint8_t sent_upto;         /* steps of the envelope on their way */
-	uint8_t replied_upto;      /* steps answered */
-	bool has_open_transaction; /* RSET before the next MAIL */
+	bool has_open_transaction, needs_reset;
 	bool mail_was_refused, is_closing, body_is_void;
 	struct smtp_stuff stuff;
 	uint64_t body_sent;
