@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: ISC */
+#include "queue/destination.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+/* Whose turn it is: a person's mail twice as often as the others. */
+static const uint8_t turns[] = { 0, 2, 0, 1 };
+enum {
+	N_TURNS = sizeof(turns)
+};
+
+void
+destinations_init(struct destinations *s, const uint8_t seed[MAP_SEED],
+    uint32_t concurrency)
+{
+	*s = (struct destinations){ .concurrency = concurrency };
+	map_init(&s->by_key, seed);
+}
+
+static void
+destination_free(struct destination *d)
+{
+	free(d->window);
+	free(d);
+}
+
+void
+destinations_deinit(struct destinations *s)
+{
+	struct destination *d;
+	size_t at = 0;
+
+	while ((d = map_next(&s->by_key, &at)) != NULL)
+		destination_free(d);
+	map_deinit(&s->by_key);
+	for (size_t i = 0; i < QUEUE_LANES; i++)
+		free(s->lanes[i].heap);
+}
+
+/* -- the heap of one lane
+ * ------------------------------------------------------ */
+
+static void
+heap_put(struct destinations *s, struct destination *d, size_t i)
+{
+	s->lanes[d->lane].heap[i] = d;
+	d->heap_at = i;
+}
+
+static void
+heap_sift(struct destinations *s, struct destination *d, size_t i)
+{
+	struct destination **heap = s->lanes[d->lane].heap;
+	size_t n = s->lanes[d->lane].n, child;
+
+	for (; i > 1 && heap[i / 2]->ready_at > d->ready_at; i /= 2)
+		heap_put(s, heap[i / 2], i);
+	for (; (child = 2 * i) <= n; i = child) {
+		if (child < n &&
+		    heap[child + 1]->ready_at < heap[child]->ready_at)
+			child++;
+		if (heap[child]->ready_at >= d->ready_at)
+			break;
+		heap_put(s, heap[child], i);
+	}
+	heap_put(s, d, i);
+}
+
+static void
+heap_remove(struct destinations *s, struct destination *d)
+{
+	size_t at = d->heap_at;
+	struct destination *last;
+
+	if (at == 0)
+		return;
+	last = s->lanes[d->lane].heap[s->lanes[d->lane].n--];
+	d->heap_at = 0;
+	if (last != d)
+		heap_sift(s, last, at);
+}
+
+/* Places were made when the destination was: this cannot fail. */
+static void
+heap_add(struct destinations *s, struct destination *d)
+{
+	heap_sift(s, d, ++s->lanes[d->lane].n);
+}
+
+static int
+heap_make_room(struct destinations *s, uint8_t lane)
+{
+	size_t need = s->by_key.n + 2, size = s->lanes[lane].size;
+	struct destination **heap;
+
+	if (need <= size)
+		return 0;
+	size = size < 16 ? 16 : 2 * size;
+	if (size < need)
+		size = need;
+	heap = reallocarray(s->lanes[lane].heap, size, sizeof(*heap));
+	if (heap == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	s->lanes[lane].heap = heap;
+	s->lanes[lane].size = size;
+	return 0;
+}
+
+/* -- destinations
+ * ---------------------------------------------------------------- */
+
+/* A host that failed is probed by one attempt at a time. */
+static uint32_t
+concurrency_of(const struct destinations *s, const struct destination *d)
+{
+	return d->failures > 0 ? 1 : s->concurrency;
+}
+
+/* The one place that decides when a destination is ready. */
+static void
+place(struct destinations *s, struct destination *d)
+{
+	int64_t ready = destination_window_is_empty(d) ? d->least_due : 0;
+
+	if (ready < d->retry_at)
+		ready = d->retry_at;
+	heap_remove(s, d);
+	if (d->is_filling || d->in_flight >= concurrency_of(s, d) ||
+	    (destination_window_is_empty(d) && d->least_due == QUEUE_NEVER))
+		return;
+	d->ready_at = ready;
+	heap_add(s, d);
+}
+
+struct slice
+destination_route(const struct destination *d)
+{
+	return slice_of(d->key + 1, d->key_len - 1);
+}
+
+static bool
+make_key(struct slice route, uint8_t lane, uint8_t key[QUEUE_ROUTE_MAX + 1])
+{
+	if (route.len == 0 || route.len > QUEUE_ROUTE_MAX ||
+	    lane >= QUEUE_LANES)
+		return false;
+	key[0] = lane;
+	memcpy(key + 1, route.at, route.len);
+	return true;
+}
+
+struct destination *
+destination_find(const struct destinations *s, struct slice route, uint8_t lane)
+{
+	uint8_t key[QUEUE_ROUTE_MAX + 1];
+
+	if (!make_key(route, lane, key))
+		return NULL;
+	return map_get(&s->by_key, slice_of(key, route.len + 1));
+}
+
+int
+destination_get(struct destinations *s, struct slice route, uint8_t lane,
+    struct destination **ret)
+{
+	struct destination *d = destination_find(s, route, lane);
+	int r;
+
+	if (d != NULL) {
+		*ret = d;
+		return 0;
+	}
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	if (!make_key(route, lane, d->key)) {
+		free(d);
+		return ERR_ORIGIN(-EINVAL);
+	}
+	d->lane = lane;
+	d->key_len = route.len + 1;
+	d->least_due = QUEUE_NEVER;
+	r = heap_make_room(s, lane);
+	if (r == 0)
+		r = map_put(&s->by_key, slice_of(d->key, d->key_len), d);
+	if (r < 0) {
+		free(d);
+		return ERR_TRACE(r);
+	}
+	*ret = d;
+	return 0;
+}
+
+bool
+destination_forget(struct destinations *s, struct destination *d)
+{
+	if (d->in_flight > 0 || d->is_filling || d->failures > 0 ||
+	    !destination_window_is_empty(d) || d->least_due != QUEUE_NEVER)
+		return false;
+	heap_remove(s, d);
+	(void)map_take(&s->by_key, slice_of(d->key, d->key_len));
+	destination_free(d);
+	return true;
+}
+
+void
+destination_row_due(struct destinations *s, struct destination *d, int64_t due)
+{
+	if (due >= d->least_due)
+		return;
+	d->least_due = due;
+	place(s, d);
+}
+
+void
+destination_back_off(struct destinations *s, struct destination *d,
+    uint32_t failures, int64_t retry_at)
+{
+	d->failures = failures;
+	d->retry_at = retry_at;
+	place(s, d);
+}
+
+void
+destination_refresh(struct destinations *s, struct destination *d)
+{
+	d->n_window = d->window_at = 0;
+	d->least_due = 0;
+	place(s, d);
+}
+
+bool
+destination_window_is_empty(const struct destination *d)
+{
+	return d->window_at == d->n_window;
+}
+
+/* -- what is next
+ * ---------------------------------------------------------------- */
+
+struct destination *
+destinations_next(struct destinations *s, int64_t now)
+{
+	for (unsigned i = 0; i < N_TURNS; i++) {
+		uint8_t lane = turns[(s->turn + i) % N_TURNS];
+
+		if (s->lanes[lane].n == 0 ||
+		    s->lanes[lane].heap[1]->ready_at > now)
+			continue;
+		s->turn = (s->turn + i + 1) % N_TURNS;
+		return s->lanes[lane].heap[1];
+	}
+	return NULL;
+}
+
+int64_t
+destinations_ready_at(const struct destinations *s)
+{
+	int64_t least = QUEUE_NEVER;
+
+	for (size_t i = 0; i < QUEUE_LANES; i++)
+		if (s->lanes[i].n > 0 && s->lanes[i].heap[1]->ready_at < least)
+			least = s->lanes[i].heap[1]->ready_at;
+	return least;
+}
+
+void
+destination_fill_begin(struct destinations *s, struct destination *d)
+{
+	assert(!d->is_filling && destination_window_is_empty(d));
+	d->is_filling = true;
+	d->least_due = QUEUE_NEVER; /* what comes from now on is noted anew */
+	place(s, d);
+}
+
+int
+destination_fill_end(struct destinations *s, struct destination *d,
+    const struct queue_row *rows, size_t n, int64_t next_due)
+{
+	int r = 0;
+
+	assert(d->is_filling && n <= QUEUE_WINDOW);
+	d->is_filling = false;
+	free(d->window);
+	d->window = NULL;
+	d->n_window = d->window_at = 0;
+	if (n > 0) {
+		d->window = calloc(n, sizeof(*rows));
+		if (d->window == NULL) {
+			r = ERR_ORIGIN(-ENOMEM);
+		} else {
+			memcpy(d->window, rows, n * sizeof(*rows));
+			d->n_window = n;
+		}
+	}
+	if (next_due < d->least_due)
+		d->least_due = next_due;
+	place(s, d);
+	return r;
+}
+
+/* Rows of one message stand near each other, as they were made together; the
+ * order of the others is kept. */
+size_t
+destination_take(struct destinations *s, struct destination *d,
+    struct queue_row *ret_rows, size_t max)
+{
+	size_t n = 0, kept = d->window_at;
+	struct id message;
+
+	if (destination_window_is_empty(d) || max == 0)
+		return 0;
+	message = d->window[d->window_at].message;
+	for (size_t i = d->window_at; i < d->n_window; i++)
+		if (n < max && id_equal(&d->window[i].message, &message))
+			ret_rows[n++] = d->window[i];
+		else
+			d->window[kept++] = d->window[i];
+	d->n_window = kept;
+	if (destination_window_is_empty(d)) {
+		free(d->window);
+		d->window = NULL;
+		d->n_window = d->window_at = 0;
+	}
+	d->in_flight++;
+	place(s, d);
+	return n;
+}
+
+void
+destination_done(struct destinations *s, struct destination *d)
+{
+	assert(d->in_flight > 0);
+	d->in_flight--;
+	place(s, d);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * queue/destination - what of the queue is in memory: destinations, not rows
+ *
+ * A destination is a route (domain or literal) and a lane. It knows its least
+ * due time, how many attempts are in flight, its back-off, and a window of at
+ * most QUEUE_WINDOW rows that are due. Ten million rows for one dead host are
+ * one destination that waits.
+ *
+ *   waits --its time comes--> next() --window empty--> fill_begin ... fill_end
+ *                               |                                       |
+ *                               +--take()--> in flight --done()---------+
+ *
+ * Pure: the caller reads rows, keeps the clock (wall time in microseconds) and
+ * carries out attempts. Owned by one loop. Lanes take turns, so that a flood of
+ * bulk mail does not keep a person's mail waiting.
+ */
+#ifndef QUEUE_DESTINATION_H
+#define QUEUE_DESTINATION_H
+
+#include "base/id.h"
+#include "base/list.h"
+#include "base/map.h"
+
+enum {
+	QUEUE_WINDOW = 1000,
+	QUEUE_LANES = 3,      /* as LANE_* in store/flags.h */
+	QUEUE_ROUTE_MAX = 255 /* as ATTEMPT.route */
+};
+#define QUEUE_NEVER INT64_MAX
+
+struct queue_row {
+	uint64_t row;
+	struct id message;
+};
+
+struct destination {
+	/* the caller may read these */
+	uint8_t lane;
+	uint32_t in_flight; /* attempts */
+	uint32_t failures;  /* of its hosts, in a row */
+	int64_t retry_at;   /* back-off; 0: none */
+	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
+	/* destination.c's own */
+	size_t heap_at; /* from 1; 0: not in the heap */
+	int64_t ready_at;
+	bool is_filling;
+	struct queue_row *window;
+	size_t n_window, window_at;
+	size_t key_len;
+	uint8_t key[QUEUE_ROUTE_MAX + 1]; /* lane, then the route */
+};
+
+struct destinations {
+	struct map by_key;
+	struct {
+		struct destination **heap; /* least ready_at first; from 1 */
+		size_t n, size;
+	} lanes[QUEUE_LANES];
+	uint32_t concurrency; /* attempts at a time for one destination */
+	unsigned turn;
+};
+
+void destinations_init(struct destinations *s, const uint8_t seed[MAP_SEED],
+    uint32_t concurrency);
+void destinations_deinit(struct destinations *s);
+
+struct slice destination_route(const struct destination *d);
+/* NULL when it is not there. */
+struct destination *destination_find(const struct destinations *s,
+    struct slice route, uint8_t lane);
+/* Finds or makes it. 0, -ENOMEM; -EINVAL when route or lane cannot be. */
+int destination_get(struct destinations *s, struct slice route, uint8_t lane,
+    struct destination **ret);
+/* Frees one that has nothing to do and no memory worth keeping; false, and
+ * nothing done, for others. */
+bool destination_forget(struct destinations *s, struct destination *d);
+
+/* A row that is not in the window is (or will be) due. */
+void destination_row_due(struct destinations *s, struct destination *d,
+    int64_t due);
+/* Sets the back-off, after failures and at the start. */
+void destination_back_off(struct destinations *s, struct destination *d,
+    uint32_t failures, int64_t retry_at);
+/* Drops the window: rows changed beneath it. They count as due now. */
+void destination_refresh(struct destinations *s, struct destination *d);
+
+/* The next one with something to do at `now`, or NULL. Either its window is
+ * empty (fill_begin it) or take() gives something. */
+struct destination *destinations_next(struct destinations *s, int64_t now);
+/* When there will be a next one; QUEUE_NEVER. */
+int64_t destinations_ready_at(const struct destinations *s);
+
+bool destination_window_is_empty(const struct destination *d);
+void destination_fill_begin(struct destinations *s, struct destination *d);
+/* rows: due and not in flight, in order of due, copied; next_due: least due of
+ * the others. 0, or -ENOMEM: then the rows count as due at next_due's place. */
+int destination_fill_end(struct destinations *s, struct destination *d,
+    const struct queue_row *rows, size_t n, int64_t next_due);
+
+/* Takes rows of the first one's message, at most max, out of the window; an
+ * attempt is in flight until done(). Returns how many. */
+size_t destination_take(struct destinations *s, struct destination *d,
+    struct queue_row *ret_rows, size_t max);
+void destination_done(struct destinations *s, struct destination *d);
+
+#endif
