@@ -102,7 +102,7 @@ def check(q):
 
 
 def c_string(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace(chr(92), chr(92) * 2).replace('"', chr(92) + '"').replace(chr(10), chr(92) + 'n').replace(chr(9), ' ') + '"'
 
 
 def struct(name, fields):
