@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "mail/lex.h"
+
 /* A text being put together; what goes beyond is cut off and noted. */
 struct text {
 	size_t n;
@@ -36,18 +38,12 @@ text_last(const struct text *t)
 	return t->n == 0 ? 0 : t->at[t->n - 1];
 }
 
-static bool
-is_folding_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* What ends a word; other specials stand for themselves when they come where
  * RFC 5322 has no place for them. */
 static bool
 is_delimiter(uint8_t c)
 {
-	return is_folding_blank(c) || c == '(' || c == '<' || c == '>' ||
+	return lex_is_blank(c) || c == '(' || c == '<' || c == '>' ||
 	    c == ',' || c == ';' || c == ':' || c == '@' || c == '"';
 }
 
@@ -101,7 +97,7 @@ skip_cfws(struct reader *r)
 	size_t before = r->rest.len;
 
 	while (r->rest.len > 0) {
-		if (is_folding_blank(r->rest.at[0]))
+		if (lex_is_blank(r->rest.at[0]))
 			step(r);
 		else if (next_is(r, '('))
 			take_comment(r);
@@ -191,7 +187,7 @@ take_domain(struct reader *r, struct text *host)
 		while (r->rest.len > 0 && !next_is(r, '>')) {
 			uint8_t c = r->rest.at[0];
 
-			if (!is_folding_blank(c))
+			if (!lex_is_blank(c))
 				text_add(host, c);
 			step(r);
 			if (c == ']')
@@ -232,13 +228,11 @@ keep_if_any(struct reader *r, struct text *t)
 	return t->n == 0 ? (struct slice){ 0 } : keep(r, t);
 }
 
+/* There is room: the caller has looked. */
 static void
 push(struct reader *r, struct address address)
 {
-	if (r->n == r->max)
-		r->cut = true;
-	else
-		r->list[r->n++] = address;
+	r->list[r->n++] = address;
 }
 
 static void
@@ -362,6 +356,10 @@ begin_group(struct reader *r)
 	struct address group = { .kind = ADDRESS_GROUP };
 
 	step(r);
+	if (r->n == r->max) {
+		r->cut = true;
+		return;
+	}
 	group.local = keep(r, &r->phrase);
 	push(r, group);
 	r->in_group = true;
@@ -370,8 +368,13 @@ begin_group(struct reader *r)
 static void
 end_group(struct reader *r)
 {
-	if (r->in_group && r->n > 0)
-		push(r, (struct address){ .kind = ADDRESS_GROUP_END });
+	if (!r->in_group)
+		return;
+	if (r->n == r->max) { /* address_parse has kept a place for it */
+		r->cut = true;
+		return;
+	}
+	push(r, (struct address){ .kind = ADDRESS_GROUP_END });
 	r->in_group = false;
 }
 
@@ -402,8 +405,9 @@ count_most(struct slice body)
 	size_t n = 3;
 
 	for (size_t i = 0; i < body.len; i++)
-		n += body.at[i] == ',' || body.at[i] == ':' ||
-		    2 * (body.at[i] == ';');
+		n += body.at[i] == ';'                       ? 2
+		    : body.at[i] == ',' || body.at[i] == ':' ? 1
+							     : 0;
 	return n;
 }
 

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mail/lex.h"
+
 enum {
-	COMMENT_DEPTH = 50,
 	ZONE_MAX = 24 * 60 - 1 /* minutes */
 };
 
@@ -30,46 +31,6 @@ static const struct zone_name {
 	{ "PST", -8 * 60 },
 	{ "PDT", -7 * 60 },
 };
-
-static bool
-is_folding_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* comment = "(" *(ctext / quoted-pair / comment) ")"; an open end is none */
-static bool
-skip_comment(struct slice *in)
-{
-	unsigned depth = 0;
-
-	if (in->len == 0 || in->at[0] != '(')
-		return false;
-	for (size_t i = 0; i < in->len; i++) {
-		uint8_t c = in->at[i];
-
-		if (c == '\\')
-			i++;
-		else if (c == '(' && ++depth > COMMENT_DEPTH)
-			return false;
-		else if (c == ')' && --depth == 0) {
-			*in = slice_from(*in, i + 1);
-			return true;
-		}
-	}
-	return false;
-}
-
-static void
-skip_cfws(struct slice *in)
-{
-	while (in->len > 0) {
-		if (is_folding_blank(in->at[0]))
-			*in = slice_from(*in, 1);
-		else if (!skip_comment(in))
-			return;
-	}
-}
 
 /* n digits at least and most; returns how many there were, 0 for a refusal */
 static size_t
@@ -110,9 +71,9 @@ skip_weekday(struct slice *in)
 
 	if (!slice_take_while(&rest, ascii_is_alpha, &word))
 		return;
-	skip_cfws(&rest);
+	(void)lex_skip_cfws(&rest);
 	(void)slice_skip_byte(&rest, ',');
-	skip_cfws(&rest);
+	(void)lex_skip_cfws(&rest);
 	*in = rest;
 }
 
@@ -140,17 +101,17 @@ take_time(struct slice *in, struct civil *c)
 {
 	if (take_digits(in, 1, 2, &c->hour) == 0)
 		return false;
-	skip_cfws(in);
+	(void)lex_skip_cfws(in);
 	if (!slice_skip_byte(in, ':'))
 		return false;
-	skip_cfws(in);
+	(void)lex_skip_cfws(in);
 	if (take_digits(in, 2, 2, &c->minute) == 0)
 		return false;
-	skip_cfws(in);
+	(void)lex_skip_cfws(in);
 	c->second = 0;
 	if (!slice_skip_byte(in, ':'))
 		return true;
-	skip_cfws(in);
+	(void)lex_skip_cfws(in);
 	return take_digits(in, 2, 2, &c->second) != 0;
 }
 
@@ -198,23 +159,23 @@ date_parse(struct slice text, struct mail_date *ret)
 	struct civil c = { 0 };
 	struct mail_date date;
 
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	skip_weekday(&text);
 	if (take_digits(&text, 1, 2, &c.day) == 0)
 		return false;
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	if (!take_month(&text, &c.month))
 		return false;
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	if (!take_year(&text, &c.year))
 		return false;
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	if (!take_time(&text, &c))
 		return false;
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	if (!take_zone(&text, &date.zone))
 		return false;
-	skip_cfws(&text);
+	(void)lex_skip_cfws(&text);
 	if (text.len != 0 || !time_from_civil(&c, date.zone, &date.us))
 		return false;
 	*ret = date;

@@ -33,8 +33,8 @@ struct decoder {
 };
 
 void decoder_init(struct decoder *d, enum encoding encoding);
-/* Never writes more than in.len + 80 octets. BUF_OK, BUF_E_FULL or -ENOMEM;
- * after a failure the decoder is not to be used again. */
+/* Wants room for in.len + 80 octets, writes no more. BUF_OK, BUF_E_FULL or
+ * -ENOMEM; after a failure the decoder is not to be used again. */
 int decoder_feed(struct decoder *d, struct slice in, struct buf *out);
 int decoder_end(struct decoder *d, struct buf *out);
 
@@ -51,5 +51,9 @@ bool charset_is_known(struct slice charset);
 /* The text of a header field with its encoded words decoded; what does not
  * decode stays as it is. Always well-formed UTF-8. BUF_* or -ENOMEM. */
 int encoded_words_decode(struct slice text, struct buf *out);
+
+/* UTF-8 without differences of case, composed (NFC): two texts that fold to
+ * the same differ by case alone. BUF_* or -ENOMEM. */
+int text_fold(struct slice text, struct buf *out);
 
 #endif

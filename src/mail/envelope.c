@@ -2,9 +2,9 @@
 #include "mail/envelope.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "mail/header.h"
+#include "mail/lex.h"
 
 enum field_kind {
 	KIND_TEXT,
@@ -41,21 +41,8 @@ static const struct field {
 static void
 add_text(struct slice *to, struct slice body, struct arena *a, bool *ret_cut)
 {
-	struct buf text;
-	struct slice kept;
-
-	if (to->at != NULL)
-		return;
-	if (body.len > ENVELOPE_TEXT_MAX)
-		*ret_cut = true;
-	buf_init(&text, ENVELOPE_TEXT_MAX);
-	if (header_unfold(slice_upto(body, ENVELOPE_TEXT_MAX), &text) ==
-		BUF_OK &&
-	    arena_copy(a, buf_slice(&text), &kept))
-		*to = kept;
-	else
-		*ret_cut = true;
-	buf_deinit(&text);
+	if (to->at == NULL)
+		*to = lex_unfold(body, ENVELOPE_TEXT_MAX, a, ret_cut);
 }
 
 static void
