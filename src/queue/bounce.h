@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * queue/bounce - the letter that tells a sender what became of his mail
+ *
+ * Composes a delivery status notification (RFC 3464 in RFC 6522's
+ * multipart/report): words for a person, fields for a program, and the header
+ * of the original. Everything that came from outside (addresses, replies, the
+ * header) is cleaned or encoded: the result is 7-bit, its lines end in CRLF
+ * and none is longer than 998 octets.
+ *
+ * Pure. Size: about 2 KiB a recipient and three times the header at most;
+ * BOUNCE_MAX holds any.
+ */
+#ifndef QUEUE_BOUNCE_H
+#define QUEUE_BOUNCE_H
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/verdict.h"
+
+enum {
+	BOUNCE_MAX = 1024 * 1024,
+	BOUNCE_RCPTS = 100, /* as in BOUNCE_MAKE */
+	/* "Return-Path: <>" CRLF: for a mailbox here; what goes to another
+	 * server begins behind it. */
+	BOUNCE_RETURN_PATH = 17
+};
+
+struct bounce_rcpt {
+	struct slice address;
+	struct slice orcpt;  /* of RFC 3461, xtext; may be empty */
+	struct slice remote; /* "host [address]:port"; empty: we said it */
+	struct verdict verdict;
+};
+
+struct bounce {
+	struct id id, original; /* of the bounce, of the mail */
+	struct slice hostname;  /* ours */
+	struct slice sender;    /* to whom this goes */
+	bool is_delayed;        /* only late so far */
+	int64_t now, arrived, expires;
+	struct slice envid;  /* xtext; may be empty */
+	struct slice header; /* of the original, or its beginning */
+	const struct bounce_rcpt *rcpts;
+	size_t n_rcpts; /* 1 to BOUNCE_RCPTS */
+};
+
+/* Appends the whole message. BUF_OK, BUF_E_FULL, -ENOMEM. */
+int bounce_compose(const struct bounce *b, struct buf *out);
+
+#endif
