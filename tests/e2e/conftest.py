@@ -32,7 +32,7 @@ class World:
 
 
 # Retries in a second instead of minutes, so that tests need not wait.
-FAST = {"outbound": ['retry_first = "1s"', 'retry_max = "2s"']}
+FAST = {"outbound": ['retry_first = "1s"', 'retry_max = "2s"'], "smtp": ["max_per_client = 10000"]}
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def main():
     servers = []
     for domain, address in HOSTS.items():
         s = Ulak(os.path.join(directory, domain), domain, address, dns,
-                 extra={"outbound": ['retry_first = "1s"', 'retry_max = "2s"']})
+                 extra={"outbound": ['retry_first = "1s"', 'retry_max = "2s"'], "smtp": ["max_per_client = 10000"]})
         s.init()
         s.start()
         servers.append(s)
