@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * policy/canon - the one form of an address under which it is compared
+ *
+ * The domain in lower-case A-labels (RFC 5890); the local part in NFC and
+ * casefolded when the domain is ours, else as it came, for only its own host
+ * may say what it means (RFC 5321, 2.4). Needless quotes are taken off, as
+ * "\"a\"@x" and "a@x" are one mailbox (RFC 5321, 4.1.2). What is stored as
+ * canonical came through here, so a change of this file is a change of format.
+ */
+#ifndef POLICY_CANON_H
+#define POLICY_CANON_H
+
+#include "base/buf.h"
+#include "base/limits.h"
+
+enum {
+	CANON_OK,
+	CANON_E_BAD /* not local@domain, or no domain of ours or others */
+};
+
+/* Append to out. CANON_OK, CANON_E_BAD or -errno; nothing is added unless
+ * CANON_OK. */
+int canon_domain(struct slice domain, struct buf *out);
+int canon_address(struct slice address, bool ours, struct buf *out);
+
+#endif
