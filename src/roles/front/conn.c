@@ -116,7 +116,7 @@ conn_charge(struct conn *c)
 {
 	if (charge_change(&c->charge, conn_cost(c)))
 		return true;
-	env_log(c->front->env, ENV_WARN, "memory_limit", "client=%s",
+	env_log(c->front->env, ENV_WARN, "memory-limit", "client=%s",
 	    c->peer_text);
 	conn_kill(c, true);
 	return false;
@@ -251,7 +251,7 @@ static void
 lost(struct conn *c, ssize_t r)
 {
 	if (r == -EPROTO && c->tls != NULL)
-		env_log(c->front->env, ENV_INFO, "tls_failed",
+		env_log(c->front->env, ENV_INFO, "tls-failed",
 		    "client=%s session=%llu why=\"%s\"", c->peer_text,
 		    (unsigned long long)c->number, tls_error(c->tls));
 	conn_kill(c, true);
@@ -283,7 +283,7 @@ feed(struct conn *c)
 		conn_end(c);
 	} else if (buf_room(&c->in) == 0) {
 		/* A session's own limits are below ours. */
-		env_log(c->front->env, ENV_WARN, "input_stuck",
+		env_log(c->front->env, ENV_WARN, "input-stuck",
 		    "client=%s proto=%s", c->peer_text, c->proto->name);
 		conn_kill(c, true);
 	} else if (c->tls != NULL && tls_has_pending(c->tls)) {
@@ -396,7 +396,7 @@ begin_tls(struct conn *c)
 	/* Commands sent along with STARTTLS are not obeyed (RFC 3207, 4.2). */
 	buf_reset(&c->in, 0);
 	if (r < 0) {
-		env_log(c->front->env, ENV_WARN, "tls_unavailable",
+		env_log(c->front->env, ENV_WARN, "tls-unavailable",
 		    "client=%s error=%d", c->peer_text, -r);
 		conn_kill(c, false);
 		return false;
@@ -718,7 +718,7 @@ conn_say(struct conn *c, struct slice bytes)
 		return;
 	r = buf_add(&c->out, bytes);
 	if (r != BUF_OK) {
-		env_log(c->front->env, ENV_INFO, "output_limit",
+		env_log(c->front->env, ENV_INFO, "output-limit",
 		    "client=%s proto=%s", c->peer_text, c->proto->name);
 		conn_kill(c, true);
 		return;

@@ -93,7 +93,7 @@ on_accept_again(struct env_timer *t)
 static void
 accept_pause(struct front *f, int r)
 {
-	env_log(f->env, ENV_WARN, "accept_failed", "error=%d", -r);
+	env_log(f->env, ENV_WARN, "accept-failed", "error=%d", -r);
 	if (env_timer_set(f->env, &front_own(f)->accept_again,
 		env_now(f->env) + ACCEPT_PAUSE) == 0)
 		listeners_want(f, 0);
@@ -190,7 +190,7 @@ on_listener(struct role *r, unsigned service, uint16_t port, int fd)
 		l->is_used = true;
 		return;
 	}
-	env_log(f->env, ENV_ERROR, "listener_unusable", "service=%u port=%u",
+	env_log(f->env, ENV_ERROR, "listener-unusable", "service=%u port=%u",
 	    service, port);
 	env_close(f->env, fd, false);
 }

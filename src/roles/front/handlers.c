@@ -73,7 +73,7 @@ on_cert(struct channel *ch, const struct wire_head *h,
 
 	(void)h;
 	if (r < 0)
-		env_log(f->env, ENV_ERROR, "certificate_unusable",
+		env_log(f->env, ENV_ERROR, "certificate-unusable",
 		    "key=%u error=%d", m->key, -r);
 	return 0;
 }
@@ -87,7 +87,7 @@ on_certs_end(struct channel *ch, const struct wire_head *h,
 	(void)h;
 	(void)m;
 	if (!tls_server_has_key(f->tls))
-		env_log(f->env, ENV_WARN, "no_certificate", "tls=off");
+		env_log(f->env, ENV_WARN, "no-certificate", "tls=off");
 	return 0;
 }
 
