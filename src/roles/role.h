@@ -60,9 +60,6 @@ void role_end(struct role *r, int exit_status);
 typedef int role_main_fn(
     struct env *env, const struct settings *s, int supervisor_fd);
 role_main_fn *role_find(const char *name);
-/* The process's main for `ulak role NAME`: fd 3 is the supervisor's channel,
- * fd 4 the configuration text (or, for "config", the opened file). */
-int ulak_role_main(const char *role_name);
 
 /* Runs until the end; returns the exit status of the process. `ctx` is the
  * role's zeroed state. With supervisor_fd == -1 nobody tells it anything

@@ -47,6 +47,7 @@ channel_open(struct channel *c, struct env *env, void *ctx, int fd,
 	c->peer = peer;
 	c->peer_instance = peer_instance;
 	c->ops = ops;
+	c->max_in = LIMIT_FRAME;
 	list_init(&c->link);
 	c->flush.run = on_turn_end;
 	list_init(&c->flush.link);
@@ -325,7 +326,7 @@ take_frame(struct channel *c, struct slice *rest, const bool *gone)
 
 	if (rest->len < WIRE_HEAD)
 		return false;
-	if (!wire_head_decode(rest->at, &h)) {
+	if (!wire_head_decode(rest->at, &h) || h.len > c->max_in) {
 		channel_throw_out(c, "not a frame");
 		return false;
 	}

@@ -48,6 +48,7 @@ struct channel {
 	const struct channel_ops *ops;
 	struct list link; /* the role's, to keep its channels in a list */
 	void *peer_state; /* the role's, for what belongs to this peer */
+	uint32_t max_in;  /* longest payload taken; LIMIT_FRAME until changed */
 	/* channel.c's own */
 	struct env_watch watch;
 	struct env_defer flush;

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/supervisor/begin - all that can fail for the operator's sake
+ *
+ * Each failure is one line on stderr that says what to do. Nothing runs yet,
+ * so there is nothing to undo but the sockets.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "roles/supervisor/impl.h"
+#include "sys/listen.h"
+
+static int
+complain(const char *what, const char *which, int r)
+{
+	(void)fprintf(stderr, "ulak: %s %s: %s\n", what, which, strerror(-r));
+	return ROLE_EXIT_TROUBLE;
+}
+
+/* -- configuration -----------------------------------------------------------
+ */
+
+/* The text goes into a sealed file unread; children parse that. */
+static int
+seal_config(struct supervisor *s)
+{
+	int fd = open(s->config_path, O_RDONLY | O_CLOEXEC), r;
+	struct slice text;
+
+	if (fd == -1) {
+		(void)complain("cannot open", s->config_path, -errno);
+		return ROLE_EXIT_CONFIG;
+	}
+	r = supervisor_config_read(fd, &text);
+	(void)close(fd);
+	if (r < 0)
+		return complain("cannot read", s->config_path, r);
+	s->config_fd = spawn_seal(text);
+	free((void *)(uintptr_t)text.at);
+	if (s->config_fd < 0)
+		return complain("cannot keep", s->config_path, s->config_fd);
+	return 0;
+}
+
+static bool
+read_table(int fd, struct supervisor_table *ret)
+{
+	size_t len = 0;
+
+	while (len < sizeof(*ret)) {
+		ssize_t n = read(fd, (char *)ret + len, sizeof(*ret) - len);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		len += (size_t)n;
+	}
+	return supervisor_table_is_sane(ret);
+}
+
+/* As root the child becomes the resolver's user, who owns nothing. */
+static int
+parse_config(struct supervisor *s)
+{
+	struct spawn child = { .program = s->program,
+		.role = "config",
+		.config_path = s->config_path,
+		.config_fd = s->config_fd };
+	struct spawn_user nobody;
+	int fds[2], status = 0, r;
+	bool is_sane;
+	pid_t pid;
+
+	if (geteuid() == 0 &&
+	    (spawn_user_find("ulak-resolver", &nobody) == 0 ||
+		spawn_user_find("nobody", &nobody) == 0))
+		child.user = &nobody;
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return complain("cannot make", "a pipe", -errno);
+	child.channel_fd = fds[1];
+	r = spawn_role(&child, &pid);
+	(void)close(fds[1]);
+	if (r < 0) {
+		(void)close(fds[0]);
+		return complain("cannot start", "a process", r);
+	}
+	is_sane = read_table(fds[0], &s->table);
+	(void)close(fds[0]);
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return WEXITSTATUS(status);
+	if (is_sane && WIFEXITED(status))
+		return 0;
+	(void)fprintf(stderr, "ulak: %s: the parser failed\n", s->config_path);
+	return ROLE_EXIT_TROUBLE;
+}
+
+static int
+check_data(const struct supervisor *s)
+{
+	struct stat st;
+
+	if (stat(s->table.data, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	(void)fprintf(stderr,
+	    "ulak: there is no data directory %s: make it with `ulak init`\n",
+	    s->table.data);
+	return ROLE_EXIT_CONFIG;
+}
+
+/* -- users -------------------------------------------------------------------
+ */
+
+static const char *const user_names[WIRE_N_ROLES] = {
+	[WIRE_MX] = "ulak-front",
+	[WIRE_USER] = "ulak-front",
+	[WIRE_CONTROL] = "ulak-front",
+	[WIRE_STORE] = "ulak-store",
+	[WIRE_COURIER] = "ulak-courier",
+	[WIRE_RESOLVER] = "ulak-resolver",
+	[WIRE_KEEPER] = "ulak-keeper",
+};
+
+static int
+find_users(struct supervisor *s)
+{
+	s->is_root = geteuid() == 0 && s->table.drop_users;
+	if (!s->is_root)
+		return 0;
+	for (size_t i = 0; i < WIRE_N_ROLES; i++) {
+		int r = user_names[i] == NULL
+		    ? 0
+		    : spawn_user_find(user_names[i], &s->users[i]);
+
+		if (r == 0)
+			continue;
+		(void)fprintf(stderr,
+		    "ulak: there is no system user %s: `ulak init` as root "
+		    "makes it, or set server.drop_users = false\n",
+		    user_names[i]);
+		return ROLE_EXIT_CONFIG;
+	}
+	return 0;
+}
+
+/* -- sockets -----------------------------------------------------------------
+ */
+
+bool
+supervisor_serves(enum wire_role role, uint8_t service)
+{
+	if (role == WIRE_MX)
+		return service == SERVICE_MX;
+	return role == WIRE_USER && service != SERVICE_MX;
+}
+
+static int
+complain_listener(const struct env_addr *at, int r)
+{
+	char text[ENV_ADDR_TEXT], owner[LISTEN_OWNER];
+
+	env_addr_print(at, text);
+	if (r == -EADDRINUSE && listen_find_owner(at->port, owner))
+		(void)fprintf(stderr,
+		    "ulak: cannot listen at %s port %u: %s has it\n", text,
+		    at->port, owner);
+	else
+		(void)fprintf(stderr, "ulak: cannot listen at %s port %u: %s\n",
+		    text, at->port, strerror(-r));
+	return ROLE_EXIT_TROUBLE;
+}
+
+static int
+open_listeners(struct supervisor *s)
+{
+	for (uint32_t i = 0; i < s->table.n_listeners; i++) {
+		const struct settings_listener *l = &s->table.listeners[i];
+		struct env_addr at = { .family = l->family, .port = l->port };
+		int r;
+
+		memcpy(at.bytes, l->address, sizeof(at.bytes));
+		r = listen_inet(&at, s->listeners[i], s->table.fronts);
+		if (r < 0)
+			return complain_listener(&at, r);
+	}
+	return 0;
+}
+
+/* Members of the group `ulak` may ask, too. */
+static int
+open_control(struct supervisor *s)
+{
+	char dir[SETTINGS_PATH], *slash;
+	const struct group *group;
+
+	(void)slice_to_cstr(slice_cstr(s->table.control), dir, sizeof(dir));
+	slash = strrchr(dir, '/');
+	if (slash != NULL && slash != dir) {
+		*slash = '\0';
+		(void)mkdir(dir, 0755); /* such as /run/ulak */
+	}
+	s->control_fd = listen_local(s->table.control);
+	if (s->control_fd == -EADDRINUSE) {
+		(void)fprintf(stderr,
+		    "ulak: a server is running already: it answers at %s\n",
+		    s->table.control);
+		return ROLE_EXIT_CONFIG;
+	}
+	if (s->control_fd < 0)
+		return complain("cannot listen at", s->table.control,
+		    s->control_fd);
+	group = s->is_root ? getgrnam("ulak") : NULL;
+	if (group != NULL)
+		(void)!chown(s->table.control, (uid_t)-1, group->gr_gid);
+	return 0;
+}
+
+void
+supervisor_close_listeners(struct supervisor *s)
+{
+	for (uint32_t i = 0; i < LIMIT_LISTENERS; i++)
+		for (uint32_t k = 0; k < SUPERVISOR_FRONTS; k++)
+			if (s->listeners[i][k] != -1)
+				(void)close(s->listeners[i][k]);
+	if (s->control_fd >= 0) {
+		(void)unlink(s->table.control);
+		(void)close(s->control_fd);
+	}
+	if (s->config_fd >= 0)
+		(void)close(s->config_fd);
+}
+
+int
+supervisor_begin(struct supervisor *s)
+{
+	static int (*const steps[])(struct supervisor *) = { seal_config,
+		parse_config, find_users, open_listeners, open_control };
+
+	memset(s->listeners, -1, sizeof(s->listeners));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int status = steps[i](s);
+
+		if (status == 0 && steps[i] == find_users)
+			status = check_data(s);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
