@@ -11,8 +11,7 @@
 #include "mail/lex.h"
 
 enum {
-	DECODER_SLACK = 80,   /* what a decoder may hold */
-	WORD_MAX = 16 * 1024, /* octets of adjoining encoded words */
+	DECODER_SLACK = 80, /* what a decoder may hold */
 	N_CHARSETS = sizeof(charsets) / sizeof(charsets[0])
 };
 
@@ -375,11 +374,11 @@ take_words(struct slice *in, struct buf *out, int *ret)
 	bool any = false;
 	int r = BUF_OK;
 
-	buf_init(&raw, WORD_MAX);
+	buf_init(&raw, in->len + 2 * DECODER_SLACK);
 	while (r == BUF_OK && take_encoded_word(&rest, &word)) {
 		if (any && !slice_equal_nocase(word.charset, charset)) {
 			r = charset_to_utf8(charset, buf_slice(&raw), out);
-			buf_reset(&raw, WORD_MAX);
+			buf_reset(&raw, raw.cap);
 		}
 		any = true;
 		charset = word.charset;
