@@ -15,6 +15,7 @@ enum {
 				       * for 512; extensions add (AUTH: 12,288 with
 				       * RFC 4954 4, its own limit below) */
 	LIMIT_SMTP_AUTH_LINE = 12288, /* RFC 4954, section 4 */
+	LIMIT_SMTP_JUNK = 64 * 1024, /* of a line without end, then 421 */
 	LIMIT_SMTP_REPLY_LINE = 512,  /* RFC 5321 4.5.3.1.5, ours outgoing */
 	LIMIT_SMTP_RCPTS = 1000,      /* RFC 5321 4.5.3.1.8 asks for >= 100 */
 	LIMIT_SMTP_ERRORS = 20,       /* bad commands in a session, then 421 */

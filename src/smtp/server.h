@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtp/server - one SMTP client of ours, as a machine without input or output
+ *
+ *      NEW --EHLO--> READY --MAIL--> (WAIT_MAIL) --yes--> ENVELOPE
+ *                      ^ ^                                |  ^ RCPT
+ *        AUTH, TLS ----+ |                           DATA v  +-(WAIT_RCPT)
+ *                        +--(WAIT_COMMIT)<--CRLF.CRLF-- DATA
+ *
+ * A step takes one command, or a run of message bytes, and fills one effect:
+ * what to say, then what to do. Whoever owns the socket carries it out. In a
+ * WAIT state no input is taken, so replies stay in the order of commands (RFC
+ * 2920). Everything the client sends is hostile; every bound of base/limits.h
+ * has its reply here. Memory: this struct, nothing else.
+ */
+#ifndef SMTP_SERVER_H
+#define SMTP_SERVER_H
+
+#include "base/limits.h"
+#include "base/verdict.h"
+#include "smtp/command.h"
+#include "smtp/dot.h"
+#include "smtp/path.h"
+#include "smtp/reply.h"
+#include "smtp/trace.h"
+
+enum smtp_kind {
+	SMTP_MX,         /* 25: strangers */
+	SMTP_SUBMISSION, /* 587: RFC 6409 */
+	SMTP_SUBMISSIONS /* 465: the same inside TLS, RFC 8314 */
+};
+
+struct smtp_server_config {
+	enum smtp_kind kind;
+	const char *hostname; /* borrowed for life */
+	uint64_t max_size;
+	bool can_tls;    /* there is a certificate */
+	bool plain_auth; /* AUTH without TLS, for tests */
+};
+
+/* Whether mail is taken just now. */
+enum smtp_weather {
+	SMTP_FAIR,
+	SMTP_FULL,   /* 452: no room */
+	SMTP_TROUBLE /* 451: nobody to give it to */
+};
+
+enum smtp_do {
+	SMTP_DO_NOTHING,
+	SMTP_DO_MAIL,      /* ask whether the login may send as s->sender */
+	SMTP_DO_RCPT,      /* ask about s->rcpt */
+	SMTP_DO_AUTH,      /* ask about s->plain; wiped when answered */
+	SMTP_DO_BEGIN,     /* open a body; 354 was said */
+	SMTP_DO_BODY,      /* e.body goes through smtp_server_body_part */
+	SMTP_DO_COMMIT,    /* first body_part with nothing, until it is false */
+	SMTP_DO_DROP_BODY, /* refused; the client is still sending */
+	SMTP_DO_DROP,      /* the transaction is over: forget all of it */
+	SMTP_DO_TLS,       /* say, then handshake; later input is thrown away */
+	SMTP_DO_CLOSE      /* say, then close */
+};
+
+struct smtp_effect {
+	struct slice say;  /* in s; until the next call */
+	uint8_t todo;      /* enum smtp_do; after say */
+	struct slice body; /* points into the input */
+};
+
+enum smtp_server_state {
+	SMTP_NEW,
+	SMTP_READY,
+	SMTP_ENVELOPE,
+	SMTP_AUTH_LINE,
+	SMTP_DATA,
+	SMTP_WAIT_MAIL,
+	SMTP_WAIT_RCPT,
+	SMTP_WAIT_AUTH,
+	SMTP_WAIT_COMMIT,
+	SMTP_WAIT_TLS,
+	SMTP_CLOSED
+};
+
+enum {
+	SMTP_PLAIN_MAX = 2 * LIMIT_ADDRESS + 1024 + 2, /* as in AUTH_TRY */
+	SMTP_SAY_MAX = 1024                            /* EHLO's lines */
+};
+
+struct smtp_server {
+	struct smtp_server_config config;
+	uint8_t state;   /* enum smtp_server_state */
+	uint8_t weather; /* enum smtp_weather; the owner's to set */
+	bool has_tls, is_authed, is_ehlo;
+	char helo[SMTP_DOMAIN_MAX + 1];
+
+	/* the transaction */
+	char sender[LIMIT_ADDRESS + 1]; /* empty: the null path */
+	char rcpt[LIMIT_ADDRESS + 1];   /* the one asked about */
+	char first_rcpt[LIMIT_ADDRESS + 1];
+	struct smtp_params params;       /* of MAIL; its slices are void */
+	unsigned n_rcpts, n_rcpts_tried; /* accepted, asked */
+
+	/* the message */
+	struct smtp_dot dot;
+	struct smtp_trace trace;
+	uint64_t body_size; /* without stuffing */
+	bool is_refused;    /* body; the reply comes at the end */
+	struct verdict refusal;
+	char refusal_text[LIMIT_SMTP_REPLY_LINE];
+
+	/* bounds */
+	unsigned n_errors, n_idle, n_mails, n_auths;
+	size_t discarded; /* of a line that is too long */
+
+	struct smtp_plain plain; /* in plain_text */
+	uint8_t plain_text[SMTP_PLAIN_MAX];
+	uint8_t out[SMTP_SAY_MAX];
+	size_t out_len;
+};
+
+void smtp_server_init(struct smtp_server *s,
+    const struct smtp_server_config *config);
+/* The greeting; with submissions TLS is up before. */
+void smtp_server_start(struct smtp_server *s, struct smtp_effect *e);
+
+/* False: an answer is awaited, or it is closed. */
+bool smtp_server_wants_input(const struct smtp_server *s);
+/* Returns how much of `in` it has eaten. 0 with an empty effect: come again
+ * with more behind the same bytes. */
+size_t smtp_server_step(struct smtp_server *s, struct slice in,
+    struct smtp_effect *e);
+
+/* The answer to DO_MAIL, DO_RCPT or DO_COMMIT. A code that is none of 2yz,
+ * 4yz, 5yz is trouble. Without enhanced code and text ours are said. */
+void smtp_server_answer(struct smtp_server *s, const struct verdict *v,
+    struct smtp_effect *e);
+enum smtp_auth_answer {
+	SMTP_AUTH_YES,
+	SMTP_AUTH_NO,
+	SMTP_AUTH_LATER
+};
+void smtp_server_answer_auth(struct smtp_server *s,
+    enum smtp_auth_answer answer, struct smtp_effect *e);
+void smtp_server_tls_up(struct smtp_server *s);
+
+/* What DO_BODY's bytes become with the fields that are added. */
+bool smtp_server_body_part(struct smtp_server *s, struct slice *body,
+    struct slice *ret_part);
+/* While the body streams: it will not be stored. The first reason stays. */
+void smtp_server_refuse_body(struct smtp_server *s, const struct verdict *v);
+
+/* Out of turn: SMTP_SAY_TOO_SLOW, SMTP_SAY_STOPPING; closes. */
+void smtp_server_goodbye(struct smtp_server *s, enum smtp_say why,
+    struct smtp_effect *e);
+
+/* "ESMTPSA" and so on (RFC 3848). */
+const char *smtp_server_protocol(const struct smtp_server *s);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/trace.h"
+
+#include <string.h>
+
+static size_t
+keep_field(struct slice field, uint8_t at[SMTP_TRACE_FIELD_MAX])
+{
+	if (field.len == 0 || field.len > SMTP_TRACE_FIELD_MAX)
+		return 0;
+	memcpy(at, field.at, field.len);
+	return field.len;
+}
+
+void
+smtp_trace_add_if_missing(struct smtp_trace *t, struct slice date,
+    struct slice message_id)
+{
+	t->date_len = keep_field(date, t->date);
+	t->message_id_len = keep_field(message_id, t->message_id);
+}
+
+static void
+append(struct smtp_trace *t, const uint8_t *at, size_t len)
+{
+	if (len > 0)
+		memcpy(t->added + t->added_len, at, len);
+	t->added_len += len;
+}
+
+static void
+end_of_section(struct smtp_trace *t)
+{
+	t->state = SMTP_TRACE_DONE;
+	t->added_len = 0;
+	if (!t->has_date)
+		append(t, t->date, t->date_len);
+	if (!t->has_message_id)
+		append(t, t->message_id, t->message_id_len);
+	t->is_pending = t->added_len > 0;
+}
+
+static void
+on_name(struct smtp_trace *t)
+{
+	struct slice name = slice_of(t->name, t->name_len);
+
+	while (name.len > 0 && ascii_is_space(name.at[name.len - 1]))
+		name.len--; /* obs-fields, RFC 5322 4.5 */
+	if (slice_equal(name, SLICE("received")))
+		t->n_received++;
+	else if (slice_equal(name, SLICE("date")))
+		t->has_date = true;
+	else if (slice_equal(name, SLICE("message-id")))
+		t->has_message_id = true;
+}
+
+static bool
+is_name_byte(uint8_t c)
+{
+	return (c > 0x20 && c < 0x7f) || ascii_is_space(c);
+}
+
+static void
+on_name_byte(struct smtp_trace *t, uint8_t c)
+{
+	if (c == ':') {
+		on_name(t);
+		t->state = SMTP_TRACE_VALUE;
+	} else if (!is_name_byte(c)) {
+		t->state = SMTP_TRACE_DONE; /* not a field */
+	} else if (t->name_len < SMTP_TRACE_NAME_MAX) {
+		t->name[t->name_len++] = ascii_lower(c);
+	} else {
+		t->name[0] = 0; /* longer than any that we look for */
+	}
+}
+
+/* Returns how many bytes of `in` belong to the section. */
+static size_t
+scan(struct smtp_trace *t, struct slice in)
+{
+	for (size_t i = 0; i < in.len; i++) {
+		uint8_t c = in.at[i];
+		size_t lf;
+
+		if (t->state == SMTP_TRACE_START) {
+			if (c == '\r') {
+				end_of_section(t);
+				return i;
+			}
+			t->name_len = 0;
+			t->state = ascii_is_space(c) ? SMTP_TRACE_VALUE
+						     : SMTP_TRACE_NAME;
+		}
+		if (t->state == SMTP_TRACE_NAME) {
+			on_name_byte(t, c);
+			if (t->state == SMTP_TRACE_DONE)
+				return in.len;
+			continue;
+		}
+		lf = slice_find_byte(slice_from(in, i), '\n');
+		if (lf == SIZE_MAX)
+			return in.len;
+		i += lf;
+		t->state = SMTP_TRACE_START;
+	}
+	return in.len;
+}
+
+bool
+smtp_trace_next(struct smtp_trace *t, struct slice *in, struct slice *ret_part)
+{
+	size_t n = in->len;
+
+	if (t->is_pending) {
+		t->is_pending = false;
+		*ret_part = slice_of(t->added, t->added_len);
+		return true;
+	}
+	if (n == 0)
+		return false;
+	if (t->state != SMTP_TRACE_DONE)
+		n = scan(t, *in);
+	if (n == 0 && t->is_pending)
+		return smtp_trace_next(t, in, ret_part); /* once */
+	if (n == 0)
+		n = in->len;
+	*ret_part = slice_upto(*in, n);
+	*in = slice_from(*in, n);
+	return true;
+}
+
+void
+smtp_trace_end(struct smtp_trace *t)
+{
+	if (t->state == SMTP_TRACE_START)
+		end_of_section(t);
+}
