@@ -77,6 +77,8 @@ struct appender_options {
 int appender_new(struct env *env, struct env_dir *dir,
     const struct appender_options *o, struct appender **ret);
 void appender_free(struct appender *a);
+/* Small bodies that come from now on go into this segment or later ones. */
+uint64_t appender_safe_segment(const struct appender *a);
 bool appender_is_idle(const struct appender *a);
 /* "segments/0000000000000001.seg" */
 enum {

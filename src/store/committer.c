@@ -74,12 +74,50 @@ run_group(struct db *db, struct list *group)
 	return ERR_TRACE(r);
 }
 
+/* Trouble with the file itself: what it holds is not known any more. */
+static bool
+is_fatal(int r)
+{
+	return r == -EIO || r == -EROFS || r == -EBADMSG || r == -EBUSY;
+}
+
+/* A group that one of its writes spoiled, not the disk: each alone, so that
+ * only the one is told. */
+static int
+run_each(struct db *db, struct list *group)
+{
+	int r;
+
+	LIST_FOREACH (it, group) {
+		struct store_write *w =
+		    LIST_ENTRY(it, struct store_write, link);
+		struct list *next = it->next, *before = it->prev;
+		struct list alone;
+
+		list_init(&alone);
+		list_remove(it);
+		list_add_last(&alone, it);
+		r = run_group(db, &alone);
+		list_remove(it);
+		list_add_before(next, it);
+		assert(it->prev == before);
+		if (is_fatal(r))
+			return ERR_TRACE(r);
+		if (r != 0)
+			w->result = r;
+	}
+	return 0;
+}
+
 static void
 on_group(struct env_job *job)
 {
 	struct committer *c = LIST_ENTRY(job, struct committer, job);
+	bool is_alone = c->group.next->next == &c->group;
 
 	c->group_result = run_group(c->db, &c->group);
+	if (c->group_result < 0 && !is_fatal(c->group_result) && !is_alone)
+		c->group_result = run_each(c->db, &c->group);
 }
 
 static void
@@ -94,12 +132,6 @@ on_checkpoint(struct env_job *job)
  * --------------------------------------------------------------- */
 
 static void start(struct committer *c);
-
-static bool
-may_go_on_after(int r)
-{
-	return r == 0 || r == -ENOSPC || r == -ENOMEM || r == -EDQUOT;
-}
 
 static void
 break_down(struct committer *c, int r)
@@ -136,7 +168,7 @@ after_group(struct env_job *job)
 		else
 			w->done(w, result == 0 ? w->result : result);
 	}
-	if (!may_go_on_after(result))
+	if (is_fatal(result))
 		break_down(c, result);
 	start(c);
 }
@@ -147,7 +179,7 @@ after_checkpoint(struct env_job *job)
 	struct committer *c = LIST_ENTRY(job, struct committer, checkpoint_job);
 
 	c->is_busy = false;
-	if (!may_go_on_after(c->checkpoint_result))
+	if (is_fatal(c->checkpoint_result))
 		break_down(c, c->checkpoint_result);
 	start(c);
 }

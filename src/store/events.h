@@ -26,4 +26,16 @@ struct event {
 };
 void events_add(struct events *e, const struct event *event);
 
+/* For trace, in a READ thread: the days there are, newest first, and a reading
+ * connection to one of them, which the caller closes. */
+enum {
+	EVENTS_DAYS_MAX = 400
+};
+struct events_days {
+	size_t n;
+	char names[EVENTS_DAYS_MAX][16]; /* "2026-11-23.db" */
+};
+int events_days(struct store *s, struct events_days *ret);
+int events_open_day(struct store *s, const char *name, struct db **ret);
+
 #endif

@@ -29,6 +29,9 @@ struct store_options {
 	size_t body_memory;    /* 0: 512 MiB */
 	/* The store cannot go on: it must be closed and opened anew. */
 	void (*broken)(void *ctx, const char *why);
+	/* A write failed with r and nothing was kept; the next may do better.
+	 * Both may be NULL. */
+	void (*trouble)(void *ctx, int r);
 	void *ctx;
 };
 
@@ -41,8 +44,9 @@ enum {                      /* conditions of store_open, beside -errno */
 
 int store_open(struct env *env, struct env_dir *data,
     const struct store_options *o, struct store **ret);
-/* Ends what is in the lanes first (tests, offline); the role just exits. */
+/* Nothing may be in the lanes any more; the role just exits. */
 void store_close(struct store *s);
+bool store_is_idle(const struct store *s);
 /* After STORE_E_*: one line that says what and what to do. */
 const char *store_open_text(int r);
 
@@ -65,6 +69,9 @@ struct store_read {
 };
 void store_read(struct store *s, struct store_read *r);
 
+/* Segments below this one get no further records: empty ones may go. */
+uint64_t store_safe_segment(const struct store *s);
+
 /* In a READ thread: n bytes of the segment at offset. -ENOENT when the file
  * is gone (look the place up once more), -EIO when it is shorter. */
 int segment_read(struct store *s, uint64_t segment, uint64_t offset, void *at,
@@ -75,7 +82,11 @@ int segment_read(struct store *s, uint64_t segment, uint64_t offset, void *at,
 struct deposit {
 	struct store_write write;
 	struct append append; /* header and envelope: the caller's to fill */
-	struct store *store;  /* deposit_submit's own */
+	/* deposit_submit's own */
+	struct store *store;
+	struct list link;
+	void (*caller_done)(struct store_write *w, int r);
+	bool is_appended;
 };
 void deposit_submit(struct store *s, struct deposit *d, struct body *body);
 

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/events.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "store/store_impl.h"
+
+enum {
+	/* Waiting for the writer; above it events are dropped and counted. */
+	EVENTS_MEMORY = 16 * 1024 * 1024,
+	EVENT_TEXT_MAX = 1024,
+	EVENT_DETAIL_MAX = 16 * 1024,
+	DAY_MAX = 32
+};
+
+struct waiting {
+	struct list link;
+	struct id message;
+	int64_t at;
+	struct slice kind, address, text, detail; /* in `bytes` */
+	uint8_t bytes[];
+};
+
+struct events {
+	struct store *store;
+	struct list waiting;
+	size_t memory;
+	uint64_t n_dropped;
+	bool is_busy;
+	/* the writer's thread's while is_busy */
+	struct env_job job;
+	struct list batch;
+	struct db *db;
+	char day[DAY_MAX]; /* "events/2026-11-23.db", of db */
+};
+
+static void
+day_path(int64_t at, char path[DAY_MAX])
+{
+	char text[TIME_RFC3339];
+
+	time_print_rfc3339(at, text);
+	(void)snprintf(path, DAY_MAX, "events/%.10s.db", text);
+}
+
+static int
+open_day(struct events *e, const char *path)
+{
+	int r;
+
+	if (e->db != NULL && strcmp(e->day, path) == 0)
+		return 0;
+	db_close(e->db);
+	e->db = NULL;
+	r = db_sqlite_open(e->store->vfs, path,
+	    &(struct db_sqlite_options){ .is_writer = true,
+		.create = true,
+		.is_lazy = true,
+		.cache_kib = 2048 },
+	    &e->db);
+	if (r == 0)
+		r = db_script(e->db, db_schema_events);
+	if (r != 0) {
+		db_close(e->db);
+		e->db = NULL;
+		return r < 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+	}
+	(void)snprintf(e->day, sizeof(e->day), "%s", path);
+	return 0;
+}
+
+static int
+write_one(struct events *e, const struct waiting *w)
+{
+	return DB_EXEC(event_insert, e->db, .message = w->message, .at = w->at,
+	    .kind = w->kind, .address = w->address, .text = w->text,
+	    .detail = w->detail);
+}
+
+/* Those of one day in one transaction; the first of another day ends it. */
+static int
+write_day(struct events *e, struct list *from)
+{
+	char path[DAY_MAX], other[DAY_MAX];
+	struct list *it = from->next;
+	int r;
+
+	day_path(LIST_ENTRY(it, struct waiting, link)->at, path);
+	r = open_day(e, path);
+	if (r == 0)
+		r = db_begin(e->db);
+	while (r == 0 && it != from) {
+		struct waiting *w = LIST_ENTRY(it, struct waiting, link);
+
+		day_path(w->at, other);
+		if (strcmp(path, other) != 0)
+			break;
+		it = it->next;
+		r = write_one(e, w);
+		list_remove(&w->link);
+		free(w);
+	}
+	if (r == 0)
+		r = db_commit(e->db);
+	if (r != 0 && e->db != NULL)
+		db_rollback(e->db);
+	if (r == 0 && db_log_pages(e->db) > 1024)
+		r = db_checkpoint(e->db);
+	return r;
+}
+
+static void
+on_write(struct env_job *job)
+{
+	struct events *e = LIST_ENTRY(job, struct events, job);
+	struct list *link;
+
+	while (!list_is_empty(&e->batch) && write_day(e, &e->batch) == 0)
+		;
+	/* What could not be written is not worth a mail's life. */
+	while ((link = list_take_first(&e->batch)) != NULL) {
+		free(LIST_ENTRY(link, struct waiting, link));
+		e->n_dropped++;
+	}
+}
+
+static void start(struct events *e);
+
+static void
+after_write(struct env_job *job)
+{
+	struct events *e = LIST_ENTRY(job, struct events, job);
+
+	e->is_busy = false;
+	start(e);
+}
+
+static void
+start(struct events *e)
+{
+	if (e->is_busy || list_is_empty(&e->waiting))
+		return;
+	e->is_busy = true;
+	e->memory = 0;
+	list_move_all(&e->batch, &e->waiting);
+	e->job = (struct env_job){ .run = on_write, .done = after_write };
+	committer_between(store_committer(e->store), &e->job);
+}
+
+static void
+put(struct waiting *w, size_t *at, struct slice from, struct slice *ret)
+{
+	if (from.len > 0)
+		memcpy(w->bytes + *at, from.at, from.len);
+	*ret = slice_of(w->bytes + *at, from.len);
+	*at += from.len;
+}
+
+void
+events_add(struct events *e, const struct event *event)
+{
+	struct slice kind = slice_cstr(event->kind);
+	struct slice text = slice_upto(event->text, EVENT_TEXT_MAX);
+	struct slice detail = slice_upto(event->detail, EVENT_DETAIL_MAX);
+	struct slice address = slice_upto(event->address, EVENT_TEXT_MAX);
+	size_t need = sizeof(struct waiting) + kind.len + text.len +
+	    detail.len + address.len,
+	       at = 0;
+	struct waiting *w =
+	    e->memory + need > EVENTS_MEMORY ? NULL : malloc(need);
+
+	if (w == NULL) {
+		e->n_dropped++;
+		return;
+	}
+	e->memory += need;
+	w->message = event->message;
+	w->at = event->at != 0 ? event->at : env_wall(e->store->env);
+	put(w, &at, kind, &w->kind);
+	put(w, &at, address, &w->address);
+	put(w, &at, text, &w->text);
+	put(w, &at, detail, &w->detail);
+	list_add_last(&e->waiting, &w->link);
+	start(e);
+}
+
+int
+events_new(struct store *s, struct events **ret)
+{
+	struct events *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	e->store = s;
+	list_init(&e->waiting);
+	list_init(&e->batch);
+	*ret = e;
+	return 0;
+}
+
+void
+events_free(struct events *e)
+{
+	struct list *link;
+
+	if (e == NULL)
+		return;
+	while ((link = list_take_first(&e->waiting)) != NULL)
+		free(LIST_ENTRY(link, struct waiting, link));
+	db_close(e->db);
+	free(e);
+}
+
+bool
+events_is_idle(const struct events *e)
+{
+	return !e->is_busy;
+}
+
+/* -- reading: in a READ thread
+ * ------------------------------------------------- */
+
+static int
+collect_day(void *ctx, const char *name)
+{
+	struct events_days *days = ctx;
+	struct slice s = slice_cstr(name);
+
+	if (s.len != 13 || !slice_ends(s, SLICE(".db")) ||
+	    days->n == EVENTS_DAYS_MAX)
+		return 0;
+	(void)snprintf(days->names[days->n++], sizeof(days->names[0]), "%s",
+	    name);
+	return 0;
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	return strcmp(b, a);
+}
+
+int
+events_days(struct store *s, struct events_days *ret)
+{
+	int r;
+
+	ret->n = 0;
+	r = env_dir_list(s->dir, "events", collect_day, ret);
+	if (r != 0)
+		return ERR_TRACE(r);
+	qsort(ret->names, ret->n, sizeof(ret->names[0]), newest_first);
+	return 0;
+}
+
+int
+events_open_day(struct store *s, const char *name, struct db **ret)
+{
+	char path[DAY_MAX];
+
+	(void)snprintf(path, sizeof(path), "events/%s", name);
+	return ERR_TRACE(db_sqlite_open(s->vfs, path,
+	    &(struct db_sqlite_options){ .cache_kib = 512 }, ret));
+}
