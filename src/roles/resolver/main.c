@@ -254,7 +254,7 @@ resolver_prepare(struct role *role)
 	if (e < 0)
 		env_log(role->env, ENV_ERROR, "resolver-options", "why=\"%s\"",
 		    why);
-	return e;
+	return e == -EINVAL ? ROLE_EXIT_CONFIG : e;
 }
 
 static void

@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/courier/carrier - one connection to a mail host
+ *
+ *   CONNECTING ─▶ TALKING ─▶ (HANDSHAKE ─▶ TALKING) ─▶ IDLE ─▶ LEAVING
+ *
+ * Moves bytes between the socket (or its TLS) and smtp/client, keeps the time
+ * limits of RFC 5321, 4.5.3.2, and tells its attempt what came of it. A time
+ * limit begins anew only when the dialogue has moved on, so that a server that
+ * drips single octets gains nothing. The lease of the attempt bounds them all.
+ */
+#include "roles/courier/courier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+enum {
+	READ_SIZE = 16 * 1024,
+	ROUNDS = 8 /* reads in one turn, so that others get theirs */
+};
+
+enum carrier_state {
+	CARRIER_CONNECTING,
+	CARRIER_TALKING,
+	CARRIER_HANDSHAKE,
+	CARRIER_IDLE,
+	CARRIER_LEAVING /* QUIT was said */
+};
+
+/* How far the dialogue is; a change of it starts the time limit anew. */
+struct progress {
+	uint64_t phase, n_replied, body_sent, out_left;
+};
+
+struct carrier {
+	struct courier *courier;
+	struct list link;        /* in carriers or idle */
+	struct attempt *attempt; /* NULL: idle or leaving */
+	uint8_t state;
+	uint8_t last_phase; /* of the client */
+	bool dot_is_out;
+	unsigned n_mails;
+	struct env_watch watch; /* has the fd */
+	struct env_timer timer;
+	struct progress progress;
+	struct tls *tls;
+	struct smtp_client client;
+	char route[LIMIT_DOMAIN + 1], host[LIMIT_DOMAIN + 1];
+	char remote[ATTEMPT_REMOTE], tls_text[ATTEMPT_TLS];
+};
+
+static void carrier_run(struct carrier *k);
+
+/* -- its end -----------------------------------------------------------------
+ */
+
+void
+carrier_drop(struct carrier *k)
+{
+	struct courier *c = k->courier;
+
+	if (k->attempt != NULL)
+		k->attempt->carrier = NULL;
+	if (k->state == CARRIER_IDLE)
+		c->n_idle--;
+	list_remove(&k->link);
+	env_watch_del(c->env, &k->watch);
+	env_timer_stop(c->env, &k->timer);
+	if (k->tls != NULL)
+		tls_free(k->tls);
+	env_close(c->env, k->watch.fd, false);
+	smtp_client_deinit(&k->client);
+	free(k);
+}
+
+/* What the client was doing before it was told of the end. Once the dot is
+ * out, the remote may have the message whatever else we hear or do not hear. */
+static void
+note_phase(struct carrier *k)
+{
+	if (k->client.phase == SMTP_PHASE_MAIL_DONE ||
+	    k->client.phase == SMTP_PHASE_CLOSED)
+		return;
+	k->last_phase = k->client.phase;
+	k->dot_is_out = k->client.phase == SMTP_PHASE_DOT &&
+	    smtp_client_out(&k->client).len == 0;
+}
+
+static enum attempt_failure
+failure_of(const struct carrier *k)
+{
+	if (k->dot_is_out)
+		return ATTEMPT_DOT;
+	return k->last_phase < SMTP_PHASE_READY ? ATTEMPT_CONNECT
+						: ATTEMPT_SESSION;
+}
+
+/* The carrier is gone, and its attempt goes on without it. */
+static void
+carrier_fail(struct carrier *k, enum attempt_failure what, struct verdict why)
+{
+	struct attempt *a = k->attempt;
+	char text[LIMIT_SMTP_REPLY_LINE];
+
+	/* the words lie in the client */
+	(void)slice_to_cstr(why.text, text, sizeof(text));
+	why.text = slice_cstr(text);
+	if (a != NULL)
+		attempt_note_client(a, &k->client);
+	carrier_drop(k);
+	if (a != NULL)
+		attempt_on_failed(a, what, &why);
+}
+
+static void
+carrier_fail_local(struct carrier *k, enum attempt_failure what,
+    uint16_t subject, uint16_t detail, const char *text)
+{
+	if (k->attempt != NULL)
+		attempt_note(k->attempt, "! %s", text);
+	carrier_fail(k, what,
+	    (struct verdict){ 451, { 4, subject, detail }, slice_cstr(text) });
+}
+
+/* -- time
+ * ---------------------------------------------------------------------- */
+
+static int64_t
+time_limit(const struct carrier *k)
+{
+	const struct settings *s = k->courier->settings;
+	const int64_t limits[] = {
+		[SMTP_TIME_NONE] = s->command_timeout,
+		[SMTP_TIME_GREETING] = s->greeting_timeout,
+		[SMTP_TIME_COMMAND] = s->command_timeout,
+		[SMTP_TIME_DATA] = s->command_timeout,
+		[SMTP_TIME_DATA_BLOCK] = s->data_timeout,
+		[SMTP_TIME_DOT] = s->dot_timeout,
+	};
+
+	switch ((enum carrier_state)k->state) {
+	case CARRIER_CONNECTING:
+		return s->connect_timeout;
+	case CARRIER_IDLE:
+		return COURIER_IDLE_TIME;
+	case CARRIER_LEAVING:
+		return COURIER_QUIT_TIME;
+	case CARRIER_HANDSHAKE:
+	case CARRIER_TALKING:
+		break;
+	}
+	return limits[smtp_client_timeout(&k->client)];
+}
+
+/* Timers are never the reason to lose mail: one that cannot be set (no memory)
+ * leaves the lease of the store. */
+static void
+start_timer(struct carrier *k)
+{
+	struct env *env = k->courier->env;
+	int64_t due = env_now(env) + time_limit(k);
+
+	/* behind the dot only its own limit counts */
+	if (k->attempt != NULL && k->client.phase != SMTP_PHASE_DOT &&
+	    due > k->attempt->lease_end)
+		due = k->attempt->lease_end;
+	(void)env_timer_set(env, &k->timer, due);
+}
+
+static void
+watch_progress(struct carrier *k)
+{
+	struct progress now = { k->client.phase, k->client.n_replied,
+		k->client.body_sent, smtp_client_out(&k->client).len };
+
+	if (memcmp(&now, &k->progress, sizeof(now)) == 0)
+		return;
+	k->progress = now;
+	start_timer(k);
+}
+
+static void
+enter(struct carrier *k, enum carrier_state state)
+{
+	k->state = (uint8_t)state;
+	start_timer(k);
+}
+
+static void
+carrier_leave(struct carrier *k)
+{
+	if (k->state == CARRIER_IDLE) {
+		k->courier->n_idle--;
+		list_remove(&k->link);
+		list_add_last(&k->courier->carriers, &k->link);
+	}
+	smtp_client_quit(&k->client);
+	enter(k, CARRIER_LEAVING);
+	carrier_run(k);
+}
+
+static void
+on_timer(struct env_timer *t)
+{
+	static const char *const why[] = {
+		[SMTP_TIME_NONE] = "the time for this attempt is over",
+		[SMTP_TIME_GREETING] = "no greeting in time",
+		[SMTP_TIME_COMMAND] = "no reply in time",
+		[SMTP_TIME_DATA] = "no reply to DATA in time",
+		[SMTP_TIME_DATA_BLOCK] = "the server takes no data",
+		[SMTP_TIME_DOT] = "no reply to the end of the message in time",
+	};
+	struct carrier *k = LIST_ENTRY(t, struct carrier, timer);
+
+	note_phase(k);
+	if (k->state == CARRIER_IDLE) {
+		carrier_leave(k);
+	} else if (k->state == CARRIER_LEAVING) {
+		carrier_drop(k);
+	} else if (k->state == CARRIER_CONNECTING) {
+		carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1,
+		    "no connection in time");
+	} else if (k->state == CARRIER_HANDSHAKE) {
+		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
+		    "no TLS handshake in time");
+	} else {
+		carrier_fail_local(k, failure_of(k), 4, 2,
+		    why[smtp_client_timeout(&k->client)]);
+	}
+}
+
+/* -- bytes
+ * ----------------------------------------------------------------------- */
+
+static void
+update_watch(struct carrier *k)
+{
+	unsigned want = ENV_READ;
+
+	if (k->state == CARRIER_CONNECTING)
+		want = ENV_WRITE;
+	else if (k->state == CARRIER_HANDSHAKE)
+		want = tls_wants(k->tls);
+	else if (smtp_client_out(&k->client).len > 0)
+		want |=
+		    k->tls != NULL ? tls_wants(k->tls) : (unsigned)ENV_WRITE;
+	if (want != k->watch.want)
+		(void)env_watch_want(k->courier->env, &k->watch, want);
+}
+
+static ssize_t
+send_some(struct carrier *k, struct slice out)
+{
+	struct iovec v = { (void *)(uintptr_t)out.at, out.len };
+
+	if (k->tls != NULL)
+		return tls_send(k->tls, out.at, out.len);
+	return env_sendv(k->courier->env, k->watch.fd, &v, 1);
+}
+
+/* Until the socket takes no more. */
+static void
+flush(struct carrier *k)
+{
+	struct slice out;
+	ssize_t n;
+
+	while ((out = smtp_client_out(&k->client)).len > 0) {
+		n = send_some(k, out);
+		if (n == -EAGAIN)
+			return;
+		if (n < 0) {
+			smtp_client_lost(&k->client, "the connection was lost");
+			return;
+		}
+		smtp_client_sent(&k->client, (size_t)n);
+	}
+}
+
+static ssize_t
+receive_some(struct carrier *k, uint8_t *at, size_t n)
+{
+	if (k->tls != NULL)
+		return tls_recv(k->tls, at, n);
+	return env_recv(k->courier->env, k->watch.fd, at, n);
+}
+
+static void
+receive(struct carrier *k)
+{
+	uint8_t in[READ_SIZE];
+	ssize_t n;
+
+	/* what is inside TLS already wakes nobody: it is read to its end */
+	for (unsigned i = 0;
+	     i < ROUNDS || (k->tls != NULL && tls_has_pending(k->tls)); i++) {
+		n = receive_some(k, in, sizeof(in));
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			smtp_client_lost(&k->client,
+			    n == 0 ? "the server closed the connection"
+				   : "the connection was lost");
+			return;
+		}
+		smtp_client_feed(&k->client, slice_of(in, (size_t)n));
+		if (k->client.phase == SMTP_PHASE_TLS ||
+		    k->client.phase == SMTP_PHASE_CLOSED)
+			return; /* no further in the clear */
+	}
+}
+
+/* -- TLS
+ * -----------------------------------------------------------------------------
+ */
+
+static void
+start_tls(struct carrier *k)
+{
+	struct attempt *a = k->attempt;
+	const char *host = k->host[0] == '[' ? NULL : k->host;
+
+	if (a == NULL || k->courier->tls == NULL ||
+	    tls_connect_new(k->courier->tls, k->watch.fd, host, &k->tls) < 0) {
+		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
+		    "TLS cannot be started here");
+		return;
+	}
+	enter(k, CARRIER_HANDSHAKE);
+	carrier_run(k);
+}
+
+static void
+go_on_handshake(struct carrier *k)
+{
+	int r = tls_handshake(k->tls);
+	char text[200];
+
+	if (r == -EAGAIN) {
+		update_watch(k);
+		return;
+	}
+	if (r < 0) {
+		(void)snprintf(text, sizeof(text), "TLS handshake failed: %s",
+		    tls_error(k->tls));
+		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5, text);
+		return;
+	}
+	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s",
+	    tls_version(k->tls), tls_cipher(k->tls));
+	attempt_note(k->attempt, "* %s", k->tls_text);
+	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
+	smtp_client_tls_up(&k->client);
+	enter(k, CARRIER_TALKING);
+	carrier_run(k);
+}
+
+/* -- what the client says
+ * ------------------------------------------------------ */
+
+enum step {
+	STEP_AGAIN, /* ask the client what is next */
+	STEP_WAIT,  /* for the socket, or for the store */
+	STEP_GONE   /* the carrier is no more, or has been seen to */
+};
+
+static enum step
+on_wait(struct carrier *k)
+{
+	(void)k;
+	return STEP_WAIT;
+}
+
+static enum step
+on_start_tls(struct carrier *k)
+{
+	if (smtp_client_out(&k->client).len > 0)
+		return STEP_WAIT; /* STARTTLS itself is not sent yet */
+	start_tls(k);
+	return STEP_GONE;
+}
+
+/* The least recently used one makes room. */
+static void
+park(struct carrier *k)
+{
+	struct courier *c = k->courier;
+
+	if (c->n_idle >= COURIER_IDLE)
+		carrier_leave(LIST_ENTRY(c->idle.next, struct carrier, link));
+	list_remove(&k->link);
+	list_add_last(&c->idle, &k->link);
+	c->n_idle++;
+	enter(k, CARRIER_IDLE);
+}
+
+static enum step
+on_ready(struct carrier *k)
+{
+	struct smtp_client_mail mail;
+
+	if (k->attempt != NULL) {
+		k->n_mails++;
+		attempt_fill_mail(k->attempt, &mail);
+		smtp_client_mail(&k->client, &mail);
+		return STEP_AGAIN;
+	}
+	if (k->state != CARRIER_TALKING)
+		return STEP_WAIT;
+	if (k->n_mails >= COURIER_MAILS || k->courier->is_stopping) {
+		carrier_leave(k);
+		return STEP_GONE;
+	}
+	park(k);
+	return STEP_WAIT;
+}
+
+static enum step
+on_body(struct carrier *k)
+{
+	uint64_t before = k->client.body_sent;
+
+	if (k->attempt == NULL) {
+		carrier_drop(k);
+		return STEP_GONE;
+	}
+	if (!attempt_give_body(k->attempt, &k->client)) {
+		carrier_fail_local(k, ATTEMPT_DOT, 4, 7,
+		    "the time for this attempt was over before the end");
+		return STEP_GONE;
+	}
+	if (k->client.phase != SMTP_PHASE_BODY || k->client.body_sent != before)
+		return STEP_AGAIN;
+	return STEP_WAIT;
+}
+
+/* Copies what the client knows. Returns how many recipients are settled. */
+static size_t
+take_outcomes(struct carrier *k, struct attempt *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_rcpts; i++) {
+		const struct smtp_client_outcome *o = &k->client.outcomes[i];
+
+		if (!o->is_done)
+			continue;
+		attempt_settle(a, i, &o->verdict);
+		n++;
+	}
+	return n;
+}
+
+/* All are known, or the session broke and some are; when none is, the next
+ * event is CLOSED, and that tells the attempt. */
+static enum step
+on_mail_done(struct carrier *k)
+{
+	struct attempt *a = k->attempt;
+	size_t n = take_outcomes(k, a);
+
+	if (n == 0)
+		return STEP_AGAIN;
+	attempt_note_client(a, &k->client);
+	smtp_client_dialogue_clear(&k->client);
+	k->attempt = NULL;
+	a->carrier = NULL;
+	attempt_on_outcomes(a);
+	return STEP_AGAIN;
+}
+
+static enum step
+on_closed(struct carrier *k)
+{
+	struct verdict why = k->client.failure;
+
+	if (k->attempt == NULL) {
+		carrier_drop(k);
+		return STEP_GONE;
+	}
+	if (why.text.len == 0)
+		why.text = SLICE("the server ended the session");
+	if (!k->client.failure_is_local)
+		k->dot_is_out = false; /* it was refused in so many words */
+	carrier_fail(k, failure_of(k), why);
+	return STEP_GONE;
+}
+
+static void
+carrier_run(struct carrier *k)
+{
+	static enum step (*const on_event[])(struct carrier *) = {
+		[SMTP_CLIENT_WAIT] = on_wait,
+		[SMTP_CLIENT_START_TLS] = on_start_tls,
+		[SMTP_CLIENT_READY] = on_ready,
+		[SMTP_CLIENT_BODY] = on_body,
+		[SMTP_CLIENT_MAIL_DONE] = on_mail_done,
+		[SMTP_CLIENT_CLOSED] = on_closed,
+	};
+	enum step step;
+
+	if (k->state == CARRIER_HANDSHAKE) {
+		go_on_handshake(k);
+		return;
+	}
+	do {
+		note_phase(k);
+		flush(k);
+		note_phase(k);
+		step = on_event[smtp_client_next(&k->client)](k);
+	} while (step == STEP_AGAIN);
+	if (step == STEP_GONE)
+		return;
+	watch_progress(k);
+	update_watch(k);
+}
+
+void
+carrier_go_on(struct carrier *k)
+{
+	if (k->state == CARRIER_TALKING)
+		carrier_run(k);
+}
+
+/* -- its beginning
+ * ------------------------------------------------------------- */
+
+static void
+on_connected(struct carrier *k)
+{
+	int r = env_connect_result(k->courier->env, k->watch.fd);
+	char text[200];
+
+	if (r == 0) {
+		attempt_note(k->attempt, "* connected to %s", k->remote);
+		enter(k, CARRIER_TALKING);
+		carrier_run(k);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "cannot connect to %.120s: %s",
+	    k->remote, strerror(-r));
+	carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1, text);
+}
+
+static void
+on_ready_socket(struct env_watch *w, unsigned events)
+{
+	struct carrier *k = LIST_ENTRY(w, struct carrier, watch);
+
+	if (k->state == CARRIER_CONNECTING) {
+		on_connected(k);
+		return;
+	}
+	note_phase(k);
+	if (k->state != CARRIER_HANDSHAKE && (events & ENV_READ) != 0)
+		receive(k);
+	carrier_run(k);
+}
+
+static void
+name_remote(struct carrier *k, const struct carrier_target *t)
+{
+	char address[ENV_ADDR_TEXT];
+
+	env_addr_print(&t->address, address);
+	(void)slice_to_cstr(t->host, k->host, sizeof(k->host));
+	if (t->is_literal)
+		(void)snprintf(k->remote, sizeof(k->remote), "%s:%u", k->host,
+		    t->address.port);
+	else
+		(void)snprintf(k->remote, sizeof(k->remote), "%s [%s]:%u",
+		    k->host, address, t->address.port);
+}
+
+static void
+attach(struct carrier *k, struct attempt *a)
+{
+	k->attempt = a;
+	a->carrier = k;
+	memcpy(a->remote, k->remote, sizeof(a->remote));
+	memcpy(a->tls, k->tls_text, sizeof(a->tls));
+}
+
+static int
+carrier_connect(struct carrier *k, const struct carrier_target *t)
+{
+	struct env *env = k->courier->env;
+	int fd = env_connect(env, &t->address, NULL), r;
+
+	if (fd < 0)
+		return ERR_ORIGIN(fd);
+	r = env_watch_add(env, &k->watch, fd, ENV_WRITE, on_ready_socket);
+	if (r < 0) {
+		env_close(env, fd, false);
+		return ERR_TRACE(r);
+	}
+	k->watch.fd = fd;
+	return 0;
+}
+
+int
+carrier_open(struct attempt *a, const struct carrier_target *t)
+{
+	struct courier *c = a->courier;
+	struct smtp_client_config config = { .helo = c->settings->hostname,
+		.tls = t->in_the_clear || c->tls == NULL ? SMTP_TLS_NEVER
+							 : SMTP_TLS_MAY };
+	struct carrier *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (k == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	k->courier = c;
+	name_remote(k, t);
+	(void)slice_to_cstr(a->domain, k->route, sizeof(k->route));
+	attempt_note(a, "* connecting to %s%s", k->remote,
+	    t->in_the_clear ? ", without TLS this time" : "");
+	memcpy(a->remote, k->remote, sizeof(a->remote));
+	r = carrier_connect(k, t);
+	if (r < 0) {
+		free(k);
+		return r;
+	}
+	smtp_client_init(&k->client, &config);
+	k->timer.fire = on_timer;
+	list_add_last(&c->carriers, &k->link);
+	attach(k, a);
+	enter(k, CARRIER_CONNECTING);
+	return 0;
+}
+
+/* The one used last, for that is the least likely to be closed by now. */
+bool
+carrier_reuse(struct attempt *a)
+{
+	struct courier *c = a->courier;
+
+	for (struct list *it = c->idle.prev; it != &c->idle; it = it->prev) {
+		struct carrier *k = LIST_ENTRY(it, struct carrier, link);
+
+		if (!slice_equal(slice_cstr(k->route), a->domain))
+			continue;
+		list_remove(&k->link);
+		list_add_last(&c->carriers, &k->link);
+		c->n_idle--;
+		attach(k, a);
+		attempt_note(a, "* on the open connection to %s", k->remote);
+		enter(k, CARRIER_TALKING);
+		carrier_run(k);
+		return true;
+	}
+	return false;
+}
+
+static void
+drop_all(struct list *carriers)
+{
+	while (!list_is_empty(carriers))
+		carrier_drop(LIST_ENTRY(carriers->next, struct carrier, link));
+}
+
+void
+carrier_drop_idle(struct courier *c)
+{
+	drop_all(&c->idle);
+}
+
+void
+carrier_drop_all(struct courier *c)
+{
+	drop_all(&c->idle);
+	drop_all(&c->carriers);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/courier - what its files share
+ *
+ *   main.c     channels, slots, what arrives
+ *   attempt.c  one message for recipients of one route: routing, the body,
+ *              which host next, the result
+ *   carrier.c  one connection to a mail host: socket, TLS, the SMTP client
+ *   notice.c   bounces: composed here, streamed to the store
+ *
+ * An attempt has at most one carrier at a time; a carrier without attempt is
+ * idle and waits a few seconds for more work of its route. Whoever ends first
+ * clears the other's pointer.
+ */
+#ifndef ROLES_COURIER_COURIER_H
+#define ROLES_COURIER_COURIER_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "policy/route.h"
+#include "queue/retry.h"
+#include "roles/role.h"
+#include "smtp/client.h"
+#include "sys/tls.h"
+
+enum {
+	COURIER_SLOTS = 200, /* attempts and bounces at a time; ~150 KiB each */
+	COURIER_IDLE = 100,  /* connections kept without work */
+	COURIER_MAILS = 100, /* on one connection, then QUIT */
+	COURIER_TRIES = 10,  /* addresses knocked at in one attempt */
+	COURIER_QUESTIONS = 2 * ROUTE_QUESTIONS,
+	ATTEMPT_ARENA = 1024 * 1024,
+	ATTEMPT_REMOTE = 320,
+	ATTEMPT_TLS = 128,
+	ATTEMPT_AHEAD = 128 * 1024, /* of the body, in memory */
+	ATTEMPT_BODY = 256 * 1024   /* cap of that buffer */
+};
+#define COURIER_IDLE_TIME (5 * TIME_SECOND)
+#define COURIER_QUIT_TIME (5 * TIME_SECOND)
+#define COURIER_STOP_TIME (3 * TIME_SECOND)
+#define ATTEMPT_DNS_TIME (45 * TIME_SECOND)
+
+struct courier {
+	struct role *role;
+	struct env *env;
+	const struct settings *settings;
+	struct channel *store, *resolver; /* NULL while there is none */
+	struct tls_client *tls;
+	struct id_source ids;
+	struct map attempts;  /* by their number; all belong to `store` */
+	struct list carriers; /* with an attempt, or leaving */
+	struct list idle;     /* oldest first */
+	size_t n_idle;
+	struct list notices;
+	struct env_timer stop_timer;
+	uint64_t next_body;
+	uint32_t next_ticket;
+	bool is_stopping;
+};
+
+/* -- attempts
+ * ------------------------------------------------------------------ */
+
+struct attempt_rcpt {
+	uint64_t row;
+	bool is_done;
+	struct verdict verdict; /* text in the arena */
+};
+
+struct attempt {
+	struct courier *courier;
+	uint64_t number;
+	struct arena arena; /* everything below that is a slice */
+	struct slice sender, domain;
+	struct attempt_rcpt rcpts[SMTP_CLIENT_RCPTS];
+	struct slice addresses[SMTP_CLIENT_RCPTS];
+	size_t n_rcpts;
+	uint64_t size;
+	bool is_8bit;
+	int64_t lease_end; /* env_now */
+	uint64_t seed;
+	struct env_timer timer; /* for the DNS */
+
+	struct route_answer *answers;
+	uint32_t tickets[COURIER_QUESTIONS]; /* 0: it is there */
+	size_t n_answers, n_missing;
+	bool is_routed;
+	struct route route;
+	size_t host, address; /* the next to be tried */
+	unsigned n_tries;
+	bool has_tried_idle;
+	bool is_clear_next; /* the last address once more, without TLS */
+
+	struct buf body; /* from body_from on */
+	size_t body_at;  /* given to the client */
+	uint64_t body_asked, body_got;
+	uint32_t body_ticket; /* answers to others are of a former try */
+
+	struct verdict failure; /* of the last host, if nothing better comes */
+	char remote[ATTEMPT_REMOTE], tls[ATTEMPT_TLS];
+	struct buf dialogue;
+	struct carrier *carrier;
+};
+
+int attempt_start(struct courier *c, uint64_t number,
+    const struct wire_attempt *m);
+void attempt_on_dns(struct attempt *a, uint32_t ticket,
+    const struct wire_dns_answer *m);
+void attempt_on_data(struct attempt *a, uint32_t ticket,
+    const struct wire_attempt_data *m);
+/* No answer will come to what was asked of the DNS. */
+void attempt_on_resolver_lost(struct attempt *a);
+/* Without a result: the store is gone. */
+void attempt_drop(struct attempt *a);
+
+/* What a carrier tells its attempt. After attempt_on_* the carrier has no
+ * attempt any more, and the attempt may be gone. */
+void attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret);
+/* The client wants the body: gives it what is there, ends it when it is whole.
+ * False: the lease is over, nothing more may be sent. */
+bool attempt_give_body(struct attempt *a, struct smtp_client *client);
+void attempt_settle(struct attempt *a, size_t i, const struct verdict *v);
+/* All recipients that will be are settled. */
+void attempt_on_outcomes(struct attempt *a);
+/* The connection ended without outcomes. */
+enum attempt_failure {
+	ATTEMPT_CONNECT, /* no connection, no greeting, refused EHLO */
+	ATTEMPT_TLS_FAILED,
+	ATTEMPT_SESSION, /* later */
+	ATTEMPT_DOT      /* the last reply is lost: the remote may have it */
+};
+void attempt_on_failed(struct attempt *a, enum attempt_failure what,
+    const struct verdict *why);
+
+/* Lines of our own, and what a client noted, for the dialogue. */
+void attempt_note(struct attempt *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void attempt_note_client(struct attempt *a, const struct smtp_client *client);
+
+/* -- carriers
+ * ------------------------------------------------------------------ */
+
+struct carrier_target {
+	struct slice host; /* name of the MX or literal */
+	struct env_addr address;
+	bool is_literal, in_the_clear;
+};
+
+/* Begins to connect for the attempt: 0, or -errno at once. */
+int carrier_open(struct attempt *a, const struct carrier_target *t);
+/* An idle one of that route begins with the attempt; false: there is none. */
+bool carrier_reuse(struct attempt *a);
+/* Something for the client: body data. */
+void carrier_go_on(struct carrier *k);
+/* Closes it at once; its attempt is told nothing. */
+void carrier_drop(struct carrier *k);
+void carrier_drop_idle(struct courier *c);
+void carrier_drop_all(struct courier *c);
+
+/* -- bounces
+ * ------------------------------------------------------------------- */
+
+struct notice {
+	struct courier *courier;
+	struct list link;
+	uint64_t number; /* the store's */
+	uint64_t body_number;
+	struct buf body, summary;
+	struct id id;
+	size_t sent;
+	uint64_t credit;
+	bool is_committed;
+};
+
+int notice_start(struct courier *c, uint64_t number,
+    const struct wire_bounce_make *m);
+void notice_on_credit(struct courier *c, const struct wire_body_credit *m);
+void notice_on_refused(struct courier *c, const struct wire_body_refused *m);
+void notice_on_done(struct courier *c, uint64_t number);
+void notice_on_room(struct courier *c);
+void notice_drop(struct notice *n);
+
+/* -- main.c
+ * -------------------------------------------------------------------- */
+
+uint32_t courier_ticket(struct courier *c); /* never 0 */
+/* One slot is free again. */
+void courier_slot_free(struct courier *c);
+
+#endif
