@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/outbound - the queue at work: who is tried when, and what follows
+ *
+ * Memory holds destinations (queue/destination), rows are read when their turn
+ * comes. What a courier has in hand is a lease in memory: when the store or
+ * that courier dies, the rows are simply due again. Results become one
+ * transaction each; rows that failed for good stay, marked, until a bounce for
+ * them is committed in the transaction that removes them.
+ *
+ *   outbound.c          destinations, windows, slots: who is next
+ *   outbound_attempt.c  ATTEMPT, the body, ATTEMPT_RESULT
+ *   outbound_bounce.c   expiry, delay warnings, bounces
+ *   outbound_admin.c    `ulak queue ...`
+ *
+ * The store role owns it and calls it on the loop only.
+ */
+#ifndef ROLES_STORE_OUTBOUND_H
+#define ROLES_STORE_OUTBOUND_H
+
+#include "store/store.h"
+#include "wire/channel.h"
+
+struct outbound;
+
+struct outbound_options {
+	/* A bounce went into a mailbox here: watchers must hear of it. */
+	void (*changed)(void *ctx, uint64_t account, uint64_t mailbox,
+	    uint64_t modseq);
+	void *ctx;
+};
+
+/* settings must outlive it. 0 or -ENOMEM. */
+int outbound_new(struct env *env, struct store *store,
+    const struct settings *settings, const struct outbound_options *o,
+    struct outbound **ret);
+/* Reads the destinations and begins. */
+void outbound_start(struct outbound *o);
+/* Only when the committer and the readers are idle. */
+void outbound_free(struct outbound *o);
+
+/* Queue rows were committed. Safe to call for rows it knows already. */
+void outbound_queued(struct outbound *o, struct slice route, uint8_t lane);
+
+/* A courier's channel ended: call before the channel is freed. */
+void outbound_courier_lost(struct outbound *o, struct channel *c);
+
+/* Handlers for the store's dispatch; c is the courier's channel. */
+int outbound_on_courier_state(struct outbound *o, struct channel *c,
+    const struct wire_courier_state *m);
+int outbound_on_attempt_read(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_read *m);
+int outbound_on_attempt_result(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_result *m);
+/* body: what BODY_OPEN ... of that channel under m->body became; it is taken
+ * over. NULL when there is none (any more): the bounce is asked for again. */
+int outbound_on_bounce_commit(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_bounce_commit *m,
+    struct body *body);
+
+/* ADMIN_ASK "queue ...": false when it is none of ours, else the answer goes
+ * (later) to c, if that is still there. */
+bool outbound_admin(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_admin_ask *m);
+/* The asker's channel ended: call before the channel is freed. */
+void outbound_control_lost(struct outbound *o, struct channel *c);
+
+#endif
