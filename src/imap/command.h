@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/command - one IMAP command with its arguments, parsed (RFC 3501, 6)
+ *
+ * The whole command is parsed before any of it is carried out; what does not
+ * fit the grammar to its last byte is BAD. Everything lives in the arena and
+ * in the bytes that were parsed. Mailbox names are UTF-8 here, INBOX in its
+ * canonical spelling; wire names that are no modified UTF-7 are told apart
+ * from bad syntax, because the answer to them is NO.
+ */
+#ifndef IMAP_COMMAND_H
+#define IMAP_COMMAND_H
+
+#include "imap/parse.h"
+
+enum imap_verb {
+	IMAP_NONE,
+	IMAP_APPEND,
+	IMAP_AUTHENTICATE,
+	IMAP_CAPABILITY,
+	IMAP_CHECK,
+	IMAP_CLOSE,
+	IMAP_COPY,
+	IMAP_CREATE,
+	IMAP_DELETE,
+	IMAP_ENABLE,
+	IMAP_EXAMINE,
+	IMAP_EXPUNGE,
+	IMAP_FETCH,
+	IMAP_ID,
+	IMAP_IDLE,
+	IMAP_LIST,
+	IMAP_LOGIN,
+	IMAP_LOGOUT,
+	IMAP_LSUB,
+	IMAP_MOVE,
+	IMAP_NAMESPACE,
+	IMAP_NOOP,
+	IMAP_RENAME,
+	IMAP_SEARCH,
+	IMAP_SELECT,
+	IMAP_STARTTLS,
+	IMAP_STATUS,
+	IMAP_STORE,
+	IMAP_SUBSCRIBE,
+	IMAP_UNSELECT,
+	IMAP_UNSUBSCRIBE,
+	IMAP_N_VERBS
+};
+
+enum imap_item {
+	IMAP_ITEM_FLAGS,
+	IMAP_ITEM_UID,
+	IMAP_ITEM_INTERNALDATE,
+	IMAP_ITEM_SIZE,
+	IMAP_ITEM_ENVELOPE,
+	IMAP_ITEM_BODY,
+	IMAP_ITEM_BODYSTRUCTURE,
+	IMAP_ITEM_SECTION /* BODY[...] and the RFC822 forms */
+};
+
+enum imap_part_kind {
+	IMAP_PART_ALL,
+	IMAP_PART_HEADER,
+	IMAP_PART_FIELDS,
+	IMAP_PART_FIELDS_NOT,
+	IMAP_PART_TEXT,
+	IMAP_PART_MIME
+};
+
+struct imap_fetch_item {
+	enum imap_item what;
+	enum imap_part_kind kind;
+	const char *label; /* "RFC822.HEADER"; NULL: BODY[...] */
+	bool sets_seen;
+	bool has_partial;
+	uint32_t offset, length;
+	uint32_t *path; /* part numbers */
+	size_t n_path;
+	struct slice *fields;
+	size_t n_fields;
+};
+
+struct imap_fetch_args {
+	struct imap_fetch_item *items;
+	size_t n;
+};
+
+enum imap_key {
+	IMAP_KEY_ALL,
+	IMAP_KEY_SET,
+	IMAP_KEY_UID,
+	IMAP_KEY_FLAG, /* all of `bits` */
+	IMAP_KEY_NO_FLAG,
+	IMAP_KEY_KEYWORD,
+	IMAP_KEY_NO_KEYWORD,
+	IMAP_KEY_BEFORE,
+	IMAP_KEY_ON,
+	IMAP_KEY_SINCE,
+	IMAP_KEY_SENT_BEFORE,
+	IMAP_KEY_SENT_ON,
+	IMAP_KEY_SENT_SINCE,
+	IMAP_KEY_LARGER,
+	IMAP_KEY_SMALLER,
+	IMAP_KEY_HEADER, /* `field` contains `text` */
+	IMAP_KEY_BODY,
+	IMAP_KEY_TEXT,
+	IMAP_KEY_NOT,
+	IMAP_KEY_OR,
+	IMAP_KEY_AND
+};
+
+struct imap_pick; /* imap/view.h */
+
+struct imap_search {
+	enum imap_key what;
+	struct imap_search *next;  /* in the list of an AND */
+	struct imap_search *first; /* of NOT, OR (two of them), AND */
+	struct imap_set set;
+	struct imap_pick *picks; /* search.c's: what the set means */
+	size_t n_picks;
+	uint8_t bits;
+	uint32_t number;
+	int64_t day;
+	struct slice field, text;
+	struct slice folded; /* search.c's: text in folded case */
+	bool is_found;       /* search.c's: seen in the bytes so far */
+};
+
+enum {
+	IMAP_STATUS_MESSAGES = 1,
+	IMAP_STATUS_RECENT = 2,
+	IMAP_STATUS_UIDNEXT = 4,
+	IMAP_STATUS_UIDVALIDITY = 8,
+	IMAP_STATUS_UNSEEN = 16
+};
+
+enum imap_store_mode {
+	IMAP_STORE_SET,
+	IMAP_STORE_ADD,
+	IMAP_STORE_REMOVE
+};
+
+struct imap_command {
+	struct slice tag;
+	enum imap_verb verb;
+	bool is_uid;
+	struct slice name, to;     /* mailboxes, UTF-8 */
+	struct slice user, secret; /* LOGIN; AUTHENTICATE: mechanism and
+				    * initial response */
+	bool has_secret;
+	struct slice reference, pattern; /* LIST, LSUB: as on the wire */
+	struct imap_set set;
+	struct imap_flags flags;
+	enum imap_store_mode mode;
+	bool is_silent;
+	struct imap_fetch_args fetch;
+	struct imap_search *search;
+	bool bad_charset;
+	unsigned status;
+	bool has_date;
+	int64_t date;
+	int zone;
+};
+
+enum {
+	IMAP_COMMAND_OK,
+	IMAP_COMMAND_BAD,     /* syntax; `tag` and `verb` as far as known */
+	IMAP_COMMAND_UNKNOWN, /* no such command */
+	IMAP_COMMAND_NAME,    /* NO: not a mailbox name */
+	IMAP_COMMAND_TOO_MUCH /* BAD or NO: a limit */
+};
+
+/* The tag and the verb; `in` is behind them. UID is taken into is_uid. */
+int imap_command_begin(struct imap_in *in, struct imap_command *ret);
+/* The arguments, to the end. APPEND: up to its message's literal. */
+int imap_command_args(struct imap_in *in, struct imap_command *ret);
+
+/* A name as a client writes it to what the store knows it by. False: cannot
+ * be a mailbox. */
+bool imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret);
+
+/* search_args.c, fetch_args.c */
+int imap_search_args(struct imap_in *in, struct imap_command *ret);
+int imap_fetch_args(struct imap_in *in, struct imap_command *ret);
+
+#endif

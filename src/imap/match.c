@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "base/limits.h"
+#include "imap/match.h"
+#include "mail/header.h"
+
+enum {
+	MATCH_PIECE = 32 * 1024, /* decoded octets looked at in one go */
+	TEXT_MAX = 1024 * 1024,  /* folded: up to 18 octets from one */
+	FOLDED_MAX = 32          /* code points one can become */
+};
+
+static int
+fold_one(utf8proc_int32_t c, struct buf *out)
+{
+	utf8proc_int32_t folded[FOLDED_MAX];
+	utf8proc_uint8_t bytes[4];
+	int state = 0, r = BUF_OK;
+	utf8proc_ssize_t n = utf8proc_decompose_char(c, folded, FOLDED_MAX,
+	    UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD, &state);
+
+	if (n < 0 || n > FOLDED_MAX)
+		return BUF_OK; /* unassigned: matches nothing */
+	for (utf8proc_ssize_t i = 0; i < n && r == BUF_OK; i++) {
+		utf8proc_ssize_t len = utf8proc_encode_char(folded[i], bytes);
+
+		r = buf_add(out, slice_of(bytes, (size_t)len));
+	}
+	return r;
+}
+
+int
+match_fold(struct slice in, struct buf *out)
+{
+	size_t i = 0;
+	int r = BUF_OK;
+
+	while (i < in.len && r == BUF_OK) {
+		utf8proc_int32_t c;
+		utf8proc_ssize_t n;
+
+		if (in.at[i] < 0x80) {
+			r = buf_add_byte(out, ascii_lower(in.at[i++]));
+			continue;
+		}
+		n = utf8proc_iterate(in.at + i, (utf8proc_ssize_t)(in.len - i),
+		    &c);
+		if (n <= 0) {
+			i++;
+			continue;
+		}
+		i += (size_t)n;
+		r = fold_one(c, out);
+	}
+	return r;
+}
+
+static bool
+field_contains(struct slice body, struct slice needle)
+{
+	struct buf flat, decoded, folded;
+	bool ret = false;
+
+	buf_init(&flat, LIMIT_HEADER);
+	buf_init(&decoded, TEXT_MAX);
+	buf_init(&folded, TEXT_MAX);
+	if (header_unfold(body, &flat) == BUF_OK &&
+	    encoded_words_decode(buf_slice(&flat), &decoded) == BUF_OK &&
+	    match_fold(buf_slice(&decoded), &folded) == BUF_OK)
+		ret = slice_find(buf_slice(&folded), needle) != SIZE_MAX;
+	buf_deinit(&flat);
+	buf_deinit(&decoded);
+	buf_deinit(&folded);
+	return ret;
+}
+
+bool
+match_header(struct slice section, struct slice name, struct slice needle)
+{
+	struct header_field field;
+
+	while (header_next(&section, &field)) {
+		if (name.len > 0 && !slice_equal_nocase(field.name, name))
+			continue;
+		if (needle.len == 0 ||
+		    field_contains(name.len > 0 ? field.body : field.whole,
+			needle))
+			return true;
+	}
+	return false;
+}
+
+/* -- bodies
+ * -------------------------------------------------------------------- */
+
+void
+match_body_init(struct match_body *m, const struct match_needle *needles,
+    size_t n)
+{
+	memset(m, 0, sizeof(*m));
+	m->needles = needles;
+	m->n = n;
+	for (size_t i = 0; i < n; i++)
+		if (needles[i].folded.len > m->longest)
+			m->longest = needles[i].folded.len;
+	buf_init(&m->raw, 2 * (size_t)LIMIT_CHUNK + MATCH_PIECE);
+	buf_init(&m->text, TEXT_MAX * 4);
+}
+
+void
+match_body_deinit(struct match_body *m)
+{
+	buf_deinit(&m->raw);
+	buf_deinit(&m->text);
+}
+
+static void
+look(struct match_body *m)
+{
+	struct slice text = buf_slice(&m->text);
+
+	for (size_t i = 0; i < m->n; i++)
+		if (!*m->needles[i].found &&
+		    slice_find(text, m->needles[i].folded) != SIZE_MAX)
+			*m->needles[i].found = true;
+	/* A needle may begin here and end in the next piece. */
+	if (m->longest > 0 && text.len >= m->longest)
+		buf_eat(&m->text, text.len - (m->longest - 1));
+}
+
+/* The first n octets of m->raw. */
+static void
+digest(struct match_body *m, size_t n)
+{
+	struct slice raw = slice_upto(buf_slice(&m->raw), n);
+	struct buf utf8;
+	int r;
+
+	buf_init(&utf8, TEXT_MAX);
+	r = charset_to_utf8(m->charset, raw, &utf8);
+	if (r == CHARSET_E_UNKNOWN)
+		r = buf_add(&utf8, raw); /* its ASCII can still be found */
+	if (r == BUF_OK)
+		r = match_fold(buf_slice(&utf8), &m->text);
+	if (r != BUF_OK)
+		m->is_broken = true;
+	buf_deinit(&utf8);
+	buf_eat(&m->raw, n);
+	look(m);
+}
+
+void
+match_body_end(struct match_body *m)
+{
+	if (m->part == NULL)
+		return;
+	if (decoder_end(&m->decoder, &m->raw) != BUF_OK)
+		m->is_broken = true;
+	digest(m, m->raw.len);
+	buf_reset(&m->text, MATCH_PIECE);
+	m->part = NULL;
+}
+
+static void
+begin_part(struct match_body *m, const struct mime_part *part)
+{
+	match_body_end(m);
+	m->part = part;
+	m->charset = slice_of("", 0);
+	(void)mime_param_get(part->params, SLICE("charset"), &m->charset);
+	decoder_init(&m->decoder, encoding_of(part->encoding));
+}
+
+void
+match_body_feed(void *ctx, const struct mime_part *part, struct slice bytes)
+{
+	struct match_body *m = ctx;
+
+	if (part->kind != MIME_TEXT)
+		return;
+	if (part != m->part)
+		begin_part(m, part);
+	while (bytes.len > 0) {
+		struct slice piece = slice_upto(bytes, MATCH_PIECE);
+		size_t cut;
+
+		bytes = slice_from(bytes, piece.len);
+		if (decoder_feed(&m->decoder, piece, &m->raw) != BUF_OK) {
+			m->is_broken = true;
+			return;
+		}
+		if (m->raw.len < MATCH_PIECE)
+			continue;
+		/* Not in the middle of a character of several octets. */
+		cut = slice_find_last_byte(buf_slice(&m->raw), '\n');
+		digest(m, cut == SIZE_MAX ? m->raw.len : cut + 1);
+	}
+}

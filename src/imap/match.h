@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/match - does text of a mail contain what a SEARCH is after?
+ *
+ * Compares case-folded, compatibility-decomposed UTF-8 (after RFC 5051), of
+ * header fields with their encoded words decoded, and of bodies with their
+ * transfer encoding and charset undone. Bodies come in pieces of any size;
+ * what is kept of them is bounded by MATCH_PIECE and the longest needle.
+ * Owns its buffers; the needles stay the caller's.
+ */
+#ifndef IMAP_MATCH_H
+#define IMAP_MATCH_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "mail/encode.h"
+#include "mail/mime.h"
+
+/* The form in which things are compared. BUF_* or -ENOMEM. */
+int match_fold(struct slice utf8, struct buf *out);
+
+/* Whether some field `name` of the section contains the folded needle; an
+ * empty needle asks whether the field is there. An empty name: any field. */
+bool match_header(struct slice section, struct slice name, struct slice needle);
+
+struct match_needle {
+	struct slice folded;
+	bool *found; /* set when it was seen */
+};
+
+struct match_body {
+	const struct match_needle *needles;
+	size_t n, longest;
+	const struct mime_part *part; /* whose bytes come */
+	struct decoder decoder;
+	struct slice charset;
+	struct buf raw;  /* decoded, not yet looked at */
+	struct buf text; /* folded; its end is kept for what follows */
+	bool is_broken;  /* out of memory: may have missed something */
+};
+
+void match_body_init(struct match_body *m, const struct match_needle *needles,
+    size_t n);
+void match_body_deinit(struct match_body *m);
+/* For mime_watch: ctx is the struct match_body. */
+void match_body_feed(void *ctx, const struct mime_part *part,
+    struct slice bytes);
+void match_body_end(struct match_body *m);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "base/limits.h"
+#include "imap/command.h"
+
+enum key_args {
+	NONE,
+	TEXT,
+	DATE,
+	NUMBER,
+	SET,
+	FIELD_TEXT,
+	ONE_KEY,
+	TWO_KEYS
+};
+
+struct key {
+	const char *name;
+	enum key_args args;
+	enum imap_key what;
+	uint8_t bits;
+	const char *field;
+};
+
+/* search-key, RFC 3501, 6.4.4. OLD, NEW and RECENT live on IMAP_RECENT. */
+static const struct key keys[] = {
+	{ "ALL", NONE, IMAP_KEY_ALL, 0, NULL },
+	{ "ANSWERED", NONE, IMAP_KEY_FLAG, IMAP_ANSWERED, NULL },
+	{ "BCC", TEXT, IMAP_KEY_HEADER, 0, "Bcc" },
+	{ "BEFORE", DATE, IMAP_KEY_BEFORE, 0, NULL },
+	{ "BODY", TEXT, IMAP_KEY_BODY, 0, NULL },
+	{ "CC", TEXT, IMAP_KEY_HEADER, 0, "Cc" },
+	{ "DELETED", NONE, IMAP_KEY_FLAG, IMAP_DELETED, NULL },
+	{ "DRAFT", NONE, IMAP_KEY_FLAG, IMAP_DRAFT, NULL },
+	{ "FLAGGED", NONE, IMAP_KEY_FLAG, IMAP_FLAGGED, NULL },
+	{ "FROM", TEXT, IMAP_KEY_HEADER, 0, "From" },
+	{ "HEADER", FIELD_TEXT, IMAP_KEY_HEADER, 0, NULL },
+	{ "KEYWORD", TEXT, IMAP_KEY_KEYWORD, 0, NULL },
+	{ "LARGER", NUMBER, IMAP_KEY_LARGER, 0, NULL },
+	{ "NOT", ONE_KEY, IMAP_KEY_NOT, 0, NULL },
+	{ "OLD", NONE, IMAP_KEY_NO_FLAG, IMAP_RECENT, NULL },
+	{ "ON", DATE, IMAP_KEY_ON, 0, NULL },
+	{ "OR", TWO_KEYS, IMAP_KEY_OR, 0, NULL },
+	{ "RECENT", NONE, IMAP_KEY_FLAG, IMAP_RECENT, NULL },
+	{ "SEEN", NONE, IMAP_KEY_FLAG, IMAP_SEEN, NULL },
+	{ "SENTBEFORE", DATE, IMAP_KEY_SENT_BEFORE, 0, NULL },
+	{ "SENTON", DATE, IMAP_KEY_SENT_ON, 0, NULL },
+	{ "SENTSINCE", DATE, IMAP_KEY_SENT_SINCE, 0, NULL },
+	{ "SINCE", DATE, IMAP_KEY_SINCE, 0, NULL },
+	{ "SMALLER", NUMBER, IMAP_KEY_SMALLER, 0, NULL },
+	{ "SUBJECT", TEXT, IMAP_KEY_HEADER, 0, "Subject" },
+	{ "TEXT", TEXT, IMAP_KEY_TEXT, 0, NULL },
+	{ "TO", TEXT, IMAP_KEY_HEADER, 0, "To" },
+	{ "UID", SET, IMAP_KEY_UID, 0, NULL },
+	{ "UNANSWERED", NONE, IMAP_KEY_NO_FLAG, IMAP_ANSWERED, NULL },
+	{ "UNDELETED", NONE, IMAP_KEY_NO_FLAG, IMAP_DELETED, NULL },
+	{ "UNDRAFT", NONE, IMAP_KEY_NO_FLAG, IMAP_DRAFT, NULL },
+	{ "UNFLAGGED", NONE, IMAP_KEY_NO_FLAG, IMAP_FLAGGED, NULL },
+	{ "UNKEYWORD", TEXT, IMAP_KEY_NO_KEYWORD, 0, NULL },
+	{ "UNSEEN", NONE, IMAP_KEY_NO_FLAG, IMAP_SEEN, NULL },
+};
+
+static struct imap_search *take_key(struct imap_in *in, unsigned depth);
+
+static struct imap_search *
+new_key(struct imap_in *in, enum imap_key what)
+{
+	struct imap_search *k = arena_alloc(in->arena, sizeof(*k));
+
+	if (k == NULL)
+		in->is_too_much = true;
+	else
+		k->what = what;
+	return k;
+}
+
+static bool
+take_text(struct imap_in *in, struct imap_search *k)
+{
+	if (!imap_skip_sp(in))
+		return false;
+	if (k->what == IMAP_KEY_KEYWORD || k->what == IMAP_KEY_NO_KEYWORD)
+		return imap_take_atom(in, &k->text);
+	return imap_take_astring(in, &k->text) && slice_is_utf8(k->text);
+}
+
+static bool
+take_field_text(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) && imap_take_astring(in, &k->field) &&
+	    take_text(in, k);
+}
+
+static bool
+take_date(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) && imap_take_date(in, &k->day);
+}
+
+static bool
+take_number(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) && imap_take_number(in, &k->number);
+}
+
+static bool
+take_set(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) && imap_take_set(in, &k->set);
+}
+
+/* n keys with a space before each, as children of k */
+static bool
+take_keys(struct imap_in *in, struct imap_search *k, unsigned n, unsigned depth)
+{
+	struct imap_search **at = &k->first;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!imap_skip_sp(in))
+			return false;
+		*at = take_key(in, depth + 1);
+		if (*at == NULL)
+			return false;
+		at = &(*at)->next;
+	}
+	return true;
+}
+
+static bool
+take_args(struct imap_in *in, enum key_args args, struct imap_search *k,
+    unsigned depth)
+{
+	switch (args) {
+	case NONE:
+		return true;
+	case TEXT:
+		return take_text(in, k);
+	case DATE:
+		return take_date(in, k);
+	case NUMBER:
+		return take_number(in, k);
+	case SET:
+		return take_set(in, k);
+	case FIELD_TEXT:
+		return take_field_text(in, k);
+	case ONE_KEY:
+		return take_keys(in, k, 1, depth);
+	case TWO_KEYS:
+		return take_keys(in, k, 2, depth);
+	}
+	return false;
+}
+
+/* search-key *(SP search-key) */
+static struct imap_search *
+take_list(struct imap_in *in, unsigned depth)
+{
+	struct imap_search *k = new_key(in, IMAP_KEY_AND);
+	struct imap_search **at;
+
+	if (k == NULL)
+		return NULL;
+	at = &k->first;
+	do {
+		*at = take_key(in, depth + 1);
+		if (*at == NULL)
+			return NULL;
+		at = &(*at)->next;
+	} while (imap_skip_sp(in));
+	return k;
+}
+
+/* NEW is RECENT UNSEEN. */
+static struct imap_search *
+take_new(struct imap_in *in)
+{
+	struct imap_search *k = new_key(in, IMAP_KEY_AND);
+
+	if (k == NULL)
+		return NULL;
+	k->first = new_key(in, IMAP_KEY_FLAG);
+	if (k->first == NULL)
+		return NULL;
+	k->first->bits = IMAP_RECENT;
+	k->first->next = new_key(in, IMAP_KEY_NO_FLAG);
+	if (k->first->next == NULL)
+		return NULL;
+	k->first->next->bits = IMAP_SEEN;
+	return k;
+}
+
+static struct imap_search *
+take_named(struct imap_in *in, const struct key *row, unsigned depth)
+{
+	struct imap_search *k = new_key(in, row->what);
+
+	if (k == NULL)
+		return NULL;
+	k->bits = row->bits;
+	k->field = slice_cstr(row->field);
+	return take_args(in, row->args, k, depth) ? k : NULL;
+}
+
+static struct imap_search *
+take_key(struct imap_in *in, unsigned depth)
+{
+	struct imap_search *k;
+
+	if (depth > LIMIT_IMAP_NESTING) {
+		in->is_too_much = true;
+		return NULL;
+	}
+	if (slice_skip_byte(&in->rest, '(')) {
+		k = take_list(in, depth);
+		return k != NULL && slice_skip_byte(&in->rest, ')') ? k : NULL;
+	}
+	if (imap_skip_word(in, SLICE("NEW")))
+		return take_new(in);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (imap_skip_word(in, slice_cstr(keys[i].name)))
+			return take_named(in, &keys[i], depth);
+	k = new_key(in, IMAP_KEY_SET);
+	return k != NULL && imap_take_set(in, &k->set) ? k : NULL;
+}
+
+/* search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key) */
+int
+imap_search_args(struct imap_in *in, struct imap_command *ret)
+{
+	struct slice charset;
+
+	if (!imap_skip_sp(in))
+		return IMAP_COMMAND_BAD;
+	if (imap_skip_word(in, SLICE("CHARSET"))) {
+		if (!imap_skip_sp(in) || !imap_take_astring(in, &charset) ||
+		    !imap_skip_sp(in))
+			return IMAP_COMMAND_BAD;
+		/* The answer to this is NO, whatever comes behind it. */
+		ret->bad_charset =
+		    !slice_equal_nocase(charset, SLICE("US-ASCII")) &&
+		    !slice_equal_nocase(charset, SLICE("UTF-8"));
+		if (ret->bad_charset)
+			return IMAP_COMMAND_OK;
+	}
+	ret->search = take_list(in, 0);
+	if (ret->search == NULL || !imap_is_end(in))
+		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
+				       : IMAP_COMMAND_BAD;
+	return IMAP_COMMAND_OK;
+}

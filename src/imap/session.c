@@ -1,0 +1,920 @@
+/* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/limits.h"
+#include "imap/session_impl.h"
+
+enum {
+	PUMP_ROOM = 4096,          /* a piece is not begun with less */
+	OUT_MAX = 4 * 1024 * 1024, /* one response: a BODYSTRUCTURE of 1000
+				    * parts, a line of FLAGS */
+	SASL_MAX = LIMIT_SMTP_AUTH_LINE,
+	EARLY_LITERAL = 4096, /* before the login */
+	LINE_MAX_ALL = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
+};
+
+/* -- saying --------------------------------------------------------------- */
+
+static void
+drain(struct imap_session *s)
+{
+	size_t n = s->out.len, room;
+
+	if (n == 0)
+		return;
+	room = s->host->room(s->ctx);
+	n = n < room ? n : room;
+	if (n > 0)
+		s->host->say(s->ctx, slice_upto(buf_slice(&s->out), n));
+	buf_eat(&s->out, n);
+	if (s->out.len == 0)
+		buf_reset(&s->out, 0);
+}
+
+bool
+imap_is_drained(const struct imap_session *s)
+{
+	return s->out.len == 0;
+}
+
+void
+imap_fatal(struct imap_session *s, const char *why)
+{
+	if (s->state == IMAP_LOGGED_OUT)
+		return;
+	s->state = IMAP_LOGGED_OUT;
+	s->then = NULL;
+	s->more = NULL;
+	buf_reset(&s->out, 0);
+	if (why != NULL && s->host->room(s->ctx) > 256) {
+		s->host->say(s->ctx, SLICE("* BYE "));
+		s->host->say(s->ctx, slice_cstr(why));
+		s->host->say(s->ctx, SLICE("\r\n"));
+	}
+	s->host->end(s->ctx);
+}
+
+void
+imap_say(struct imap_session *s, struct slice bytes)
+{
+	size_t room;
+
+	if (s->state == IMAP_LOGGED_OUT)
+		return;
+	if (s->out.len == 0) {
+		room = s->host->room(s->ctx);
+		if (room >= bytes.len) {
+			s->host->say(s->ctx, bytes);
+			return;
+		}
+		s->host->say(s->ctx, slice_upto(bytes, room));
+		bytes = slice_from(bytes, room);
+	}
+	if (buf_add(&s->out, bytes) != BUF_OK)
+		imap_fatal(s, NULL); /* in the middle of something: no BYE */
+}
+
+void
+imap_printf(struct imap_session *s, const char *format, ...)
+{
+	struct buf b;
+	va_list ap;
+	int r;
+
+	buf_init(&b, OUT_MAX);
+	va_start(ap, format);
+	r = buf_vprintf(&b, format, ap);
+	va_end(ap);
+	if (r == BUF_OK)
+		imap_say(s, buf_slice(&b));
+	else
+		imap_fatal(s, NULL);
+	buf_deinit(&b);
+}
+
+/* -- the end of a command -------------------------------------------------- */
+
+/* Passwords do not stay behind in freed memory. */
+static void
+wipe_line(struct imap_session *s)
+{
+	if (s->cmd.verb == IMAP_LOGIN || s->cmd.verb == IMAP_AUTHENTICATE)
+		explicit_bzero(s->line.mem, s->line.size);
+	buf_reset(&s->line, 0);
+}
+
+static void
+reset_command(struct imap_session *s)
+{
+	wipe_line(s);
+	imap_fetch_free(s);
+	imap_search_free(s);
+	arena_reset(&s->arena);
+	memset(&s->cmd, 0, sizeof(s->cmd));
+	buf_reset(&s->code, 0);
+	buf_reset(&s->boxes, 0);
+	buf_reset(&s->pairs, 0);
+	free(s->ranges);
+	s->ranges = NULL;
+	s->line_at = s->n_text = 0;
+	s->literal_left = 0;
+	s->reader = IMAP_READ_LINE;
+	s->is_discarding = s->has_missed = s->is_move = s->is_idling = false;
+	s->why = NULL;
+	s->then = NULL;
+	s->more = NULL;
+	s->asked = IMAP_ASK_NOTHING;
+	s->picks = (struct imap_picks){ NULL, 0 };
+	s->pick_at = 0;
+}
+
+static void
+count_error(struct imap_session *s)
+{
+	if (++s->n_errors > LIMIT_IMAP_ERRORS)
+		imap_fatal(s, "Too many errors");
+}
+
+/* "tag OK [CODE] text": the code goes behind the first word of `line`. */
+void
+imap_done(struct imap_session *s, const char *line)
+{
+	struct slice rest = slice_cstr(line), word = { 0 };
+	struct slice tag = s->cmd.tag.len > 0 ? s->cmd.tag : SLICE("*");
+	bool is_bad = slice_starts(rest, SLICE("BAD"));
+
+	(void)slice_take_until(&rest, ' ', &word);
+	imap_say(s, tag);
+	imap_say(s, SLICE(" "));
+	imap_say(s, word);
+	imap_say(s, SLICE(" "));
+	if (slice_equal(word, SLICE("OK")))
+		imap_say(s, buf_slice(&s->code));
+	imap_say(s, rest);
+	imap_say(s, SLICE("\r\n"));
+	imap_append_forget(s);
+	reset_command(s);
+	if (is_bad)
+		count_error(s);
+}
+
+void
+imap_no(struct imap_session *s, enum imap_result result)
+{
+	static const char *const lines[] = {
+		[IMAP_OK] = "NO Not done",
+		[IMAP_TROUBLE] = "NO [UNAVAILABLE] Not possible just now, try "
+				 "again later",
+		[IMAP_IN_USE] = "NO [INUSE] Somebody else is using it",
+		[IMAP_NONEXISTENT] = "NO [NONEXISTENT] No such mailbox",
+		[IMAP_EXISTS] = "NO [ALREADYEXISTS] There is one of that name",
+		[IMAP_EXPUNGED] = "NO [EXPUNGEISSUED] Messages are gone",
+		[IMAP_OVERQUOTA] = "NO [OVERQUOTA] Quota exceeded",
+		[IMAP_CANNOT] = "NO [CANNOT] That cannot be done",
+		[IMAP_REFUSED] = "NO [AUTHENTICATIONFAILED] Wrong name or "
+				 "password",
+	};
+
+	imap_done(s, lines[result]);
+}
+
+bool
+imap_ask(struct imap_session *s, const struct imap_ask *ask, imap_then_fn *then)
+{
+	s->then = then;
+	s->asked = ask->what;
+	s->more = NULL;
+	if (s->host->ask(s->ctx, ask))
+		return true;
+	s->then = NULL;
+	if (s->fetch != NULL || s->search != NULL)
+		imap_fatal(s, NULL); /* perhaps inside of a response */
+	else
+		imap_no(s, IMAP_TROUBLE);
+	return false;
+}
+
+/* -- commands of any state ------------------------------------------------ */
+
+static void
+put_capabilities(const struct imap_session *s, struct buf *b)
+{
+	bool is_early = s->state == IMAP_NOT_AUTH;
+	bool may_login = s->has_tls || s->config->plain_auth;
+
+	(void)buf_add_cstr(b,
+	    "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE "
+	    "IDLE");
+	if (is_early && !s->has_tls && s->config->may_start_tls)
+		(void)buf_add_cstr(b, " STARTTLS");
+	if (is_early)
+		(void)buf_add_cstr(b,
+		    may_login ? " AUTH=PLAIN" : " LOGINDISABLED");
+	else
+		(void)buf_add_cstr(b,
+		    " NAMESPACE UNSELECT UIDPLUS CHILDREN "
+		    "MOVE SPECIAL-USE");
+}
+
+static void
+run_capability(struct imap_session *s)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	put_capabilities(s, &b);
+	imap_printf(s, "* %.*s\r\n", SLICE_FMT(buf_slice(&b)));
+	buf_deinit(&b);
+	imap_done(s, "OK That is what I can");
+}
+
+static void
+run_noop(struct imap_session *s)
+{
+	imap_sync_done(s, "OK Done", true);
+}
+
+static void
+run_logout(struct imap_session *s)
+{
+	imap_leave_mailbox(s);
+	imap_say(s, SLICE("* BYE Logging out\r\n"));
+	imap_done(s, "OK Goodbye");
+	drain(s);
+	imap_fatal(s, NULL);
+}
+
+/* RFC 2971: what we are; not in which version, which helps only attackers. */
+static void
+run_id(struct imap_session *s)
+{
+	imap_say(s, SLICE("* ID (\"name\" \"Ulak\")\r\n"));
+	imap_done(s, "OK Done");
+}
+
+/* RFC 5161: there is nothing to be enabled yet. */
+static void
+run_enable(struct imap_session *s)
+{
+	imap_say(s, SLICE("* ENABLED\r\n"));
+	imap_done(s, "OK Done");
+}
+
+static void
+run_namespace(struct imap_session *s)
+{
+	imap_say(s, SLICE("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
+	imap_done(s, "OK Done");
+}
+
+/* -- logging in ------------------------------------------------------------ */
+
+static void
+run_starttls(struct imap_session *s)
+{
+	if (s->has_tls || !s->config->may_start_tls) {
+		imap_done(s, "BAD No TLS to be started");
+		return;
+	}
+	imap_done(s, "OK Begin TLS");
+	s->wants_tls = true;
+	s->host->start_tls(s->ctx);
+}
+
+static void
+then_login(struct imap_session *s, const struct imap_answer *a)
+{
+	struct buf b;
+
+	if (a->result != IMAP_OK) {
+		imap_no(s, a->result);
+		if (a->result == IMAP_REFUSED &&
+		    ++s->n_auths >= LIMIT_IMAP_AUTHS)
+			imap_fatal(s, "Too many failed logins");
+		return;
+	}
+	s->state = IMAP_AUTH;
+	buf_init(&b, 1024);
+	put_capabilities(s, &b);
+	(void)buf_printf(&s->code, "[%.*s] ", SLICE_FMT(buf_slice(&b)));
+	buf_deinit(&b);
+	imap_done(s, "OK Logged in");
+}
+
+static bool
+check_privacy(struct imap_session *s)
+{
+	if (s->has_tls || s->config->plain_auth)
+		return true;
+	imap_done(s, "NO [PRIVACYREQUIRED] Start TLS first");
+	return false;
+}
+
+static void
+ask_login(struct imap_session *s, struct slice user, struct slice secret,
+    struct slice authzid)
+{
+	struct imap_ask ask = { .what = IMAP_ASK_LOGIN,
+		.user = user,
+		.secret = secret,
+		.authzid = authzid };
+
+	if (user.len > LIMIT_ADDRESS || authzid.len > LIMIT_ADDRESS ||
+	    secret.len > 1024) {
+		struct imap_answer no = { .result = IMAP_REFUSED };
+
+		then_login(s, &no);
+		return;
+	}
+	(void)imap_ask(s, &ask, then_login);
+}
+
+static void
+run_login(struct imap_session *s)
+{
+	if (check_privacy(s))
+		ask_login(s, s->cmd.user, s->cmd.secret, slice_of("", 0));
+}
+
+/* RFC 4616: [authzid] NUL authcid NUL passwd */
+static void
+on_plain(struct imap_session *s, struct slice base64)
+{
+	uint8_t *at = arena_alloc(&s->arena, base64.len + 1);
+	struct slice rest, authzid, authcid;
+	size_t n;
+
+	if (at == NULL) {
+		imap_no(s, IMAP_TROUBLE);
+		return;
+	}
+	if (!base64_decode(base64, at, base64.len + 1, &n)) {
+		imap_done(s, "BAD Not base 64");
+		return;
+	}
+	rest = slice_of(at, n);
+	if (!slice_take_until(&rest, 0, &authzid) ||
+	    !slice_take_until(&rest, 0, &authcid) || authcid.len == 0 ||
+	    slice_find_byte(rest, 0) != SIZE_MAX) {
+		imap_done(s, "BAD Not a PLAIN message");
+		return;
+	}
+	ask_login(s, authcid, rest, authzid);
+	explicit_bzero(at, n);
+}
+
+static void
+run_authenticate(struct imap_session *s)
+{
+	if (!slice_equal_nocase(s->cmd.user, SLICE("PLAIN"))) {
+		imap_done(s, "NO [CANNOT] No such mechanism");
+		return;
+	}
+	if (!check_privacy(s))
+		return;
+	if (s->cmd.has_secret) {
+		on_plain(s,
+		    slice_equal(s->cmd.secret, SLICE("=")) ? slice_of("", 0)
+							   : s->cmd.secret);
+		return;
+	}
+	imap_say(s, SLICE("+ \r\n"));
+	s->reader = IMAP_READ_SASL;
+	s->line_at = s->line.len;
+}
+
+static void
+on_sasl_line(struct imap_session *s, struct slice line)
+{
+	s->reader = IMAP_READ_LINE;
+	if (slice_equal(line, SLICE("*")))
+		imap_done(s, "BAD Cancelled");
+	else
+		on_plain(s, line);
+}
+
+/* -- IDLE (RFC 2177) --------------------------------------------------------
+ */
+
+static void
+idle_on(struct imap_session *s)
+{
+	(void)s;
+}
+
+static void
+run_idle(struct imap_session *s)
+{
+	imap_say(s, SLICE("+ idling\r\n"));
+	s->reader = IMAP_READ_IDLE;
+	s->is_idling = true;
+	s->line_at = s->line.len;
+	s->may_expunge = true;
+	if (s->state == IMAP_SELECTED)
+		imap_sync_start(s, idle_on);
+}
+
+static void
+on_idle_line(struct imap_session *s, struct slice line)
+{
+	s->is_idling = false;
+	if (slice_equal_nocase(line, SLICE("DONE")))
+		imap_sync_done(s, "OK Done", false);
+	else
+		imap_done(s, "BAD DONE was expected");
+}
+
+/* -- the table --------------------------------------------------------------
+ */
+
+enum {
+	ANY = IMAP_NOT_AUTH | IMAP_AUTH | IMAP_SELECTED,
+	LOGGED_IN = IMAP_AUTH | IMAP_SELECTED
+};
+
+/* no_expunge: the command uses sequence numbers, so that they must not change
+ * before its end (RFC 3501, 7.4.1). Commands run one after the other, in the
+ * order in which they came: none can conflict with its predecessor. */
+static const struct row {
+	unsigned states;
+	bool no_expunge;
+	imap_more_fn *run;
+} table[IMAP_N_VERBS] = {
+	[IMAP_APPEND] = { LOGGED_IN, false, imap_run_append },
+	[IMAP_AUTHENTICATE] = { IMAP_NOT_AUTH, false, run_authenticate },
+	[IMAP_CAPABILITY] = { ANY, false, run_capability },
+	[IMAP_CHECK] = { IMAP_SELECTED, false, run_noop },
+	[IMAP_CLOSE] = { IMAP_SELECTED, false, imap_run_close },
+	[IMAP_COPY] = { IMAP_SELECTED, true, imap_run_copy },
+	[IMAP_CREATE] = { LOGGED_IN, false, imap_run_create },
+	[IMAP_DELETE] = { LOGGED_IN, false, imap_run_delete },
+	[IMAP_ENABLE] = { IMAP_AUTH, false, run_enable },
+	[IMAP_EXAMINE] = { LOGGED_IN, false, imap_run_select },
+	[IMAP_EXPUNGE] = { IMAP_SELECTED, false, imap_run_expunge },
+	[IMAP_FETCH] = { IMAP_SELECTED, true, imap_run_fetch },
+	[IMAP_ID] = { ANY, false, run_id },
+	[IMAP_IDLE] = { LOGGED_IN, false, run_idle },
+	[IMAP_LIST] = { LOGGED_IN, false, imap_run_list },
+	[IMAP_LOGIN] = { IMAP_NOT_AUTH, false, run_login },
+	[IMAP_LOGOUT] = { ANY, false, run_logout },
+	[IMAP_LSUB] = { LOGGED_IN, false, imap_run_list },
+	[IMAP_MOVE] = { IMAP_SELECTED, false, imap_run_copy },
+	[IMAP_NAMESPACE] = { LOGGED_IN, false, run_namespace },
+	[IMAP_NOOP] = { ANY, false, run_noop },
+	[IMAP_RENAME] = { LOGGED_IN, false, imap_run_rename },
+	[IMAP_SEARCH] = { IMAP_SELECTED, true, imap_run_search },
+	[IMAP_SELECT] = { LOGGED_IN, false, imap_run_select },
+	[IMAP_STARTTLS] = { IMAP_NOT_AUTH, false, run_starttls },
+	[IMAP_STATUS] = { LOGGED_IN, false, imap_run_status },
+	[IMAP_STORE] = { IMAP_SELECTED, true, imap_run_store },
+	[IMAP_SUBSCRIBE] = { LOGGED_IN, false, imap_run_subscribe },
+	[IMAP_UNSELECT] = { IMAP_SELECTED, false, imap_run_unselect },
+	[IMAP_UNSUBSCRIBE] = { LOGGED_IN, false, imap_run_unsubscribe },
+};
+
+/* What is wrong with the command so far, or NULL. */
+static const char *
+check_begin(struct imap_session *s, struct imap_in *in)
+{
+	static const char *const wrong[] = {
+		[IMAP_NOT_AUTH] = "BAD Log in first",
+		[IMAP_AUTH] = "BAD Not in this state",
+		[IMAP_SELECTED] = "BAD Not in this state",
+	};
+	int r = imap_command_begin(in, &s->cmd);
+
+	if (r == IMAP_COMMAND_UNKNOWN)
+		return "BAD Unknown command";
+	if (r != IMAP_COMMAND_OK)
+		return "BAD Syntax error";
+	if ((table[s->cmd.verb].states & s->state) != 0)
+		return NULL;
+	return table[s->cmd.verb].states == IMAP_SELECTED &&
+		s->state == IMAP_AUTH
+	    ? "BAD No mailbox is selected"
+	    : wrong[s->state];
+}
+
+static const char *
+args_text(int r)
+{
+	switch (r) {
+	case IMAP_COMMAND_NAME:
+		return "NO [CANNOT] Not a mailbox name";
+	case IMAP_COMMAND_TOO_MUCH:
+		return "BAD [LIMIT] More than I take in one command";
+	default:
+		return "BAD Syntax error in the arguments";
+	}
+}
+
+static void
+run_line(struct imap_session *s, struct slice text)
+{
+	struct imap_in in = { text, &s->arena, false };
+	const char *why = check_begin(s, &in);
+	int r;
+
+	if (why == NULL) {
+		r = imap_command_args(&in, &s->cmd);
+		/* An APPEND that gets here had no literal. */
+		if (r != IMAP_COMMAND_OK || s->cmd.verb == IMAP_APPEND)
+			why = args_text(r == IMAP_COMMAND_OK ? IMAP_COMMAND_BAD
+							     : r);
+	}
+	if (why != NULL) {
+		imap_done(s, why);
+		return;
+	}
+	s->may_expunge = !table[s->cmd.verb].no_expunge || s->cmd.is_uid;
+	s->says_uid = s->cmd.is_uid;
+	table[s->cmd.verb].run(s);
+}
+
+/* -- reading -----------------------------------------------------------------
+ */
+
+/* For what was refused: its tag, if it had one, and why. */
+static void
+say_refusal(struct imap_session *s)
+{
+	struct imap_in in = { buf_slice(&s->line), &s->arena, false };
+
+	if (!imap_take_tag(&in, &s->cmd.tag))
+		s->cmd.tag = slice_of("", 0);
+	imap_done(s, s->why);
+}
+
+static void
+refuse_rest(struct imap_session *s, const char *why)
+{
+	if (!s->is_discarding)
+		s->why = why;
+	s->is_discarding = true;
+}
+
+/* "{" number ["+"] "}" at the end of a line whose CRLF was taken off. */
+static bool
+find_literal(struct slice line, struct slice *ret_before, uint64_t *ret_n,
+    bool *ret_sync)
+{
+	size_t at = slice_find_last_byte(line, '{');
+	struct slice rest;
+	uint64_t n;
+
+	if (at == SIZE_MAX || line.at[line.len - 1] != '}')
+		return false;
+	rest = slice_from(line, at + 1);
+	if (!slice_take_u64(&rest, UINT32_MAX, &n))
+		return false;
+	*ret_sync = !slice_skip_byte(&rest, '+');
+	if (rest.len != 1)
+		return false;
+	*ret_before = slice_upto(line, at);
+	*ret_n = n;
+	return true;
+}
+
+static const char *
+check_literal(struct imap_session *s, struct slice before, uint64_t n,
+    bool *ret_append)
+{
+	struct imap_in in = { before, &s->arena, false };
+	const char *why = check_begin(s, &in);
+	int r;
+
+	*ret_append = false;
+	if (why != NULL)
+		return why;
+	if (s->cmd.verb == IMAP_APPEND) {
+		r = imap_command_args(&in, &s->cmd);
+		if (r == IMAP_COMMAND_OK)
+			*ret_append = true;
+		else if (r != IMAP_COMMAND_BAD)
+			return args_text(r);
+	}
+	if (*ret_append)
+		return NULL;
+	return n > LIMIT_IMAP_LITERAL ||
+		(s->state == IMAP_NOT_AUTH && n > EARLY_LITERAL) ||
+		n > LINE_MAX_ALL - 2 - s->line.len
+	    ? "BAD [LIMIT] Literal too long"
+	    : NULL;
+}
+
+static void
+on_literal(struct imap_session *s, struct slice before, uint64_t n, bool sync)
+{
+	const char *why;
+	bool is_append = false;
+
+	if (!s->is_discarding) {
+		why = check_literal(s, before, n, &is_append);
+		if (why != NULL)
+			refuse_rest(s, why);
+	}
+	if (s->is_discarding && sync) {
+		say_refusal(s); /* the client waits for "+" and gets this */
+		return;
+	}
+	s->literal_left = n;
+	if (s->is_discarding) {
+		s->reader = n > 0 ? IMAP_READ_SKIP : IMAP_READ_LINE;
+		s->line_at = s->line.len;
+		return;
+	}
+	if (is_append) {
+		s->append_waits = sync;
+		s->may_expunge = true;
+		imap_run_append(s);
+		return;
+	}
+	arena_reset(&s->arena); /* it will all be parsed again */
+	memset(&s->cmd, 0, sizeof(s->cmd));
+	if (sync)
+		imap_say(s, SLICE("+ OK\r\n"));
+	s->reader = n > 0 ? IMAP_READ_LITERAL : IMAP_READ_LINE;
+	s->line_at = s->line.len;
+}
+
+static void
+on_line(struct imap_session *s)
+{
+	struct slice all = buf_slice(&s->line);
+	struct slice line = slice_from(all, s->line_at), before;
+	uint64_t n;
+	bool sync;
+
+	if (!slice_ends(line, SLICE("\r\n"))) {
+		refuse_rest(s, "BAD Lines end in CRLF");
+		say_refusal(s);
+		return;
+	}
+	all.len -= 2;
+	line.len -= 2;
+	if (line.len > 0 && find_literal(line, &before, &n, &sync)) {
+		on_literal(s,
+		    slice_upto(all, all.len - (line.len - before.len)), n,
+		    sync);
+		return;
+	}
+	if (s->is_discarding)
+		say_refusal(s);
+	else
+		run_line(s, all);
+}
+
+static size_t
+read_line(struct imap_session *s, struct slice in)
+{
+	size_t lf = slice_find_byte(in, '\n');
+	struct slice part = lf == SIZE_MAX ? in : slice_upto(in, lf + 1);
+
+	if (part.len > LIMIT_IMAP_LINE - s->n_text ||
+	    buf_add(&s->line, part) != BUF_OK) {
+		/* Only its beginning is kept, for the tag. */
+		refuse_rest(s, "BAD [LIMIT] Line too long");
+		if (lf != SIZE_MAX)
+			say_refusal(s);
+		return part.len;
+	}
+	s->n_text += part.len;
+	if (lf != SIZE_MAX)
+		on_line(s);
+	return part.len;
+}
+
+static size_t
+read_literal(struct imap_session *s, struct slice in)
+{
+	struct slice part = slice_upto(in, (size_t)s->literal_left);
+
+	if (buf_add(&s->line, part) != BUF_OK) {
+		imap_fatal(s, "Out of memory");
+		return part.len;
+	}
+	s->literal_left -= part.len;
+	if (s->literal_left == 0) {
+		s->reader = IMAP_READ_LINE;
+		s->line_at = s->line.len;
+	}
+	return part.len;
+}
+
+static size_t
+read_skip(struct imap_session *s, struct slice in)
+{
+	size_t n = in.len < s->literal_left ? in.len : (size_t)s->literal_left;
+
+	s->literal_left -= n;
+	if (s->literal_left == 0)
+		s->reader = IMAP_READ_LINE;
+	return n;
+}
+
+/* SASL and DONE: a line that is no command. */
+static size_t
+read_other_line(struct imap_session *s, struct slice in)
+{
+	size_t lf = slice_find_byte(in, '\n');
+	struct slice part = lf == SIZE_MAX ? in : slice_upto(in, lf + 1);
+	struct slice line;
+
+	if (part.len > SASL_MAX - (s->line.len - s->line_at) ||
+	    buf_add(&s->line, part) != BUF_OK) {
+		imap_fatal(s, "Line too long");
+		return part.len;
+	}
+	if (lf == SIZE_MAX)
+		return part.len;
+	line = slice_from(buf_slice(&s->line), s->line_at);
+	/* The tag may have moved with the buffer. */
+	s->cmd.tag.at = buf_slice(&s->line).at;
+	if (!slice_ends(line, SLICE("\r\n"))) {
+		imap_done(s, "BAD Lines end in CRLF");
+		return part.len;
+	}
+	line.len -= 2;
+	if (s->reader == IMAP_READ_SASL)
+		on_sasl_line(s, line);
+	else
+		on_idle_line(s, line);
+	return part.len;
+}
+
+static size_t (*const readers[])(struct imap_session *, struct slice) = {
+	[IMAP_READ_LINE] = read_line,
+	[IMAP_READ_LITERAL] = read_literal,
+	[IMAP_READ_SKIP] = read_skip,
+	[IMAP_READ_SASL] = read_other_line,
+	[IMAP_READ_IDLE] = read_other_line,
+	[IMAP_READ_APPEND] = imap_append_input,
+	[IMAP_READ_APPEND_END] = imap_append_input,
+};
+
+bool
+imap_session_is_busy(const struct imap_session *s)
+{
+	return s->state == IMAP_LOGGED_OUT || s->wants_tls || s->then != NULL ||
+	    s->more != NULL || s->out.len > 0;
+}
+
+size_t
+imap_session_input(struct imap_session *s, struct slice in)
+{
+	size_t eaten = 0;
+
+	while (eaten < in.len && !imap_session_is_busy(s)) {
+		size_t n = readers[s->reader](s, slice_from(in, eaten));
+
+		if (n == 0)
+			break;
+		eaten += n;
+		imap_session_pump(s);
+	}
+	return eaten;
+}
+
+void
+imap_session_pump(struct imap_session *s)
+{
+	drain(s);
+	while (s->more != NULL && s->out.len == 0 &&
+	    s->host->room(s->ctx) >= PUMP_ROOM)
+		s->more(s);
+}
+
+void
+imap_session_answer(struct imap_session *s, const struct imap_answer *a)
+{
+	imap_then_fn *then = s->then;
+
+	if (then == NULL || a->what != s->asked)
+		return;
+	if (!a->more)
+		s->then = NULL;
+	then(s, a);
+	imap_session_pump(s);
+}
+
+void
+imap_session_changed(struct imap_session *s)
+{
+	s->is_dirty = s->state == IMAP_SELECTED;
+	if (s->is_dirty && s->is_idling && !imap_session_is_busy(s)) {
+		imap_sync_start(s, idle_on);
+		imap_session_pump(s);
+	}
+}
+
+/* -- life
+ * ---------------------------------------------------------------------- */
+
+struct imap_session *
+imap_session_new(const struct imap_host *host, void *ctx,
+    const struct imap_config *config)
+{
+	struct imap_session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->host = host;
+	s->ctx = ctx;
+	s->config = config;
+	s->state = IMAP_NOT_AUTH;
+	buf_init(&s->line, LINE_MAX_ALL);
+	buf_init(&s->out, OUT_MAX);
+	buf_init(&s->code, OUT_MAX / 4);
+	buf_init(&s->boxes, OUT_MAX * 2);
+	buf_init(&s->pairs, OUT_MAX);
+	arena_init(&s->arena, LIMIT_IMAP_ARENA);
+	return s;
+}
+
+void
+imap_session_free(struct imap_session *s)
+{
+	if (s == NULL)
+		return;
+	imap_append_forget(s);
+	reset_command(s);
+	if (s->has_view)
+		imap_view_deinit(&s->view);
+	free((void *)(uintptr_t)s->selected.at);
+	buf_deinit(&s->line);
+	buf_deinit(&s->out);
+	buf_deinit(&s->code);
+	buf_deinit(&s->boxes);
+	buf_deinit(&s->pairs);
+	free(s);
+}
+
+void
+imap_session_start(struct imap_session *s, bool has_tls)
+{
+	struct buf b;
+
+	s->has_tls = has_tls;
+	buf_init(&b, 1024);
+	put_capabilities(s, &b);
+	imap_printf(s, "* OK [%.*s] %s Ulak ready\r\n",
+	    SLICE_FMT(buf_slice(&b)), s->config->hostname);
+	buf_deinit(&b);
+}
+
+void
+imap_session_tls_up(struct imap_session *s)
+{
+	s->has_tls = true;
+	s->wants_tls = false;
+	s->n_errors = 0;
+}
+
+void
+imap_session_bye(struct imap_session *s, const char *why)
+{
+	bool is_torn = s->out.len > 0 || s->fetch != NULL || s->search != NULL;
+
+	imap_fatal(s, is_torn ? NULL : why);
+}
+
+void
+imap_session_lost_keeper(struct imap_session *s)
+{
+	if (s->then != NULL && s->asked == IMAP_ASK_LOGIN) {
+		s->then = NULL;
+		imap_no(s, IMAP_TROUBLE);
+		imap_session_pump(s);
+	}
+}
+
+void
+imap_session_lost_store(struct imap_session *s)
+{
+	if (s->state == IMAP_NOT_AUTH) {
+		imap_session_lost_keeper(s);
+		return;
+	}
+	if (s->state == IMAP_LOGGED_OUT)
+		return;
+	if (s->cmd.verb != IMAP_NONE && s->fetch == NULL && s->search == NULL &&
+	    s->out.len == 0)
+		imap_no(s, IMAP_TROUBLE);
+	imap_session_bye(s, "[UNAVAILABLE] The mail store is away, come back");
+}
+
+enum imap_state
+imap_session_state(const struct imap_session *s)
+{
+	return s->state;
+}
+
+bool
+imap_session_is_idling(const struct imap_session *s)
+{
+	return s->is_idling;
+}

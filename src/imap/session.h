@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/session - one IMAP client, as a machine that does no input or output
+ *
+ *   NOT_AUTH --LOGIN--> AUTH --SELECT--> SELECTED --LOGOUT--> LOGOUT
+ *                        ^---CLOSE, UNSELECT---'
+ *
+ * Bytes go in by imap_session_input, answers of the store by
+ * imap_session_answer. What comes out is given to the host: bytes to say,
+ * questions to ask, the end. One command runs at a time; while it does, input
+ * is left where it is. Output is pulled: the session never holds more than
+ * one piece (a literal's chunk, one response) and goes on when the host has
+ * room (imap_session_pump). Commands are carried out by the table in
+ * session.c; a failing store makes NO [UNAVAILABLE], or BYE where the view
+ * would no longer be true.
+ *
+ * Pure: knows nothing of sockets, processes or clocks.
+ */
+#ifndef IMAP_SESSION_H
+#define IMAP_SESSION_H
+
+#include "base/buf.h"
+#include "imap/command.h"
+#include "imap/view.h"
+
+enum imap_state { /* bits, for the table of commands */
+	IMAP_NOT_AUTH = 1,
+	IMAP_AUTH = 2,
+	IMAP_SELECTED = 4,
+	IMAP_LOGGED_OUT = 8
+};
+
+/* What a question came to. */
+enum imap_result {
+	IMAP_OK,
+	IMAP_TROUBLE, /* ours: the store is away, or says 4xx */
+	IMAP_IN_USE,
+	IMAP_NONEXISTENT,
+	IMAP_EXISTS,
+	IMAP_EXPUNGED,
+	IMAP_OVERQUOTA,
+	IMAP_CANNOT,
+	IMAP_REFUSED /* login: wrong */
+};
+
+enum imap_question {
+	IMAP_ASK_NOTHING,
+	IMAP_ASK_LOGIN,     /* user, secret, authzid */
+	IMAP_ASK_LIST,      /* -> boxes, more */
+	IMAP_ASK_STATUS,    /* name -> one box */
+	IMAP_ASK_OPEN,      /* name, read_only -> one box */
+	IMAP_ASK_CLOSE,     /* no answer */
+	IMAP_ASK_CHANGE,    /* change, name, to -> result */
+	IMAP_ASK_SCAN,      /* since -> entries, gone, upto, uidnext, more */
+	IMAP_ASK_SUMMARY,   /* uids -> uid, header_len, bytes; last */
+	IMAP_ASK_BODY,      /* uid, offset, length -> bytes, last */
+	IMAP_ASK_FLAGS,     /* uids, mode, flags */
+	IMAP_ASK_EXPUNGE,   /* uids, any_flag */
+	IMAP_ASK_COPY,      /* uids, to -> uidvalidity, pairs, more */
+	IMAP_ASK_BODY_OPEN, /* size; then host->body; no answer unless refused
+			     */
+	IMAP_ASK_BODY_DROP, /* no answer */
+	IMAP_ASK_APPEND     /* name, flags, date, zone, bytes = summary ->
+			     * uidvalidity, uid */
+};
+
+/* The values of store/flags.h. */
+enum imap_change {
+	IMAP_CHANGE_CREATE,
+	IMAP_CHANGE_DELETE,
+	IMAP_CHANGE_RENAME,
+	IMAP_CHANGE_SUBSCRIBE,
+	IMAP_CHANGE_UNSUBSCRIBE
+};
+
+struct imap_ask {
+	enum imap_question what;
+	struct slice name, to;
+	struct slice user, secret, authzid;
+	bool read_only, any_flag;
+	enum imap_change change;
+	uint64_t since;
+	uint32_t uid;
+	uint64_t offset, length, size;
+	const struct imap_range *uids; /* lo <= hi */
+	size_t n_uids;
+	enum imap_store_mode mode;
+	uint8_t flags;
+	struct slice keywords;
+	int64_t date; /* 0: now */
+	int zone;
+	struct slice bytes;
+};
+
+enum { /* ranges in one question; the lists of messages.def */
+	IMAP_ASK_RANGES = 1024,
+	IMAP_ASK_SUMMARIES = 16,   /* messages in one ASK_SUMMARY */
+	IMAP_ASK_BYTES = 64 * 1024 /* of one ASK_BODY */
+};
+
+struct imap_box {
+	struct slice name; /* UTF-8 */
+	struct slice special_use;
+	uint64_t mailbox;
+	uint32_t uidvalidity, uidnext, messages, unseen, recent;
+	bool is_subscribed, exists;
+};
+
+struct imap_pair {
+	uint32_t from, to;
+};
+
+struct imap_answer {
+	enum imap_question what;
+	enum imap_result result;
+	struct slice text; /* the store's words; may be empty */
+	bool more;         /* further answers to the same question follow */
+	const struct imap_box *boxes;
+	size_t n_boxes;
+	const struct imap_entry *entries;
+	size_t n_entries;
+	const struct imap_range *gone;
+	size_t n_gone;
+	uint64_t upto;
+	uint32_t uid, uidnext, uidvalidity;
+	uint64_t header_len;
+	struct slice bytes;
+	const struct imap_pair *pairs;
+	size_t n_pairs;
+};
+
+struct imap_host {
+	/* How many bytes may be said now. */
+	size_t (*room)(void *ctx);
+	void (*say)(void *ctx, struct slice bytes);
+	/* False: nobody is there to be asked. The answer must not come before
+	 * this has returned. */
+	bool (*ask)(void *ctx, const struct imap_ask *ask);
+	/* APPEND's bytes on their way to the store. */
+	size_t (*body_room)(void *ctx);
+	void (*body)(void *ctx, struct slice bytes);
+	void (*start_tls)(void *ctx);
+	void (*end)(void *ctx); /* after what was said; input is over */
+};
+
+struct imap_config {
+	const char *hostname;
+	bool may_start_tls; /* there is a certificate */
+	bool plain_auth;    /* passwords may travel in the clear */
+	uint64_t max_size;  /* of an appended message */
+	uint8_t seed[MAP_SEED];
+};
+
+struct imap_session;
+
+/* NULL: out of memory. */
+struct imap_session *imap_session_new(const struct imap_host *host, void *ctx,
+    const struct imap_config *config);
+void imap_session_free(struct imap_session *s);
+
+void imap_session_start(struct imap_session *s, bool has_tls); /* greeting */
+void imap_session_tls_up(struct imap_session *s);
+
+/* Eats what it can and says how much that was. When less than everything was
+ * eaten it waits for an answer or for room: call again after them. */
+size_t imap_session_input(struct imap_session *s, struct slice in);
+/* True while input would not be eaten. */
+bool imap_session_is_busy(const struct imap_session *s);
+/* There is room again. */
+void imap_session_pump(struct imap_session *s);
+
+void imap_session_answer(struct imap_session *s,
+    const struct imap_answer *answer);
+/* The selected mailbox has changed since the last scan. */
+void imap_session_changed(struct imap_session *s);
+/* The store is gone, and with it the open question, the handle, the mailbox:
+ * nothing this session could still do. The keeper: only a login waits. */
+void imap_session_lost_store(struct imap_session *s);
+void imap_session_lost_keeper(struct imap_session *s);
+/* The body of an APPEND is not wanted any more. */
+void imap_session_body_refused(struct imap_session *s, enum imap_result result);
+/* Idle for too long, or the server goes down. */
+void imap_session_bye(struct imap_session *s, const char *why);
+
+enum imap_state imap_session_state(const struct imap_session *s);
+bool imap_session_is_idling(const struct imap_session *s);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/session_impl - what the files of the session share
+ *
+ * session.c reads and dispatches; session_box.c has the commands about
+ * mailboxes, session_append.c APPEND, session_msg.c those about messages,
+ * session_sync.c tells what has changed, fetch.c and search.c do what they
+ * say. Not for anybody else.
+ */
+#ifndef IMAP_SESSION_IMPL_H
+#define IMAP_SESSION_IMPL_H
+
+#include "imap/session.h"
+
+struct fetch;
+struct search;
+struct summary;
+struct list_run;
+
+enum imap_reader {
+	IMAP_READ_LINE,
+	IMAP_READ_LITERAL,
+	IMAP_READ_SKIP, /* a literal nobody wants */
+	IMAP_READ_SASL,
+	IMAP_READ_IDLE,
+	IMAP_READ_APPEND,
+	IMAP_READ_APPEND_END
+};
+
+typedef void imap_then_fn(struct imap_session *s,
+    const struct imap_answer *answer);
+typedef void imap_more_fn(struct imap_session *s);
+
+struct imap_session {
+	const struct imap_host *host;
+	void *ctx;
+	const struct imap_config *config;
+	enum imap_state state;
+	bool has_tls;
+	unsigned n_errors, n_auths;
+
+	/* reading */
+	enum imap_reader reader;
+	struct buf line;       /* the command so far, literals in place */
+	size_t line_at;        /* where its present line begins */
+	size_t n_text;         /* octets of it that are no literals */
+	uint64_t literal_left; /* of READ_LITERAL, READ_SKIP, READ_APPEND */
+	bool is_discarding;    /* the command was refused; its rest goes */
+	const char *why;       /* refused, because; NULL: syntax */
+	bool wants_tls;        /* STARTTLS was said; what follows is not ours */
+
+	/* the command that runs */
+	struct arena arena;
+	struct imap_command cmd;
+	imap_then_fn *then; /* waits for an answer */
+	enum imap_question asked;
+	imap_more_fn *more; /* goes on when there is room */
+	struct buf out;     /* said, but the host had no room */
+
+	/* the selected mailbox */
+	struct imap_view view;
+	bool has_view, is_read_only, is_dirty;
+	uint64_t mailbox, upto;
+	uint32_t uidvalidity, uidnext;
+
+	/* finishing a command */
+	bool may_expunge; /* untagged EXPUNGE is in order */
+	bool says_uid;    /* FETCH of the sync has UIDs */
+	bool is_syncing;
+	bool must_send_flags; /* FLAGS has new words */
+	struct imap_expunge expunge;
+	size_t sync_at;
+	size_t told_before;
+	void (*after_sync)(struct imap_session *s);
+	const char *done; /* "OK Done" */
+	struct buf code;  /* "[COPYUID ...] ", or empty */
+
+	/* one command's own */
+	struct imap_picks picks;
+	size_t pick_at;
+	struct imap_range *ranges; /* IMAP_ASK_RANGES of them */
+	bool has_missed;           /* messages that were gone */
+	struct fetch *fetch;
+	struct search *search;
+	struct buf boxes; /* LIST's rows, packed */
+	size_t box_at, n_boxes;
+	struct list_run *list;
+	struct buf pairs; /* COPY's */
+	uint32_t pair_validity;
+	bool is_move;
+	struct slice selected;   /* name of the mailbox, allocated */
+	struct summary *summary; /* APPEND's */
+	bool append_waits;       /* for "+" */
+	enum imap_result append_result;
+	bool has_body, is_idling, has_nul;
+};
+
+/* -- saying --------------------------------------------------------------- */
+
+/* Bytes to the host, or to `out` when it has no room. */
+void imap_say(struct imap_session *s, struct slice bytes);
+void imap_printf(struct imap_session *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool imap_is_drained(const struct imap_session *s);
+/* Says the tagged line and ends the command. `line`: "OK Done". */
+void imap_done(struct imap_session *s, const char *line);
+/* First tells what has changed (always, or only when something is known to
+ * have), then the same. */
+void imap_sync_done(struct imap_session *s, const char *line, bool always);
+/* NO, with the response code that fits. */
+void imap_no(struct imap_session *s, enum imap_result result);
+/* BYE and the end: memory, a broken view, an answer that makes no sense. */
+void imap_fatal(struct imap_session *s, const char *why);
+
+/* -- asking --------------------------------------------------------------- */
+
+/* False: nobody was there; the command has been ended with NO. */
+bool imap_ask(struct imap_session *s, const struct imap_ask *ask,
+    imap_then_fn *then);
+
+/* -- the view ------------------------------------------------------------- */
+
+void imap_leave_mailbox(struct imap_session *s);
+/* Takes the rows of one answer; false when it ended the session. */
+bool imap_take_rows(struct imap_session *s, const struct imap_answer *a);
+void imap_sync_start(struct imap_session *s,
+    void (*after)(struct imap_session *));
+int imap_put_flags(struct imap_session *s, const struct imap_row *row,
+    struct buf *b);
+void imap_say_flags(struct imap_session *s); /* FLAGS and PERMANENTFLAGS */
+/* The next ranges of uids of s->picks, at most `max`; 0 when all were had. */
+size_t imap_next_ranges(struct imap_session *s, size_t max);
+
+/* -- the commands --------------------------------------------------------- */
+
+imap_more_fn imap_run_append, imap_run_close, imap_run_copy, imap_run_create,
+    imap_run_delete, imap_run_expunge, imap_run_fetch, imap_run_list,
+    imap_run_rename, imap_run_search, imap_run_select, imap_run_status,
+    imap_run_store, imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;
+size_t imap_append_input(struct imap_session *s, struct slice in);
+void imap_append_forget(struct imap_session *s);
+void imap_fetch_free(struct imap_session *s);
+void imap_search_free(struct imap_session *s);
+
+#endif
