@@ -149,9 +149,7 @@ close_sandbox(struct role *r)
 		    "reason=\"server.sandbox is false\"");
 		return 0;
 	}
-	n = env_start_threads(r->env, sandbox_lanes(r->ops->self));
-	if (n == 0)
-		n = sandbox_enter(r->env, r->ops->self, &paths, &r->sandbox);
+	n = sandbox_enter(r->env, r->ops->self, &paths, &r->sandbox);
 	if (n == 0)
 		env_log(r->env,
 		    r->sandbox.seccomp && r->sandbox.landlock_abi > 0

@@ -24,7 +24,7 @@ enum {
 
 struct role_ops {
 	enum wire_role self;
-	/* Before the sandbox. 0, or -errno or a ROLE_EXIT_ status, which ends
+	/* Before the sandbox; must not use env_work (sys/sandbox.h). 0, or -errno or a ROLE_EXIT_ status, which ends
 	 * the role. May be NULL. */
 	int (*prepare)(struct role *r);
 	/* A channel to `peer`: the role allocates its struct channel and opens

@@ -6,6 +6,10 @@
  * role may still do stands in one table (sandbox_table.c). A kernel or
  * container that lacks a part gets the others; the report says what is in
  * force, and `ulak status` shows it.
+ *
+ * Landlock binds only the calling thread and those it starts later, so the
+ * role's threads must not exist yet: sandbox_enter starts them, between
+ * Landlock and seccomp. prepare() must not use env_work.
  */
 #ifndef SYS_SANDBOX_H
 #define SYS_SANDBOX_H
@@ -19,6 +23,7 @@ struct sandbox_paths {
 
 struct sandbox_report {
 	bool no_new_privs;
+	bool no_capabilities;
 	int landlock_abi; /* 0: not in force */
 	bool seccomp;
 };
@@ -27,7 +32,5 @@ struct sandbox_report {
  * could not be closed, after which the role must not go on. */
 int sandbox_enter(struct env *env, enum wire_role role,
     const struct sandbox_paths *paths, struct sandbox_report *ret);
-/* The lanes whose threads must exist before (env_start_threads). */
-unsigned sandbox_lanes(enum wire_role role);
 
 #endif
