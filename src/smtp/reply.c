@@ -31,6 +31,8 @@ static const struct {
 	    SAY(354, 0, 0, 0, "send the message, end with CRLF.CRLF"),
 	[SMTP_SAY_STOPPING] =
 	    SAY(421, 4, 3, 2, "the server goes down, try again soon"),
+	[SMTP_SAY_LOST] =
+	    SAY(421, 4, 3, 0, "this login is lost, connect again"),
 	[SMTP_SAY_TOO_SLOW] = SAY(421, 4, 4, 2, "waited too long"),
 	[SMTP_SAY_TOO_MANY_ERRORS] = SAY(421, 4, 7, 0, "too many errors"),
 	[SMTP_SAY_TOO_MANY_IDLE] =
