@@ -223,6 +223,7 @@ CREATE TABLE queue (
 CREATE INDEX queue_due ON queue (route, lane, due) WHERE state = 0 AND hold = 0;
 CREATE INDEX queue_expires ON queue (expires) WHERE state = 0;
 CREATE INDEX queue_failed ON queue (message) WHERE state = 1;
+CREATE INDEX queue_late ON queue (created) WHERE state = 0 AND warned = 0;
 
 -- What of a destination must outlive a restart; the rest is memory.
 CREATE TABLE destination (
