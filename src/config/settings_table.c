@@ -52,7 +52,7 @@ const struct settings_key settings_keys[] = {
 	{ "server", "sandbox", KIND_BOOL, MEMBER(sandbox), "true", 0, 0, false,
 	    "Each role closes its seccomp and Landlock sandbox before it reads "
 	    "from outside. Turn it off only to find a fault." },
-	{ "server", "fronts", KIND_COUNT, MEMBER(fronts), "1", 1, 64, false,
+	{ "server", "fronts", KIND_COUNT, MEMBER(fronts), "1", 1, 16, false,
 	    "How many processes serve each kind of client (mx and user)." },
 	{ "server", "log_level", KIND_LEVEL, MEMBER(log_level), "info", 0, 3,
 	    false,

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * cli/account - who has mailboxes and may log in
+ */
+#include <sodium.h>
+
+#include "cli/admin.h"
+
+static int
+add_password(struct cli *cli, json_t *args)
+{
+	char password[CLI_PASSWORD_MAX + 1];
+	int r = cli_password(cli, cli->operands[0], password);
+	json_t *text;
+
+	if (r != CLI_OK)
+		return r;
+	text = json_string(password);
+	sodium_memzero(password, sizeof(password));
+	if (text == NULL)
+		return cli_fail(CLI_REFUSED, "the password is not UTF-8");
+	return json_object_set_new(args, "password", text) == 0
+	    ? CLI_OK
+	    : cli_fail(CLI_REFUSED, "out of memory");
+}
+
+static const struct table_column columns[] = {
+	{ "address", "address", TABLE_TEXT },
+	{ "name", "name", TABLE_TEXT },
+	{ "messages", "messages", TABLE_NUMBER },
+	{ "used", "used", TABLE_SIZE },
+	{ "quota", "quota", TABLE_SIZE },
+	{ "disabled", "disabled", TABLE_BOOL },
+	{ "created", "created", TABLE_TIME },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct cli_option add_options[] = {
+	{ "password-file", 0, CLI_TEXT, "FILE", "the password is its only line",
+	    true },
+	{ "password-stdin", 0, CLI_FLAG, NULL,
+	    "the password comes on standard input", true },
+	{ "name", 0, CLI_TEXT, "NAME", "the person's name", false },
+	{ "quota", 0, CLI_SIZE, "SIZE", "bytes of mail it may keep; 0: any",
+	    false },
+	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+static const struct cli_option password_options[] = {
+	{ "password-file", 0, CLI_TEXT, "FILE", "the password is its only line",
+	    true },
+	{ "password-stdin", 0, CLI_FLAG, NULL,
+	    "the password comes on standard input", true },
+	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+
+static const struct admin_action add = { .command = "account add",
+	.operands = { { "address", CLI_TEXT } },
+	.prepare = add_password };
+static const struct admin_action list = { .command = "account list",
+	.operands = { { "domain", CLI_TEXT } },
+	.columns = columns };
+static const struct admin_action take = { .command = "account remove",
+	.operands = { { "address", CLI_TEXT } } };
+static const struct admin_action password = { .command = "account password",
+	.operands = { { "address", CLI_TEXT } },
+	.prepare = add_password };
+static const struct admin_action quota = { .command = "account quota",
+	.operands = { { "address", CLI_TEXT }, { "quota", CLI_SIZE } } };
+static const struct admin_action disable = { .command = "account disable",
+	.operands = { { "address", CLI_TEXT } } };
+static const struct admin_action enable = { .command = "account enable",
+	.operands = { { "address", CLI_TEXT } } };
+
+static const struct cli_action actions[] = {
+	{ "add", "ADDRESS", 1, 1, "makes an account; asks for its password",
+	    add_options, admin_run, &add },
+	{ "list", "[DOMAIN]", 0, 1, "all accounts, or those of a domain", NULL,
+	    admin_run, &list },
+	{ "remove", "ADDRESS", 1, 1, "takes it away, with all of its mail",
+	    NULL, admin_run, &take },
+	{ "password", "ADDRESS", 1, 1, "gives it a new password",
+	    password_options, admin_run, &password },
+	{ "quota", "ADDRESS SIZE", 2, 2,
+	    "how much mail it may keep; 0: any amount", NULL, admin_run,
+	    &quota },
+	{ "disable", "ADDRESS", 1, 1, "it gets mail, but nobody can log in",
+	    NULL, admin_run, &disable },
+	{ "enable", "ADDRESS", 1, 1, "undoes disable", NULL, admin_run,
+	    &enable },
+};
+
+const struct cli_command cli_account = { "account",
+	"accounts: who has mailboxes and may log in", CLI_ACTIONS(actions),
+	NULL };

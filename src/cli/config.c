@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * cli/config - what the configuration says, and whether it is right
+ *
+ * Reads the file as the server would; the server need not run.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/admin.h"
+
+static void
+print_origin(const struct settings *s, uint32_t line)
+{
+	if (line == 0)
+		(void)printf("  # default");
+	else
+		(void)printf("  # %s:%" PRIu32, s->file, line);
+}
+
+static int
+print_listener(const struct settings *s, const struct settings_listener *l,
+    bool with_origin)
+{
+	struct buf address;
+	int r;
+
+	buf_init(&address, 256);
+	r = settings_listener_print(l, &address);
+	if (r == 0) {
+		(void)printf("\n[[listener]]");
+		if (with_origin)
+			print_origin(s, l->line);
+		(void)printf("\nservice = \"%s\"\naddress = \"%.*s\"\nport = "
+			     "%u\n",
+		    settings_service_names[l->service],
+		    SLICE_FMT(buf_slice(&address)), l->port);
+	}
+	buf_deinit(&address);
+	return r;
+}
+
+static int
+print_key(const struct settings *s, size_t i, bool with_origin)
+{
+	struct buf value;
+	int r;
+
+	buf_init(&value, 8 * SETTINGS_TEXT);
+	r = settings_value_print(s, i, &value);
+	if (r == 0) {
+		(void)printf("%s = %.*s", settings_key_name(i),
+		    SLICE_FMT(buf_slice(&value)));
+		if (with_origin)
+			print_origin(s, s->lines[i]);
+		(void)putchar('\n');
+	}
+	buf_deinit(&value);
+	return r;
+}
+
+static int
+show_toml(const struct settings *s, bool with_origin)
+{
+	const char *section = "";
+	int r = 0;
+
+	for (size_t i = 0; i < settings_n_keys() && r == 0; i++) {
+		if (strcmp(section, settings_key_section(i)) != 0) {
+			section = settings_key_section(i);
+			(void)printf("%s[%s]\n", i == 0 ? "" : "\n", section);
+		}
+		r = print_key(s, i, with_origin);
+	}
+	for (uint32_t i = 0; i < s->n_listeners && r == 0; i++)
+		r = print_listener(s, &s->listeners[i], with_origin);
+	return r == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "out of memory");
+}
+
+static json_t *
+key_json(const struct settings *s, size_t i)
+{
+	struct buf value;
+	json_t *key = NULL;
+
+	buf_init(&value, 8 * SETTINGS_TEXT);
+	if (settings_value_print(s, i, &value) == 0)
+		key = json_pack("{s:s, s:s, s:o, s:s, s:i}", "section",
+		    settings_key_section(i), "key", settings_key_name(i),
+		    "value",
+		    json_loadb((const char *)buf_slice(&value).at, value.len,
+			JSON_DECODE_ANY, NULL),
+		    "file", s->lines[i] == 0 ? "" : s->file, "line",
+		    (int)s->lines[i]);
+	buf_deinit(&value);
+	return key;
+}
+
+static json_t *
+listener_json(const struct settings *s, const struct settings_listener *l)
+{
+	struct buf address;
+	json_t *listener = NULL;
+
+	buf_init(&address, 256);
+	if (settings_listener_print(l, &address) == 0)
+		listener = json_pack("{s:s, s:s, s:s%, s:i, s:s, s:i}",
+		    "section", "listener", "service",
+		    settings_service_names[l->service], "address",
+		    (const char *)buf_slice(&address).at, address.len, "port",
+		    (int)l->port, "file", s->file, "line", (int)l->line);
+	buf_deinit(&address);
+	return listener;
+}
+
+static int
+show_json(const struct settings *s)
+{
+	json_t *all = json_array();
+	int r;
+
+	for (size_t i = 0; i < settings_n_keys(); i++)
+		(void)json_array_append_new(all, key_json(s, i));
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		(void)json_array_append_new(all,
+		    listener_json(s, &s->listeners[i]));
+	r = admin_print_json(all);
+	json_decref(all);
+	return r;
+}
+
+static int
+run_show(struct cli *cli)
+{
+	struct settings s;
+	int r = cli_settings(cli, &s);
+
+	if (r != CLI_OK)
+		return r;
+	return cli->json ? show_json(&s)
+			 : show_toml(&s, cli_option(cli, "origin") != NULL);
+}
+
+static int
+run_check(struct cli *cli)
+{
+	struct settings s;
+	int r = cli_settings(cli, &s);
+
+	if (r == CLI_OK)
+		(void)printf("%s is right: %" PRIu32 " listeners, data in %s\n",
+		    cli->config, s.n_listeners, s.data);
+	return r;
+}
+
+static const struct cli_option show_options[] = {
+	{ "origin", 0, CLI_FLAG, NULL, "with where each value comes from",
+	    true },
+	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+
+static const struct cli_action actions[] = {
+	{ "show", NULL, 0, 0, "every setting with its value", show_options,
+	    run_show, NULL },
+	{ "check", NULL, 0, 0, "whether the file is right", NULL, run_check,
+	    NULL },
+};
+
+const struct cli_command cli_config = { "config",
+	"the configuration of this machine", CLI_ACTIONS(actions), NULL };

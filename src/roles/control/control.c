@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/control/control - takes commands on the admin socket
+ *
+ * Talks to: `ulak` commands, on the local socket that the supervisor made; the
+ * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE).
+ *
+ * May touch: that socket and its channels. No file, no network.
+ *
+ * If it is taken over: whoever has it can do what the admin who is asking just
+ * then may do, which is everything the store offers; it never sees mail.
+ *
+ * If it dies: the command that was running says so and may be given again;
+ * mail goes on.
+ */
+#include "roles/control/control.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ACCEPT_BATCH = 16
+};
+
+/* -- answers
+ * ----------------------------------------------------------------------- */
+
+static struct control *
+of_channel(struct channel *c)
+{
+	return ((struct control_peer *)c->peer_state)->control;
+}
+
+static int
+on_admin_rows(struct channel *c, const struct wire_head *h,
+    const struct wire_admin_rows *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_rows(conn, m);
+	return 0;
+}
+
+static int
+on_hashed(struct channel *c, const struct wire_head *h,
+    const struct wire_hashed *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_hashed(conn, m);
+	return 0;
+}
+
+static int
+on_key_made(struct channel *c, const struct wire_head *h,
+    const struct wire_key_made *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_key(conn, m);
+	return 0;
+}
+
+static const struct wire_control_handlers handlers = {
+	.admin_rows = on_admin_rows,
+	.hashed = on_hashed,
+	.key_made = on_key_made,
+};
+
+static int
+dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
+    int fd)
+{
+	return wire_dispatch_control(&handlers, c, c->peer, h, payload, fd);
+}
+
+/* -- peers
+ * -------------------------------------------------------------------------- */
+
+static void
+on_closed(struct channel *c)
+{
+	struct control_peer *peer = c->peer_state;
+
+	peer->is_there = false;
+	control_conns_peer_lost(peer->control, c->peer);
+}
+
+static const struct channel_ops ops = { .dispatch = dispatch,
+	.on_closed = on_closed };
+
+static void
+on_peer(struct role *r, enum wire_role role, uint32_t instance,
+    unsigned purpose, int fd)
+{
+	struct control *c = r->ctx;
+	struct control_peer *peer = role == WIRE_STORE ? &c->store
+	    : role == WIRE_KEEPER                      ? &c->keeper
+						       : NULL;
+
+	if (peer == NULL || purpose != PEER_CHANNEL) {
+		env_close(r->env, fd, false);
+		return;
+	}
+	if (peer->is_there) { /* its end has not been noticed yet */
+		channel_close(&peer->channel);
+		on_closed(&peer->channel);
+	}
+	memset(&peer->channel, 0, sizeof(peer->channel));
+	peer->control = c;
+	if (channel_open(&peer->channel, r->env, c, fd, WIRE_CONTROL, role,
+		instance, &ops) != 0)
+		return;
+	peer->channel.peer_state = peer;
+	peer->is_there = true;
+}
+
+/* -- the socket
+ * ---------------------------------------------------------------------- */
+
+static void
+on_accept(struct env_watch *w, unsigned events)
+{
+	struct control *c = LIST_ENTRY(w, struct control, listener);
+	struct env_addr peer;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int fd = env_accept(c->role->env, w->fd, &peer);
+
+		if (fd < 0)
+			return;
+		control_conn_new(c, fd);
+	}
+}
+
+static void
+on_listener(struct role *r, unsigned service, uint16_t port, int fd)
+{
+	struct control *c = r->ctx;
+
+	(void)port;
+	if (service != SERVICE_CONTROL || c->is_listening ||
+	    env_watch_add(r->env, &c->listener, fd, ENV_READ, on_accept) != 0)
+		env_close(r->env, fd, false);
+	else
+		c->is_listening = true;
+}
+
+/* -- the role
+ * ------------------------------------------------------------------------- */
+
+static int
+prepare(struct role *r)
+{
+	struct control *c = r->ctx;
+
+	c->role = r;
+	list_init(&c->conns);
+	/* or jansson would open /dev/urandom inside the sandbox */
+	json_object_seed((size_t)env_random_u64(r->env) | 1);
+	return 0;
+}
+
+static void
+deinit(struct role *r)
+{
+	struct control *c = r->ctx;
+
+	LIST_FOREACH_SAFE (it, tmp, &c->conns)
+		control_conn_free(control_conn_of(it));
+	if (c->store.is_there)
+		channel_close(&c->store.channel);
+	if (c->keeper.is_there)
+		channel_close(&c->keeper.channel);
+	if (c->is_listening) {
+		env_watch_del(r->env, &c->listener);
+		env_close(r->env, c->listener.fd, false);
+	}
+}
+
+static const struct role_ops control_ops = {
+	.self = WIRE_CONTROL,
+	.prepare = prepare,
+	.on_peer = on_peer,
+	.on_listener = on_listener,
+	.deinit = deinit,
+};
+
+int
+role_control(struct env *env, const struct settings *s, int supervisor_fd)
+{
+	struct control c;
+
+	memset(&c, 0, sizeof(c));
+	return role_run(env, s, supervisor_fd, &control_ops, &c);
+}
