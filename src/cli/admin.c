@@ -16,8 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* -- the socket
- * --------------------------------------------------------------------- */
+/* -- the socket ----------------------------------------------------------- */
 
 static int
 connect_to(const char *path)
@@ -177,8 +176,7 @@ admin_status(const struct admin_answer *a)
 	return cli_fail(CLI_REFUSED, "%s", text);
 }
 
-/* -- from the command line
- * ------------------------------------------------------------- */
+/* -- from the command line ------------------------------------------------ */
 
 static int
 set_arg(json_t *args, const char *name, enum cli_kind kind, const char *value)

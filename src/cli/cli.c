@@ -42,8 +42,7 @@ cli_fail(int status, const char *format, ...)
 	return status;
 }
 
-/* -- help
- * ----------------------------------------------------------------------- */
+/* -- help ----------------------------------------------------------------- */
 
 static void
 print_general_options(FILE *to)
@@ -85,7 +84,6 @@ print_usage(const struct cli_command *c, const struct cli_action *a, FILE *to)
 		(void)fputs(" [OPTION...]", to);
 	if (a->operands != NULL)
 		(void)fprintf(to, " %s", a->operands);
-	(void)fputc('\n', to);
 }
 
 static void
@@ -106,6 +104,7 @@ help_command(const struct cli_command *c, FILE *to)
 	for (size_t i = 0; i < c->n_actions; i++) {
 		(void)fputs(i == 0 ? "usage: " : "       ", to);
 		print_usage(c, &c->actions[i], to);
+		(void)fputc('\n', to);
 	}
 	if (c->sentence != NULL)
 		(void)fprintf(to, "\n%s.\n", c->sentence);
@@ -128,26 +127,24 @@ help_command(const struct cli_command *c, FILE *to)
 	return CLI_OK;
 }
 
-/* Wrong arguments: what is wrong, and how it is meant. */
+/* Wrong arguments: what is wrong, and how it is meant, on one line. */
 static int
 fail_usage(const struct cli *cli, const char *what, const char *which)
 {
-	(void)cli_fail(CLI_USAGE, "%s%s%s", what, which != NULL ? ": " : "",
+	(void)fprintf(stderr, "ulak: %s%s%s (", what, which != NULL ? ": " : "",
 	    which != NULL ? which : "");
-	if (cli->action != NULL) {
-		(void)fputs("usage: ", stderr);
+	if (cli->action != NULL)
 		print_usage(cli->command, cli->action, stderr);
-	} else if (cli->command != NULL) {
-		(void)fprintf(stderr, "try: ulak %s --help\n",
+	else if (cli->command != NULL)
+		(void)fprintf(stderr, "ulak %s --help tells more",
 		    cli->command->name);
-	} else {
-		(void)fputs("try: ulak --help\n", stderr);
-	}
+	else
+		(void)fputs("ulak --help tells more", stderr);
+	(void)fputs(")\n", stderr);
 	return CLI_USAGE;
 }
 
-/* -- values
- * ----------------------------------------------------------------------- */
+/* -- values --------------------------------------------------------------- */
 
 int
 cli_check_value(enum cli_kind kind, const char *name, const char *value)
@@ -181,8 +178,7 @@ cli_option(const struct cli *cli, const char *name)
 	return NULL;
 }
 
-/* -- parsing
- * ---------------------------------------------------------------------- */
+/* -- parsing -------------------------------------------------------------- */
 
 struct args {
 	char **at;

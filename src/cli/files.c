@@ -107,8 +107,7 @@ cli_settings(struct cli *cli, struct settings *ret)
 	return r;
 }
 
-/* -- passwords
- * ---------------------------------------------------------------------- */
+/* -- passwords ------------------------------------------------------------ */
 
 /* The first line of `text`, which must be all of it. */
 static int

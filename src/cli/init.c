@@ -50,8 +50,7 @@ struct init {
 	struct keeper_master *master;
 };
 
-/* -- what is wanted
- * --------------------------------------------------------------- */
+/* -- what is wanted ------------------------------------------------------- */
 
 static int
 need(struct init *in, const char *option, const char **ret)
@@ -147,8 +146,7 @@ take_options(struct init *in)
 	return r == CLI_OK ? take_password(in) : r;
 }
 
-/* -- the data directory
- * ----------------------------------------------------------- */
+/* -- the data directory --------------------------------------------------- */
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -286,8 +284,7 @@ close_all(struct init *in)
 		env_posix_free(in->env);
 }
 
-/* -- the configuration file
- * -------------------------------------------------------- */
+/* -- the configuration file ----------------------------------------------- */
 
 static bool
 can_ipv6(void)
@@ -379,8 +376,7 @@ write_config(const struct init *in)
 	    : cli_fail(CLI_REFUSED, "%s: %s", in->config, strerror(-r));
 }
 
-/* -- all of it
- * ---------------------------------------------------------------------- */
+/* -- all of it ------------------------------------------------------------ */
 
 static int
 make_all(struct init *in)

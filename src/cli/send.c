@@ -53,8 +53,7 @@ struct send {
 	json_t *told; /* for --json */
 };
 
-/* -- the message
- * ------------------------------------------------------------------ */
+/* -- the message ---------------------------------------------------------- */
 
 /* CRLF, LF and CR each end a line; so does the end of the text. */
 static int
@@ -102,8 +101,7 @@ read_message(struct send *s)
 	return r == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "out of memory");
 }
 
-/* -- what is wanted
- * ---------------------------------------------------------------- */
+/* -- what is wanted ------------------------------------------------------- */
 
 /* Where our own server takes submissions, if there is a configuration. */
 static void
@@ -185,8 +183,7 @@ take_options(struct send *s)
 	return take_password(s);
 }
 
-/* -- the connection
- * ----------------------------------------------------------------- */
+/* -- the connection ------------------------------------------------------- */
 
 static int
 wait_for(int fd, unsigned wants, int timeout_ms)
@@ -339,8 +336,7 @@ transfer(struct send *s)
 		smtp_client_lost(&s->client, "the server says nothing");
 }
 
-/* -- the dialogue
- * --------------------------------------------------------------------- */
+/* -- the dialogue --------------------------------------------------------- */
 
 static void
 show_dialogue(struct send *s)
@@ -432,8 +428,7 @@ on_mail_done(struct send *s)
 	s->n_sent += n;
 }
 
-/* -- the conversation
- * ------------------------------------------------------------------ */
+/* -- the conversation ----------------------------------------------------- */
 
 static int
 finish(struct send *s)

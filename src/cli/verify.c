@@ -86,8 +86,7 @@ show_rows(struct cli *cli, const json_t *rows)
 	return r;
 }
 
-/* -- offline
- * ------------------------------------------------------------------------ */
+/* -- offline -------------------------------------------------------------- */
 
 static void
 add_problem(void *ctx, const char *what)

@@ -57,8 +57,7 @@ shown(struct slice key, char *out, size_t size)
 	return out;
 }
 
-/* -- the nearest known name
- * ---------------------------------------------------- */
+/* -- the nearest known name ----------------------------------------------- */
 
 static size_t
 least(size_t a, size_t b)
@@ -152,8 +151,7 @@ fail_unknown_section(struct reader *rd, const struct toml_node *node)
 	    strcmp(near, "listener") == 0 ? "]]" : "]");
 }
 
-/* -- listeners
- * -------------------------------------------------------------------- */
+/* -- listeners ------------------------------------------------------------ */
 
 static uint8_t
 service_by_name(struct slice name)
@@ -270,8 +268,7 @@ read_listeners(struct reader *rd, const struct toml_node *array)
 	return SETTINGS_OK;
 }
 
-/* -- sections
- * ---------------------------------------------------------------------- */
+/* -- sections ------------------------------------------------------------- */
 
 static bool
 is_section(struct slice name)
@@ -332,8 +329,7 @@ read_section(struct reader *rd, const struct toml_node *section)
 	return SETTINGS_OK;
 }
 
-/* -- what must be there, and agree
- * ----------------------------------------------- */
+/* -- what must be there, and agree ---------------------------------------- */
 
 static const uint8_t *
 place_of(const struct reader *rd, size_t offset)
@@ -472,8 +468,7 @@ settings_error_print(const struct settings_error *err, const char *file,
 	    err->text);
 }
 
-/* -- the table, seen from outside
- * --------------------------------------------------- */
+/* -- the table, seen from outside ----------------------------------------- */
 
 size_t
 settings_n_keys(void)

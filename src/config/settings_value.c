@@ -210,8 +210,7 @@ keep_text(const struct settings_key *key, struct slice s, struct settings *to,
 	return true;
 }
 
-/* -- numbers
- * -------------------------------------------------------------------- */
+/* -- numbers -------------------------------------------------------------- */
 
 static bool
 parse_bool(struct slice s, int64_t *ret)
@@ -301,8 +300,7 @@ print_level(int64_t value, struct buf *out)
 	return buf_printf(out, "\"%s\"", levels[value]);
 }
 
-/* -- the kinds
- * -------------------------------------------------------------------- */
+/* -- the kinds ------------------------------------------------------------ */
 
 static const struct kind {
 	const char *needs; /* "needs ..." when it is of another type */
@@ -480,8 +478,7 @@ settings_value_read(const struct settings_key *key,
 	return keep_checked_number(key, n, s, err, size);
 }
 
-/* -- printing
- * ---------------------------------------------------------------------- */
+/* -- printing ------------------------------------------------------------- */
 
 /* A basic string of TOML. */
 static int

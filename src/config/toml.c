@@ -152,8 +152,7 @@ add_table(struct parser *p, struct toml_node *parent, const uint8_t *at,
 	return TOML_OK;
 }
 
-/* -- white space, comments, line ends
- * ------------------------------------------- */
+/* -- white space, comments, line ends ------------------------------------- */
 
 void
 toml_skip_blank(struct parser *p)
@@ -229,8 +228,7 @@ skip_filler(struct parser *p)
 	return TOML_OK;
 }
 
-/* -- keys
- * ----------------------------------------------------------------------- */
+/* -- keys ----------------------------------------------------------------- */
 
 static bool
 is_bare_byte(uint8_t c)
@@ -342,8 +340,7 @@ define_element(struct parser *p, struct toml_node **table, const uint8_t *at,
 	    table);
 }
 
-/* -- values made of values
- * -------------------------------------------------------- */
+/* -- values made of values ------------------------------------------------ */
 
 /* key *( "." key ): all but the last are entered. */
 static int

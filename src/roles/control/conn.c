@@ -92,8 +92,7 @@ control_conn_find(struct control *c, uint64_t session)
 	return NULL;
 }
 
-/* -- saying
- * ---------------------------------------------------------------------- */
+/* -- saying --------------------------------------------------------------- */
 
 static void
 want_write(struct control_conn *conn)
@@ -127,8 +126,7 @@ refuse_for_now(struct control_conn *conn, const char *text)
 	refuse(conn, 451, 4, 3, 0, text);
 }
 
-/* -- asking the others
- * ------------------------------------------------------------- */
+/* -- asking the others ---------------------------------------------------- */
 
 static void
 ask_store(struct control_conn *conn)
@@ -261,8 +259,7 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 	}
 }
 
-/* -- rows of our own
- * ---------------------------------------------------------------- */
+/* -- rows of our own ------------------------------------------------------ */
 
 static int
 add_status(struct control_conn *conn, const char *name, const char *value)
@@ -326,8 +323,7 @@ ask_status(struct control_conn *conn)
 		ask_store(conn);
 }
 
-/* -- the request
- * ---------------------------------------------------------------------- */
+/* -- the request ---------------------------------------------------------- */
 
 static const struct {
 	const char *command;
@@ -368,8 +364,7 @@ on_line(struct control_conn *conn, struct slice line)
 	sodium_memzero(conn->in.mem, conn->in.size); /* passwords */
 }
 
-/* -- input and output
- * ------------------------------------------------------------------- */
+/* -- input and output ----------------------------------------------------- */
 
 /* False when the connection is gone. */
 static bool

@@ -24,8 +24,7 @@ enum {
 	ACCEPT_BATCH = 16
 };
 
-/* -- answers
- * ----------------------------------------------------------------------- */
+/* -- answers -------------------------------------------------------------- */
 
 static struct control *
 of_channel(struct channel *c)
@@ -82,8 +81,7 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 	return wire_dispatch_control(&handlers, c, c->peer, h, payload, fd);
 }
 
-/* -- peers
- * -------------------------------------------------------------------------- */
+/* -- peers ---------------------------------------------------------------- */
 
 static void
 on_closed(struct channel *c)
@@ -123,8 +121,7 @@ on_peer(struct role *r, enum wire_role role, uint32_t instance,
 	peer->is_there = true;
 }
 
-/* -- the socket
- * ---------------------------------------------------------------------- */
+/* -- the socket ----------------------------------------------------------- */
 
 static void
 on_accept(struct env_watch *w, unsigned events)
@@ -155,8 +152,7 @@ on_listener(struct role *r, unsigned service, uint16_t port, int fd)
 		c->is_listening = true;
 }
 
-/* -- the role
- * ------------------------------------------------------------------------- */
+/* -- the role ------------------------------------------------------------- */
 
 static int
 prepare(struct role *r)

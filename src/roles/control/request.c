@@ -42,8 +42,7 @@ control_field_add(struct control_request *r, struct slice name,
 	return CONTROL_OK;
 }
 
-/* -- arguments that are not the store's
- * ------------------------------------------ */
+/* -- arguments that are not the store's ----------------------------------- */
 
 static int
 take_password(struct control_request *r, struct slice value)
@@ -96,8 +95,7 @@ take_arg(struct control_request *r, struct slice name, struct slice value)
 	return control_field_add(r, name, value);
 }
 
-/* -- the line
- * ---------------------------------------------------------------------- */
+/* -- the line ------------------------------------------------------------- */
 
 static int
 take_args(struct control_request *r, json_t *args, const char **ret_why)
@@ -193,8 +191,7 @@ control_request_deinit(struct control_request *r)
 	buf_deinit(&r->names);
 }
 
-/* -- answers
- * ------------------------------------------------------------------------- */
+/* -- answers -------------------------------------------------------------- */
 
 /* How many octets of a well-formed character stand first; 0: none. */
 static size_t
