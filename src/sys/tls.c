@@ -44,6 +44,7 @@ struct tls_server {
 	struct machine machine;
 	/* The keeper's keys live apart, so that no other lookup meets them. */
 	OSSL_LIB_CTX *key_lib;
+	OSSL_PROVIDER *key_provider;
 	struct tls_signer signer;
 	struct list certs;
 };
@@ -186,7 +187,9 @@ tls_server_new(struct env *env, struct tls_server **ret)
 		return -ENOMEM;
 	}
 	s->key_lib = OSSL_LIB_CTX_new();
-	if (s->key_lib == NULL || tls_provider_load(s->key_lib) < 0) {
+	if (s->key_lib != NULL)
+		s->key_provider = tls_provider_load(s->key_lib);
+	if (s->key_provider == NULL) {
 		tls_server_free(s);
 		return -ENOMEM;
 	}
@@ -211,6 +214,8 @@ tls_server_free(struct tls_server *s)
 	LIST_FOREACH_SAFE (it, next, &s->certs)
 		cert_free(LIST_ENTRY(it, struct cert, link));
 	tls_signer_set(&s->signer, -1);
+	if (s->key_provider != NULL)
+		(void)OSSL_PROVIDER_unload(s->key_provider);
 	OSSL_LIB_CTX_free(s->key_lib);
 	machine_deinit(&s->machine);
 	free(s);

@@ -109,13 +109,15 @@ wait_answer(struct tls_signer *s, uint8_t *sig, size_t cap, size_t *ret_len)
 	for (;;) {
 		struct pollfd p = { .fd = s->fd, .events = POLLIN };
 		int64_t left = until - env_now(s->env);
-		int r = take_answer(s, sig, cap, ret_len);
+		int r;
 
-		if (r != -EAGAIN)
-			return r;
 		if (left <= 0)
 			return -ETIMEDOUT;
-		(void)poll(&p, 1, (int)(left / TIME_MS) + 1);
+		if (poll(&p, 1, (int)(left / TIME_MS) + 1) < 1)
+			continue; /* nothing, or a signal */
+		r = take_answer(s, sig, cap, ret_len);
+		if (r != -EAGAIN)
+			return r;
 	}
 }
 
@@ -631,13 +633,12 @@ provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	return 1;
 }
 
-int
+OSSL_PROVIDER *
 tls_provider_load(OSSL_LIB_CTX *lib)
 {
-	if (OSSL_PROVIDER_add_builtin(lib, "ulak", provider_init) != 1 ||
-	    OSSL_PROVIDER_load(lib, "ulak") == NULL)
-		return -EINVAL;
-	return 0;
+	if (OSSL_PROVIDER_add_builtin(lib, "ulak", provider_init) != 1)
+		return NULL;
+	return OSSL_PROVIDER_load(lib, "ulak");
 }
 
 EVP_PKEY *

@@ -11,6 +11,7 @@
 #define SYS_TLS_PROVIDER_H
 
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/x509.h>
 
 #include "sys/env.h"
@@ -26,8 +27,9 @@ struct tls_signer {
 void tls_signer_init(struct tls_signer *s, struct env *env);
 void tls_signer_set(struct tls_signer *s, int fd); /* takes over fd; or -1 */
 
-/* Loads the provider into `lib`, which should hold no other. 0 or -EINVAL. */
-int tls_provider_load(OSSL_LIB_CTX *lib);
+/* Loads the provider into `lib`, which should hold no other; the caller
+ * unloads it. NULL: no memory. */
+OSSL_PROVIDER *tls_provider_load(OSSL_LIB_CTX *lib);
 /* A key object for the certificate's public key, signing as number `key`
  * through `s`, which must outlive it. NULL: not P-256 and not RSA. */
 EVP_PKEY *tls_provider_key(OSSL_LIB_CTX *lib, struct tls_signer *s,
