@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A session against any bytes. The first byte chooses kind, chunks and what
+ * the world answers. Whole and in pieces it says the same; every reply is
+ * lines of CRLF within the limit; bodies never hold a bare CR or LF.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtp/server.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t n);
+
+struct heard {
+	uint64_t hash; /* of all that was said */
+	size_t n;
+	unsigned n_commits;
+	uint8_t last; /* byte of the body */
+	bool is_closed;
+};
+
+static void
+must(bool is_so)
+{
+	if (!is_so)
+		abort();
+}
+
+static void
+hear(struct heard *h, struct slice say)
+{
+	struct slice rest = say, line;
+
+	while (rest.len > 0) {
+		must(slice_take_crlf_line(&rest, &line));
+		must(line.len + 2 <= LIMIT_SMTP_REPLY_LINE);
+		must(line.len >= 4 && ascii_is_digit(line.at[0]));
+		must(slice_find_byte(line, '\r') == SIZE_MAX);
+	}
+	for (size_t i = 0; i < say.len; i++)
+		h->hash = (h->hash ^ say.at[i]) * UINT64_C(0x100000001b3);
+	h->n += say.len;
+}
+
+static void
+take_body(struct smtp_server *s, struct slice body, struct heard *h)
+{
+	struct slice part;
+
+	while (smtp_server_body_part(s, &body, &part)) {
+		for (size_t i = 0; i < part.len; i++) {
+			uint8_t before = h->last;
+
+			h->last = part.at[i];
+			must((h->last == '\n') == (before == '\r'));
+		}
+	}
+}
+
+/* The world's answer to whatever is asked; more may follow from it. */
+static void
+act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
+{
+	const struct verdict moods[] = { VERDICT(250, 2, 0, 0, ""),
+		VERDICT(550, 5, 1, 1, "no\r\n250 yes"),
+		VERDICT(451, 4, 3, 0, "later"), { 0 } };
+	struct verdict v = moods[s->rcpt[0] % 2 == 0 ? mood % 4 : 0];
+
+	for (;;) {
+		struct smtp_effect now = e;
+
+		hear(h, now.say);
+		e = (struct smtp_effect){ 0 };
+		switch ((enum smtp_do)now.todo) {
+		case SMTP_DO_MAIL:
+		case SMTP_DO_RCPT:
+			must(s->sender[0] == '\0' ||
+			    smtp_address_is_valid(slice_cstr(s->sender)));
+			smtp_server_answer(s, &v, &e);
+			break;
+		case SMTP_DO_COMMIT:
+			take_body(s, (struct slice){ 0 }, h);
+			must(h->last == '\n' || h->last == 0);
+			h->n_commits++;
+			smtp_server_answer(s, &v, &e);
+			break;
+		case SMTP_DO_AUTH:
+			smtp_server_answer_auth(s,
+			    (enum smtp_auth_answer)(mood % 3), &e);
+			break;
+		case SMTP_DO_BEGIN:
+			h->last = 0;
+			smtp_trace_add_if_missing(&s->trace,
+			    SLICE("Date: x\r\n"), SLICE("Message-ID: x\r\n"));
+			break;
+		case SMTP_DO_BODY:
+			take_body(s, now.body, h);
+			break;
+		case SMTP_DO_TLS:
+			smtp_server_tls_up(s);
+			break;
+		case SMTP_DO_CLOSE:
+			h->is_closed = true;
+			break;
+		default:
+			break;
+		}
+		if (e.say.len == 0 && e.todo == SMTP_DO_NOTHING)
+			return;
+	}
+}
+
+/* As the front does: what is not eaten stays in front of what comes. */
+static struct heard
+converse(struct slice in, uint8_t mood, size_t chunk)
+{
+	struct smtp_server_config config = { .kind =
+						 (enum smtp_kind)(mood / 4 % 4 % 3),
+		.hostname = "here.example",
+		.max_size = 1000,
+		.can_tls = (mood & 16) != 0,
+		.plain_auth = (mood & 32) != 0 };
+	struct smtp_server *s = malloc(sizeof(*s));
+	struct heard h = { .hash = 1 };
+	struct smtp_effect e;
+	size_t end = 0, at = 0;
+
+	must(s != NULL);
+	smtp_server_init(s, &config);
+	smtp_server_start(s, &e);
+	act(s, e, mood, &h);
+	while (end < in.len && !h.is_closed) {
+		end = in.len - end < chunk ? in.len : end + chunk;
+		while (at < end && !h.is_closed) {
+			size_t n = smtp_server_step(s,
+			    slice_of(in.at + at, end - at), &e);
+			bool is_stuck = n == 0 && e.say.len == 0 &&
+			    e.todo == SMTP_DO_NOTHING;
+
+			act(s, e, mood, &h);
+			at += n;
+			if (is_stuck)
+				break;
+		}
+	}
+	free(s);
+	return h;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
+{
+	struct heard whole, pieces;
+	struct slice in;
+
+	if (n < 1)
+		return 0;
+	in = slice_of(at + 1, n - 1);
+	whole = converse(in, at[0], SIZE_MAX);
+	pieces = converse(in, at[0], 1);
+	/* A line without end is cut off at a place that depends on the chunks;
+	 * inputs of a test are shorter than that. */
+	if (n < LIMIT_SMTP_AUTH_LINE)
+		must(whole.hash == pieces.hash && whole.n == pieces.n &&
+		    whole.n_commits == pieces.n_commits);
+	return 0;
+}
