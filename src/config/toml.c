@@ -104,8 +104,7 @@ toml_hex_digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* -- nodes --------------------------------------------------------------------
- */
+/* -- nodes ---------------------------------------------------------------- */
 
 static int
 new_node(struct parser *p, const uint8_t *at, struct slice key,
