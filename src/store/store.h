@@ -93,32 +93,41 @@ void deposit_submit(struct store *s, struct deposit *d, struct body *body);
 /* -- helpers inside apply(): message.c ----------------------------------------
  */
 
+/*
+ * The order inside a transaction that makes a message ours: ask
+ * message_exists; deliver and queue, counting the references that this makes
+ * (one for each delivery, one for each queue row); message_insert with that
+ * count. So the row of the message is written once.
+ */
+
 /* What the row of a message holds beside its place. */
 struct message_row {
 	struct id id;
 	const struct segment_place *place;
+	uint32_t refs;
 	uint64_t relay_from;
-	uint32_t header_len;
 	int64_t received_at;
 	struct slice sender, client, helo, protocol, envid, summary;
 	uint8_t ret;
 	bool is_8bit;
 };
-/* Inserts it with refs 0; DB_E_EXISTS when this id was committed before: then
- * say yes and change nothing more. */
+/* Whether this id was committed before: then say yes to whoever asks again,
+ * and change nothing. 0: it is there; DB_NONE. */
+int message_exists(struct db *db, const struct id *id);
 int message_insert(struct db *db, const struct message_row *m);
 /* Changes refs by d; at 0 the message's row goes, and its bytes become
  * garbage of their segment. */
 int message_ref(struct db *db, const struct id *id, int64_t d);
 
 /* Puts a message into a mailbox of an account: quota, uid, modseq, counters,
- * email and entry rows, and the reference. */
+ * email and entry rows. Makes one reference. An account gets a message once:
+ * DB_E_EXISTS. */
 struct delivery {
 	uint64_t account, mailbox; /* mailbox 0: INBOX */
 	struct id message;
 	uint64_t size;
-	uint8_t flags; /* FLAG_*, \Deleted too */
-	struct slice keywords;
+	uint8_t flags;         /* FLAG_*, \Deleted too */
+	struct slice keywords; /* sorted, one space between */
 	int64_t date, zone, saved_at;
 	struct slice summary; /* for the thread */
 	/* results */
@@ -147,7 +156,7 @@ struct queue_add {
 	uint8_t notify;
 	struct slice orcpt;
 };
-int queue_add(struct db *db, const struct queue_add *q); /* refs too */
+int queue_add(struct db *db, const struct queue_add *q); /* one reference */
 
 /* Who is this address to us? For apply() and run(): looks up without a cache.
  * canonical: policy/canon.h. DB_NONE when it is no account of ours. */

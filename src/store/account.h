@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store/account - domains, accounts, aliases and keys: what is served
+ *
+ * Changed inside apply(), by the admin's commands and by init; asked inside
+ * run() and apply(). Conditions: ACCOUNT_E_*. Addresses come as typed; what is
+ * compared is canonical (policy/canon).
+ */
+#ifndef STORE_ACCOUNT_H
+#define STORE_ACCOUNT_H
+
+#include "base/arena.h"
+#include "policy/rcpt.h"
+#include "store/store.h"
+
+enum {
+	ACCOUNT_E_ADDRESS = 200, /* not an address, or not a domain */
+	ACCOUNT_E_NO_DOMAIN,     /* its domain is not ours */
+	ACCOUNT_E_EXISTS,
+	ACCOUNT_E_ABSENT,
+	ACCOUNT_E_IN_USE, /* a domain with accounts or aliases */
+	ACCOUNT_E_LIMIT
+};
+const char *account_text(int r); /* one line for the admin */
+
+/* An address in both forms; the canonical one depends on whether its domain
+ * is ours. */
+struct address {
+	struct slice typed, canonical, domain; /* domain: canonical */
+	bool is_ours;
+	uint64_t domain_number, tenant;
+	char text[LIMIT_ADDRESS + 1];
+};
+int address_read(struct db *db, struct slice typed, struct address *ret);
+
+int domain_add(struct db *db, struct slice name, int64_t now);
+int domain_remove(struct db *db, struct slice name);
+int account_add(struct db *db, struct slice address, struct slice name,
+    struct slice verifier, uint64_t quota, int64_t now, uint64_t *ret_account);
+/* A slice of it; STORE_AGAIN until everything of the account is gone. */
+int account_remove(struct db *db, struct slice address);
+int account_set_password(struct db *db, struct slice address,
+    struct slice verifier, int64_t now);
+int account_set_quota(struct db *db, struct slice address, uint64_t quota);
+int account_set_disabled(struct db *db, struct slice address, bool disabled);
+int alias_add(struct db *db, struct slice address, struct slice target,
+    int64_t now);
+/* An empty target: all of them. */
+int alias_remove(struct db *db, struct slice address, struct slice target);
+int tls_key_add(struct db *db, struct slice names, struct slice sealed,
+    struct slice chain, bool is_default, int64_t now);
+
+/* Who gets what is addressed to this: policy/rcpt, with its questions answered
+ * from the database. 0; ACCOUNT_E_ADDRESS; -errno. */
+int rcpt_lookup(struct db *db, struct slice typed, struct arena *arena,
+    struct rcpt_result *ret);
+/* May this account send as this address: its own, or an alias that points to
+ * it. 0: yes; DB_NONE: no. */
+int sender_check(struct db *db, uint64_t account, struct slice sender);
+
+#endif
