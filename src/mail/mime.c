@@ -44,6 +44,7 @@ struct mime {
 
 	struct node *first, *last, *open;
 	size_t n;
+	struct mime_part alone; /* the tree when the arena has no more room */
 	struct envelope *envelope; /* being filled, or NULL */
 	bool truncated;
 	enum state state;
@@ -606,15 +607,29 @@ mime_feed(struct mime *m, struct slice bytes)
 	}
 }
 
+/* Only the message itself, which is always there. */
+static void
+lay_out_alone(struct mime *m, struct mime_tree *ret)
+{
+	m->alone = m->first->part;
+	if (m->alone.kind == MIME_MESSAGE)
+		m->alone.kind = MIME_LEAF;
+	m->truncated = true;
+	ret->parts = &m->alone;
+	ret->n = 1;
+}
+
 /* Where each part's children stand, and the parts in one row. */
-static bool
+static void
 lay_out(struct mime *m, struct mime_tree *ret)
 {
 	struct mime_part *parts = arena_array(m->arena, m->n, sizeof(*parts));
 	size_t i = 0;
 
-	if (parts == NULL)
-		return false;
+	if (parts == NULL) {
+		lay_out_alone(m, ret);
+		return;
+	}
 	for (struct node *n = m->first; n != NULL; n = n->next) {
 		parts[i++] = n->part;
 		if (n->up == NULL)
@@ -628,7 +643,6 @@ lay_out(struct mime *m, struct mime_tree *ret)
 	}
 	ret->parts = parts;
 	ret->n = m->n;
-	return true;
 }
 
 bool
@@ -640,8 +654,7 @@ mime_end(struct mime *m, struct mime_tree *ret)
 		decide(m);
 	end_headers(m, m->at, m->lf);
 	close_parts(m, NULL, m->at, m->lf);
-	if (!lay_out(m, &tree))
-		return false;
+	lay_out(m, &tree);
 	tree.truncated = m->truncated;
 	tree.has_8bit = m->all_or >= 0x80;
 	tree.header_has_8bit = m->header_has_8bit;

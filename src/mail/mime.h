@@ -98,11 +98,11 @@ struct mime *mime_new(struct arena *a);
 void mime_watch(struct mime *m, mime_field_fn *field, mime_body_fn *body,
     void *ctx);
 void mime_feed(struct mime *m, struct slice bytes);
-/* After the last byte; *ret lives as long as the arena. False only when the
- * arena is too full for the tree. */
+/* After the last byte; *ret lives as long as the arena. True: when the arena is
+ * full the message alone is the tree, truncated. */
 bool mime_end(struct mime *m, struct mime_tree *ret);
 
-/* The whole message at once. */
+/* The whole message at once. False: the arena cannot hold even the parser. */
 bool mime_parse(struct slice message, struct arena *a, struct mime_tree *ret);
 
 /* The part that RFC 3501 (6.4.5) calls "1.2.3"; n == 0: the message. NULL when
