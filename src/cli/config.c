@@ -155,6 +155,21 @@ run_check(struct cli *cli)
 	return r;
 }
 
+static int
+run_manual(struct cli *cli)
+{
+	struct buf text;
+	int r;
+
+	(void)cli;
+	buf_init(&text, 256 * 1024);
+	r = settings_man_print(&text);
+	if (r == 0)
+		(void)printf("%.*s", SLICE_FMT(buf_slice(&text)));
+	buf_deinit(&text);
+	return r == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "out of memory");
+}
+
 static const struct cli_option show_options[] = {
 	{ "origin", 0, CLI_FLAG, NULL, "with where each value comes from",
 	    true },
@@ -166,6 +181,8 @@ static const struct cli_action actions[] = {
 	    run_show, NULL },
 	{ "check", NULL, 0, 0, "whether the file is right", NULL, run_check,
 	    NULL },
+	{ "manual", NULL, 0, 0, "the list of settings for ulak.toml(5)", NULL,
+	    run_manual, NULL },
 };
 
 const struct cli_command cli_config = { "config",
