@@ -104,7 +104,11 @@ keeper_hash_password(struct slice password, char out[KEEPER_VERIFIER])
 	return 0;
 }
 
-/* crypt_r wants a C string, and its work area holds the password. */
+/*
+ * crypt wants a C string, and its work area holds the password. crypt_rn, not
+ * crypt_r: ASan's library defines the latter, so that the linker would take
+ * libcrypt for superfluous and leave it out.
+ */
 static bool
 crypt_matches(const char *verifier, struct slice password)
 {
@@ -116,7 +120,7 @@ crypt_matches(const char *verifier, struct slice password)
 	if (work == NULL)
 		return false;
 	(void)slice_to_cstr(password, text, sizeof(text));
-	got = crypt_r(text, verifier, work);
+	got = crypt_rn(text, verifier, work, (int)sizeof(*work));
 	ok = got != NULL && got[0] != '*' && strlen(got) == strlen(verifier) &&
 	    sodium_memcmp(got, verifier, strlen(verifier)) == 0;
 	sodium_memzero(text, sizeof(text));

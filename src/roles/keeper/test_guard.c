@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+/* What is remembered of logins, for how long, and how guessers are slowed. */
+#include "base/test.h"
+
+#include "base/time.h"
+#include "roles/keeper/guard.h"
+
+static const uint8_t key[GUARD_KEY] = { 1, 2, 3 };
+
+static int
+setup(void **state)
+{
+	struct guard *g = malloc(sizeof(*g));
+
+	if (g == NULL)
+		return -1;
+	guard_init(g, key);
+	*state = g;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+#define V SLICE("$argon2id$one")
+#define P SLICE("secret")
+
+static void
+good_ones(void **state)
+{
+	struct guard *g = *state;
+	int64_t t = 5 * TIME_HOUR;
+
+	test_true(!guard_knows(g, 1, V, P, t));
+	guard_remember(g, 1, V, P, t);
+	test_true(guard_knows(g, 1, V, P, t));
+	test_true(guard_knows(g, 1, V, P, t + 9 * TIME_MINUTE));
+	test_true(!guard_knows(g, 1, V, P, t + 10 * TIME_MINUTE));
+	test_true(!guard_knows(g, 2, V, P, t));
+	test_true(!guard_knows(g, 1, V, SLICE("secret "), t));
+	test_case("a changed password counts at once");
+	test_true(!guard_knows(g, 1, SLICE("$argon2id$two"), P, t));
+	test_case("bytes do not slide from one field into the next");
+	test_true(!guard_knows(g, 1, SLICE("$argon2id$ones"), SLICE("ecret"),
+	    t));
+}
+
+static void
+table_is_full(void **state)
+{
+	struct guard *g = *state;
+	unsigned known = 0;
+
+	for (uint64_t i = 0; i < 3 * GUARD_GOOD; i++)
+		guard_remember(g, i, V, P, 1000 + (int64_t)i);
+	for (uint64_t i = 0; i < 3 * GUARD_GOOD; i++)
+		known += guard_knows(g, i, V, P, 1000);
+	test_true(known > GUARD_GOOD * 3 / 4 && known <= GUARD_GOOD);
+	/* The last one is never the one that was pushed out. */
+	test_true(guard_knows(g, 3 * GUARD_GOOD - 1, V, P, 1000));
+}
+
+static void
+bad_ones(void **state)
+{
+	static const uint32_t want[] = { 250, 500, 1000, 2000, 4000, 8000,
+		GUARD_WAIT_MAX_MS, GUARD_WAIT_MAX_MS };
+	struct guard *g = *state;
+	int64_t t = TIME_HOUR;
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		test_int(guard_note_failure(g, SLICE("anna@one.example"),
+			     SLICE("192.0.2.1"), t),
+		    want[i]);
+	test_case("another account is not made to wait");
+	test_int(guard_note_failure(g, SLICE("ben@one.example"),
+		     SLICE("198.51.100.1"), t),
+	    250);
+	test_case("time heals");
+	test_int(guard_note_failure(g, SLICE("anna@one.example"),
+		     SLICE("192.0.2.1"), t + TIME_HOUR),
+	    250);
+}
+
+static void
+networks(void **state)
+{
+	struct guard *g = *state;
+	char address[32], client[64];
+	uint32_t wait = 0;
+
+	test_case("many accounts from one /24");
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(address, sizeof(address), "u%d@one.example", i);
+		(void)snprintf(client, sizeof(client), "192.0.2.%d", i);
+		wait = guard_note_failure(g, slice_cstr(address),
+		    slice_cstr(client), TIME_HOUR);
+	}
+	test_int(wait, GUARD_WAIT_MAX_MS);
+	test_case("the next network is another");
+	test_int(guard_note_failure(g, SLICE("x@one.example"),
+		     SLICE("192.0.3.1"), TIME_HOUR),
+	    250);
+	test_case("a /56 of IPv6");
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(address, sizeof(address), "v%d@one.example", i);
+		(void)snprintf(client, sizeof(client), "2001:db8:1:%x::%d", i,
+		    i + 1);
+		wait = guard_note_failure(g, slice_cstr(address),
+		    slice_cstr(client), TIME_HOUR);
+	}
+	test_int(wait, GUARD_WAIT_MAX_MS);
+	test_int(guard_note_failure(g, SLICE("y@one.example"),
+		     SLICE("2001:db8:1:100::1"), TIME_HOUR),
+	    250);
+	test_case("no address at all");
+	test_int(guard_note_failure(g, SLICE("z@one.example"), SLICE(""),
+		     TIME_HOUR),
+	    250);
+}
+
+TEST_MAIN(cmocka_unit_test_setup_teardown(good_ones, setup, teardown),
+    cmocka_unit_test_setup_teardown(table_is_full, setup, teardown),
+    cmocka_unit_test_setup_teardown(bad_ones, setup, teardown),
+    cmocka_unit_test_setup_teardown(networks, setup, teardown))

@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The keeper between a made-up store, front and control: who gets a grant,
+ * what a refusal says, and that nothing hangs when one of them goes.
+ */
+#include "base/test.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "roles/keeper/keeper.h"
+#include "store/flags.h"
+#include "sys/env_posix.h"
+
+enum {
+	FRONT = 5,
+	CONTROL = 6,
+	MANY = 200
+};
+
+struct world {
+	struct env *env;
+	char dir[64];
+	struct settings settings;
+	struct role role;
+	struct keeper keeper;
+	struct env_timer stop;
+	struct channel *store, *front, *control;
+	int signing;
+	/* the store's */
+	char verifier[KEEPER_VERIFIER_MAX];
+	bool is_temporary, is_disabled, is_silent;
+	char asked_for[LIMIT_ADDRESS + 1];
+	unsigned n_asked;
+	/* what came */
+	unsigned grants, refused, refused_temporarily, rehashed;
+	struct wire_grant grant;
+	uint64_t session;
+	uint32_t ticket, wait_ms;
+	char hashed[KEEPER_VERIFIER];
+	struct buf sealed, chain;
+	bool made;
+};
+
+static struct world *
+world_of(struct channel *c)
+{
+	return c->ctx;
+}
+
+/* -- the others ---------------------------------------------------------------
+ */
+
+static int
+on_verifier_get(struct channel *c, const struct wire_head *h,
+    const struct wire_verifier_get *m)
+{
+	struct world *w = world_of(c);
+	struct wire_verifier answer = { .temporary = w->is_temporary };
+
+	w->n_asked++;
+	(void)slice_to_cstr(m->address, w->asked_for, sizeof(w->asked_for));
+	if (w->is_silent)
+		return 0;
+	if (!w->is_temporary &&
+	    slice_equal(m->address, SLICE("anna@one.example"))) {
+		answer.found = true;
+		answer.account = 17;
+		answer.disabled = w->is_disabled;
+		answer.verifier = slice_cstr(w->verifier);
+	}
+	return wire_send_verifier(c, h->session, h->ticket, &answer);
+}
+
+static int
+on_grant(struct channel *c, const struct wire_head *h,
+    const struct wire_grant *m)
+{
+	struct world *w = world_of(c);
+
+	w->grants++;
+	w->grant = *m;
+	w->session = h->session;
+	w->ticket = h->ticket;
+	return 0;
+}
+
+static int
+on_rehashed(struct channel *c, const struct wire_head *h,
+    const struct wire_rehashed *m)
+{
+	struct world *w = world_of(c);
+
+	(void)h;
+	test_int(m->account, 17);
+	w->rehashed++;
+	(void)slice_to_cstr(m->verifier, w->hashed, sizeof(w->hashed));
+	return 0;
+}
+
+static int
+on_refused(struct channel *c, const struct wire_head *h,
+    const struct wire_auth_refused *m)
+{
+	struct world *w = world_of(c);
+
+	if (m->temporary)
+		w->refused_temporarily++;
+	else
+		w->refused++;
+	w->session = h->session;
+	w->ticket = h->ticket;
+	w->wait_ms = m->wait_ms;
+	return 0;
+}
+
+static int
+on_hashed(struct channel *c, const struct wire_head *h,
+    const struct wire_hashed *m)
+{
+	struct world *w = world_of(c);
+
+	(void)h;
+	w->made = m->ok;
+	(void)slice_to_cstr(m->verifier, w->hashed, sizeof(w->hashed));
+	return 0;
+}
+
+static int
+on_key_made(struct channel *c, const struct wire_head *h,
+    const struct wire_key_made *m)
+{
+	struct world *w = world_of(c);
+
+	(void)h;
+	w->made = m->ok;
+	test_int(buf_add(&w->sealed, m->sealed), BUF_OK);
+	test_int(buf_add(&w->chain, m->chain), BUF_OK);
+	return 0;
+}
+
+static const struct wire_store_handlers store_handlers = {
+	.verifier_get = on_verifier_get,
+	.grant = on_grant,
+	.rehashed = on_rehashed,
+};
+static const struct wire_user_handlers user_handlers = {
+	.auth_refused = on_refused,
+};
+static const struct wire_control_handlers control_handlers = {
+	.hashed = on_hashed,
+	.key_made = on_key_made,
+};
+
+static int
+dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
+    int fd)
+{
+	if (c->self == WIRE_STORE)
+		return wire_dispatch_store(&store_handlers, c, c->peer, h,
+		    payload, fd);
+	if (c->self == WIRE_USER)
+		return wire_dispatch_user(&user_handlers, c, c->peer, h,
+		    payload, fd);
+	return wire_dispatch_control(&control_handlers, c, c->peer, h, payload,
+	    fd);
+}
+
+static void
+on_closed(struct channel *c)
+{
+	(void)c;
+}
+
+static const struct channel_ops ops = { .dispatch = dispatch,
+	.on_closed = on_closed };
+
+static struct channel *
+join(struct world *w, enum wire_role self, uint32_t instance)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+	int pair[2];
+
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		     0, pair),
+	    0);
+	keeper_ops.on_peer(&w->role, self, instance, PEER_CHANNEL, pair[0]);
+	test_int(channel_open(c, w->env, w, pair[1], self, WIRE_KEEPER, 1,
+		     &ops),
+	    0);
+	return c;
+}
+
+static void
+part(struct channel **c)
+{
+	if (*c == NULL)
+		return;
+	channel_close(*c);
+	free(*c);
+	*c = NULL;
+}
+
+/* -- the world
+ * ------------------------------------------------------------------ */
+
+static void
+on_stop(struct env_timer *t)
+{
+	env_stop(LIST_ENTRY(t, struct world, stop)->env);
+}
+
+static void
+turns(struct world *w, int64_t us)
+{
+	w->stop.fire = on_stop;
+	test_int(env_timer_set(w->env, &w->stop, env_now(w->env) + us), 0);
+	test_int(env_run(w->env), 0);
+}
+
+static void
+join_all(struct world *w)
+{
+	int pair[2];
+
+	w->store = join(w, WIRE_STORE, 1);
+	w->front = join(w, WIRE_USER, FRONT);
+	w->control = join(w, WIRE_CONTROL, CONTROL);
+	test_int(socketpair(AF_UNIX,
+		     SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+	    0);
+	keeper_ops.on_peer(&w->role, WIRE_USER, FRONT, PEER_SIGNING, pair[0]);
+	w->signing = pair[1];
+}
+
+static int
+setup(void **state)
+{
+	static const struct env_posix_options options = {
+		.role = "test", .log_fd = -1, .log_level = ENV_ERROR
+	};
+	struct world *w = calloc(1, sizeof(*w));
+	struct env_dir *data;
+
+	if (w == NULL)
+		return -1;
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/ulak-keeper-XXXXXX");
+	if (mkdtemp(w->dir) == NULL || env_posix_new(&options, &w->env) < 0 ||
+	    env_dir_open(w->env, w->dir, &data) < 0 ||
+	    keeper_master_create(w->env, data) < 0 ||
+	    keeper_hash_password(SLICE("secret"), w->verifier) != 0)
+		return -1;
+	env_dir_close(data);
+	(void)snprintf(w->settings.data, sizeof(w->settings.data), "%s",
+	    w->dir);
+	buf_init(&w->sealed, KEEPER_SEALED_MAX);
+	buf_init(&w->chain, KEEPER_CHAIN_MAX);
+	w->role = (struct role){ .env = w->env,
+		.settings = &w->settings,
+		.ops = &keeper_ops,
+		.ctx = &w->keeper };
+	if (keeper_ops.prepare(&w->role) != 0)
+		return -1;
+	join_all(w);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	char path[96];
+
+	part(&w->store);
+	part(&w->front);
+	part(&w->control);
+	(void)close(w->signing);
+	turns(w, 2 * TIME_SECOND); /* hashes that are under way */
+	keeper_ops.deinit(&w->role);
+	env_posix_free(w->env);
+	buf_deinit(&w->sealed);
+	buf_deinit(&w->chain);
+	(void)snprintf(path, sizeof(path), "%s/keys/master", w->dir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/keys", w->dir);
+	(void)rmdir(path);
+	(void)rmdir(w->dir);
+	free(w);
+	return 0;
+}
+
+static void
+ask(struct world *w, struct slice name, struct slice password)
+{
+	struct wire_auth_try m = { .service = SLICE("imap"),
+		.client = SLICE("192.0.2.1"),
+		.authcid = name,
+		.password = password };
+
+	test_int(wire_send_auth_try(w->front, 4711, 3, &m), 0);
+}
+
+/* Until so many answers are there, five seconds at most. */
+static void
+await(struct world *w, unsigned n)
+{
+	for (int i = 0; i < 500; i++) {
+		if (w->grants + w->refused + w->refused_temporarily >= n)
+			return;
+		turns(w, 10 * TIME_MS);
+	}
+}
+
+static void
+forget(struct world *w)
+{
+	w->grants = w->refused = w->refused_temporarily = 0;
+	w->session = w->ticket = w->wait_ms = 0;
+}
+
+static const struct {
+	const char *what;
+	struct slice name, password;
+	bool is_disabled, is_temporary;
+	unsigned grants, refused, temporarily;
+} logins[] = {
+	{ "right", SLICE("anna@one.example"), SLICE("secret"), false, false, 1,
+	    0, 0 },
+	{ "right, and remembered", SLICE("anna@one.example"), SLICE("secret"),
+	    false, false, 1, 0, 0 },
+	{ "right, name in another form", SLICE("\"Anna\"@ONE.example"),
+	    SLICE("secret"), false, false, 1, 0, 0 },
+	{ "wrong", SLICE("anna@one.example"), SLICE("Secret"), false, false, 0,
+	    1, 0 },
+	{ "empty password", SLICE("anna@one.example"), SLICE(""), false, false,
+	    0, 1, 0 },
+	{ "disabled, though remembered", SLICE("anna@one.example"),
+	    SLICE("secret"), true, false, 0, 1, 0 },
+	{ "unknown", SLICE("eve@one.example"), SLICE("secret"), false, false, 0,
+	    1, 0 },
+	{ "no address", SLICE("anna"), SLICE("secret"), false, false, 0, 1, 0 },
+	{ "the verifier is no password", SLICE("anna@one.example"),
+	    SLICE("$argon2id$v=19$m=19456"), false, false, 0, 1, 0 },
+	{ "store in trouble", SLICE("anna@one.example"), SLICE("secret"), false,
+	    true, 0, 0, 1 },
+};
+
+static void
+who_gets_in(void **state)
+{
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++) {
+		test_case(logins[i].what);
+		forget(w);
+		w->is_disabled = logins[i].is_disabled;
+		w->is_temporary = logins[i].is_temporary;
+		w->n_asked = 0;
+		ask(w, logins[i].name, logins[i].password);
+		await(w, 1);
+		test_int(w->grants, logins[i].grants);
+		test_int(w->refused, logins[i].refused);
+		test_int(w->refused_temporarily, logins[i].temporarily);
+		test_int(w->n_asked, 1);
+		test_int(w->session, 4711);
+		test_int(w->ticket, 3);
+		test_int(w->keeper.logins.n, 0);
+		test_true((w->wait_ms > 0) == (logins[i].refused == 1));
+		if (logins[i].grants == 1) {
+			test_int(w->grant.front, FRONT);
+			test_int(w->grant.account, 17);
+			test_int(w->grant.scopes, GRANT_READ | GRANT_WRITE);
+			test_true(strcmp(w->asked_for, "anna@one.example") ==
+			    0);
+		}
+	}
+	test_int(w->rehashed, 0);
+}
+
+static void
+services_and_masks(void **state)
+{
+	struct world *w = *state;
+	struct wire_auth_try m = { .service = SLICE("smtp"),
+		.client = SLICE("192.0.2.1"),
+		.authcid = SLICE("anna@one.example"),
+		.password = SLICE("secret") };
+
+	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	await(w, 1);
+	test_int(w->grants, 1);
+	test_int(w->grant.scopes, GRANT_SUBMIT);
+
+	test_case("acting for oneself is no acting for another");
+	m.authzid = m.authcid;
+	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	await(w, 2);
+	test_int(w->grants, 2);
+	test_case("for another");
+	m.authzid = SLICE("ben@one.example");
+	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	await(w, 3);
+	test_int(w->refused, 1);
+	test_case("a service that is none");
+	m.authzid = SLICE("");
+	m.service = SLICE("admin");
+	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	await(w, 4);
+	test_int(w->refused, 2);
+	test_int(w->grants, 2);
+}
+
+static void
+changed_password(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	await(w, 1);
+	test_int(w->grants, 1);
+	test_int(keeper_hash_password(SLICE("fresh"), w->verifier), 0);
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	await(w, 2);
+	test_int(w->refused, 1);
+	ask(w, SLICE("anna@one.example"), SLICE("fresh"));
+	await(w, 3);
+	test_int(w->grants, 2);
+}
+
+static void
+imported_verifier(void **state)
+{
+	struct world *w = *state;
+	struct crypt_data *work = calloc(1, sizeof(*work));
+
+	(void)snprintf(w->verifier, sizeof(w->verifier), "{CRYPT}%s",
+	    crypt_rn("secret", "$6$rounds=1000$saltsalt$", work,
+		(int)sizeof(*work)));
+	free(work);
+	ask(w, SLICE("anna@one.example"), SLICE("wrong"));
+	await(w, 1);
+	test_int(w->rehashed, 0);
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	await(w, 2);
+	turns(w, 5 * TIME_MS);
+	test_int(w->grants, 1);
+	test_int(w->rehashed, 1);
+	test_true(keeper_password_matches(slice_cstr(w->hashed),
+	    SLICE("secret")));
+	test_true(!keeper_verifier_is_old(slice_cstr(w->hashed)));
+}
+
+static void
+too_many(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < MANY; i++)
+		ask(w, SLICE("anna@one.example"), SLICE("wrong"));
+	await(w, MANY - KEEPER_HASHES_MAX);
+	/* Those above the bound hear at once that it is our trouble. */
+	test_int(w->refused_temporarily, MANY - KEEPER_HASHES_MAX);
+	test_true(w->keeper.logins.n <= KEEPER_HASHES_MAX);
+	for (int i = 0; i < 10 && w->refused < KEEPER_HASHES_MAX; i++)
+		await(w, MANY);
+	test_int(w->refused, KEEPER_HASHES_MAX);
+	test_int(w->keeper.logins.n, 0);
+}
+
+static void
+store_goes(void **state)
+{
+	struct world *w = *state;
+
+	test_case("while it is asked");
+	w->is_silent = true;
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	turns(w, 5 * TIME_MS);
+	test_int(w->n_asked, 1);
+	part(&w->store);
+	await(w, 1);
+	test_int(w->refused_temporarily, 1);
+	test_case("is not there");
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	await(w, 2);
+	test_int(w->refused_temporarily, 2);
+	test_case("is back");
+	w->is_silent = false;
+	w->store = join(w, WIRE_STORE, 9);
+	ask(w, SLICE("anna@one.example"), SLICE("secret"));
+	await(w, 3);
+	test_int(w->grants, 1);
+}
+
+static void
+front_goes(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, SLICE("anna@one.example"), SLICE("wrong"));
+	turns(w, TIME_MS);
+	part(&w->front);
+	turns(w, TIME_SECOND);
+	test_int(w->refused + w->grants, 0);
+	test_int(w->keeper.logins.n, 0);
+}
+
+/* -- control's questions, and signatures
+ * ------------------------------------------ */
+
+static void
+hashes(void **state)
+{
+	struct world *w = *state;
+	struct wire_hash_ask m = { .password = SLICE("new one") };
+
+	test_int(wire_send_hash_ask(w->control, 1, 1, &m), 0);
+	for (int i = 0; i < 500 && w->hashed[0] == '\0'; i++)
+		turns(w, 10 * TIME_MS);
+	test_true(w->made);
+	test_true(keeper_password_matches(slice_cstr(w->hashed),
+	    SLICE("new one")));
+	test_case("no password");
+	w->made = true;
+	m.password = SLICE("");
+	test_int(wire_send_hash_ask(w->control, 1, 1, &m), 0);
+	for (int i = 0; i < 500 && w->made; i++)
+		turns(w, 10 * TIME_MS);
+	test_true(!w->made);
+}
+
+static void
+send_sign_ask(struct world *w, uint32_t key, struct slice tbs, uint64_t number)
+{
+	struct wire_sign_ask m = { .key = key, .digest = 256, .tbs = tbs };
+	struct wire_head h = { .type = WIRE_SIGN_ASK, .session = number };
+	uint8_t head[WIRE_HEAD];
+	struct buf out;
+
+	buf_init(&out, 4096);
+	test_int(buf_add(&out, slice_of(head, sizeof(head))), BUF_OK);
+	test_int(wire_encode_sign_ask(&out, &m), 0);
+	h.len = (uint32_t)out.len - WIRE_HEAD;
+	wire_head_encode(&h, out.mem + out.at);
+	test_int(send(w->signing, buf_slice(&out).at, out.len, MSG_NOSIGNAL),
+	    out.len);
+	buf_deinit(&out);
+	turns(w, 5 * TIME_MS);
+}
+
+static bool
+hear_signature(struct world *w, uint64_t number, size_t *ret_len)
+{
+	struct wire_signature m;
+	struct wire_head h;
+	uint8_t at[4096];
+	ssize_t n = recv(w->signing, at, sizeof(at), 0);
+
+	test_true(n > WIRE_HEAD && wire_head_decode(at, &h));
+	test_int(h.session, number);
+	test_int(h.type, WIRE_SIGNATURE);
+	test_int(wire_decode_signature(slice_of(at + WIRE_HEAD,
+					   (size_t)n - WIRE_HEAD),
+		     &m),
+	    WIRE_OK);
+	*ret_len = m.signature.len;
+	return m.ok;
+}
+
+static void
+keys_and_signatures(void **state)
+{
+	struct world *w = *state;
+	struct wire_key_make make = { .names = SLICE("one.example"),
+		.days = 30 };
+	struct wire_sealed_key key = { .key = 5 };
+	uint8_t tbs[100] = { [64] = 3, [65] = 0, [66] = 29, [67] = 32 };
+	size_t n = 0;
+
+	test_int(wire_send_key_make(w->control, 1, 1, &make), 0);
+	for (int i = 0; i < 100 && !w->made; i++)
+		turns(w, 10 * TIME_MS);
+	test_true(w->made && w->sealed.len > 0 && w->chain.len > 0);
+
+	send_sign_ask(w, 5, slice_of(tbs, sizeof(tbs)), 1);
+	test_true(!hear_signature(w, 1, &n));
+	test_int(n, 0);
+	key.sealed = SLICE("no key at all");
+	test_int(wire_send_sealed_key(w->store, 0, 0, &key), 0);
+	key.sealed = buf_slice(&w->sealed);
+	test_int(wire_send_sealed_key(w->store, 0, 0, &key), 0);
+	test_int(wire_send_sealed_key(w->store, 0, 0, &key), 0);
+	turns(w, 5 * TIME_MS);
+	test_int(w->keeper.keys.n, 1);
+	send_sign_ask(w, 5, slice_of(tbs, sizeof(tbs)), 2);
+	test_true(hear_signature(w, 2, &n));
+	test_true(n > 60);
+	test_case("no handshake");
+	tbs[64] = 1;
+	send_sign_ask(w, 5, slice_of(tbs, sizeof(tbs)), 3);
+	test_true(!hear_signature(w, 3, &n));
+	test_case("another key");
+	tbs[64] = 3;
+	send_sign_ask(w, 6, slice_of(tbs, sizeof(tbs)), 4);
+	test_true(!hear_signature(w, 4, &n));
+	test_case("garbage ends the pair");
+	test_int(send(w->signing, "garbage", 7, MSG_NOSIGNAL), 7);
+	turns(w, 5 * TIME_MS);
+	test_int(recv(w->signing, tbs, sizeof(tbs), 0), 0);
+	test_true(list_is_empty(&w->keeper.signers));
+}
+
+static void
+no_master(void **state)
+{
+	struct world *w = *state;
+	struct keeper k = { 0 };
+	struct role r = { .env = w->env,
+		.settings = &w->settings,
+		.ops = &keeper_ops,
+		.ctx = &k };
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s/keys/master", w->dir);
+	test_int(unlink(path), 0);
+	test_int(keeper_ops.prepare(&r), ROLE_EXIT_CONFIG);
+	keeper_ops.deinit(&r);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+TEST_MAIN(T(who_gets_in), T(services_and_masks), T(changed_password),
+    T(imported_verifier), T(too_many), T(store_goes), T(front_goes), T(hashes),
+    T(keys_and_signatures), T(no_master))
