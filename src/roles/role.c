@@ -168,11 +168,14 @@ begin(struct role *r, int supervisor_fd)
 	    ? 0
 	    : status_of(r, "prepare", r->ops->prepare(r));
 
-	if (n != 0 || supervisor_fd == -1)
+	if (supervisor_fd == -1)
 		return n;
-	n = status_of(r, "sandbox", close_sandbox(r));
-	if (n != 0)
+	if (n == 0)
+		n = status_of(r, "sandbox", close_sandbox(r));
+	if (n != 0) {
+		env_close(r->env, supervisor_fd, false);
 		return n;
+	}
 	return status_of(r, "supervisor",
 	    channel_open(&r->supervisor, r->env, r, supervisor_fd, r->ops->self,
 		WIRE_SUPERVISOR, 0, &supervisor_ops));

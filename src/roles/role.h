@@ -62,8 +62,8 @@ typedef int role_main_fn(
 role_main_fn *role_find(const char *name);
 
 /* Runs until the end; returns the exit status of the process. `ctx` is the
- * role's zeroed state. With supervisor_fd == -1 nobody tells it anything
- * (tests call the ops themselves). */
+ * role's zeroed state. Takes over supervisor_fd; when that is -1, nobody tells
+ * it anything (tests call the ops themselves) and no sandbox closes. */
 int role_run(struct env *env, const struct settings *settings,
     int supervisor_fd, const struct role_ops *ops, void *ctx);
 

@@ -110,6 +110,29 @@ run_role(const char *name, role_main_fn *main, const char *path)
 	return r;
 }
 
+/* The parser is shut in before it looks at the text. */
+static int
+run_config(const char *path)
+{
+	struct env_posix_options o = { .role = "config" };
+	struct sandbox_paths nothing = { 0 };
+	struct sandbox_report report;
+	struct env *env;
+	int r = env_posix_new(&o, &env);
+
+	if (r == 0) {
+		r = sandbox_enter(env, WIRE_SUPERVISOR, &nothing, &report);
+		if (r == 0)
+			r = supervisor_config_main(SPAWN_CONFIG_FD,
+			    SPAWN_CHANNEL_FD, path);
+		else
+			(void)fprintf(stderr, "ulak: sandbox: %s\n",
+			    strerror(-r));
+		env_posix_free(env);
+	}
+	return r < 0 ? ROLE_EXIT_TROUBLE : r;
+}
+
 int
 ulak_role_main(const char *role_name)
 {
@@ -120,8 +143,7 @@ ulak_role_main(const char *role_name)
 		path = "ulak.toml";
 	set_limits();
 	if (strcmp(role_name, "config") == 0)
-		return supervisor_config_main(SPAWN_CONFIG_FD, SPAWN_CHANNEL_FD,
-		    path);
+		return run_config(path);
 	main = role_find(role_name);
 	if (main == NULL) {
 		(void)fprintf(stderr, "ulak: there is no role \"%s\"\n",

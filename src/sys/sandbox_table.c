@@ -216,4 +216,6 @@ const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	    .is_tcp_in_open = true },
 	[WIRE_KEEPER] = { .families = { &living },
 	    .lanes = 1u << ENV_LANE_HASH },
+	/* not the supervisor: its child that parses the configuration */
+	[WIRE_SUPERVISOR] = { .families = { &living } },
 };

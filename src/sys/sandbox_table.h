@@ -34,7 +34,8 @@ struct sandbox_role {
 	bool is_tcp_in_open;  /* may bind */
 };
 
-/* Indexed by role; the supervisor has none. */
+/* Indexed by role. The supervisor itself has no sandbox; its row is for the
+ * child that parses the configuration. */
 extern const struct sandbox_role sandbox_roles[WIRE_N_ROLES];
 /* What a role may do to its own process alone: {getpid} is put in. */
 extern const int sandbox_self_calls[];

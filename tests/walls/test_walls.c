@@ -472,8 +472,10 @@ terminal_input(struct place *p)
 
 #define R(role) (1u << WIRE_##role)
 #define FRONTS (R(MX) | R(USER))
+/* SUPERVISOR stands for its child that parses the configuration. */
 #define ALL                                                                    \
-	(FRONTS | R(CONTROL) | R(STORE) | R(COURIER) | R(RESOLVER) | R(KEEPER))
+	(FRONTS | R(CONTROL) | R(STORE) | R(COURIER) | R(RESOLVER) |           \
+	    R(KEEPER) | R(SUPERVISOR))
 #define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER)))
 
 static const struct wall {
