@@ -12,7 +12,7 @@
 #include "base/slice.h"
 #include "sys/env.h"
 
-struct tls;	   /* one connection */
+struct tls;        /* one connection */
 struct tls_server; /* certificates by host name */
 struct tls_client;
 
@@ -35,7 +35,8 @@ void tls_client_free(struct tls_client *c);
 /* fd stays the caller's. */
 int tls_accept_new(struct tls_server *s, int fd, struct tls **ret);
 /* host: for SNI; nothing is verified here (opportunistic, RFC 7435). */
-int tls_connect_new(struct tls_client *c, int fd, const char *host, struct tls **ret);
+int tls_connect_new(struct tls_client *c, int fd, const char *host,
+    struct tls **ret);
 void tls_free(struct tls *t);
 
 /* 0 when done; -EAGAIN: wait for tls_wants(); -EPROTO: failed, tls_error says
@@ -45,7 +46,7 @@ int tls_handshake(struct tls *t);
  * close_notify, or its end without one. */
 ssize_t tls_recv(struct tls *t, void *at, size_t n);
 ssize_t tls_send(struct tls *t, const void *at, size_t n);
-unsigned tls_wants(const struct tls *t); /* ENV_READ, ENV_WRITE */
+unsigned tls_wants(const struct tls *t);   /* ENV_READ, ENV_WRITE */
 bool tls_has_pending(const struct tls *t); /* decrypted bytes wait inside */
 void tls_goodbye(struct tls *t); /* sends close_notify, does not wait */
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
