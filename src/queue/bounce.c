@@ -127,7 +127,8 @@ meaning_of(const struct verdict *v)
 }
 
 static void
-put_rcpt_words(struct page *p, const struct bounce_rcpt *r)
+put_rcpt_words(struct page *p, const struct bounce *b,
+    const struct bounce_rcpt *r)
 {
 	put_text(p, "  <");
 	put_clean(p, r->address, 320);
@@ -144,6 +145,11 @@ put_rcpt_words(struct page *p, const struct bounce_rcpt *r)
 		}
 		put_clean(p, r->verdict.text, FIELD_TEXT);
 		put_text(p, "\r\n");
+	}
+	if (!b->is_delayed && !verdict_is_permanent(&r->verdict)) {
+		put_text(p, "    It was tried again and again since ");
+		put_date(p, b->arrived);
+		put_text(p, ".\r\n");
 	}
 	put_text(p, "\r\n");
 }
@@ -172,7 +178,7 @@ put_words(struct page *p, const struct bounce *b)
 		put_text(p, ".\r\n\r\n");
 	}
 	for (size_t i = 0; i < b->n_rcpts; i++)
-		put_rcpt_words(p, &b->rcpts[i]);
+		put_rcpt_words(p, b, &b->rcpts[i]);
 	put_text(p, "The server knows the message as ");
 	put_id(p, &b->original);
 	put_text(p,

@@ -90,7 +90,7 @@ read_rcpts(const struct wire_bounce_make *m, struct bounce_rcpt *rcpts,
 			return false;
 		rcpts[n++] = (struct bounce_rcpt){ .address = r.address,
 			.orcpt = r.orcpt,
-			.remote = m->remote,
+			.remote = o.remote,
 			.verdict = verdict_of(&o) };
 	}
 	*ret_n = n;

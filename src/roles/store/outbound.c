@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: ISC */
+#include "roles/store/outbound_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+/* -- small things
+ * -------------------------------------------------------------- */
+
+int64_t
+outbound_time(struct outbound *o)
+{
+	struct schedule_clock now = { env_wall(o->env), env_now(o->env) };
+
+	return schedule_time(&o->started, &now);
+}
+
+void
+outbound_pump_soon(struct outbound *o)
+{
+	env_defer(o->env, &o->pump);
+}
+
+struct out_courier *
+outbound_free_courier(struct outbound *o)
+{
+	struct out_courier *best = NULL;
+
+	LIST_FOREACH (it, &o->couriers) {
+		struct out_courier *c =
+		    LIST_ENTRY(it, struct out_courier, link);
+
+		if (c->in_hand >= c->slots || channel_is_full(c->channel))
+			continue;
+		if (best == NULL ||
+		    c->slots - c->in_hand > best->slots - best->in_hand)
+			best = c;
+	}
+	return best;
+}
+
+void
+outbound_event(struct outbound *o, const struct id *message, const char *kind,
+    struct slice address, struct slice text, struct slice detail)
+{
+	struct event e = { .message = *message,
+		.kind = kind,
+		.address = address,
+		.text = text,
+		.detail = detail };
+
+	events_add(store_events(o->store), &e);
+}
+
+/* -- windows
+ * -------------------------------------------------------------------- */
+
+/* Reads the rows of one destination that are due. */
+struct fill {
+	struct store_read read;
+	struct outbound *outbound;
+	struct destination *destination; /* stays while it is filling */
+	int64_t now, next_due;
+	uint32_t limit;
+	size_t n;
+	struct queue_row *rows; /* room for limit */
+};
+
+static int
+fill_run(struct db *db, struct store_read *r)
+{
+	struct fill *f = LIST_ENTRY(r, struct fill, read);
+	struct slice route = destination_route(f->destination);
+	uint8_t lane = f->destination->lane;
+	struct q_queue_next_due next;
+	struct q_queue_due row;
+	struct db_rows rows;
+	int e;
+
+	e = DB_MANY(queue_due, db, &rows, .route = route, .lane = lane,
+	    .now = f->now, .limit = f->limit);
+	if (e != 0)
+		return ERR_TRACE(e);
+	while (f->n < f->limit && (e = q_queue_due_next(&rows, &row)) == 0)
+		f->rows[f->n++] = (struct queue_row){ row.row, row.message };
+	db_rows_close(&rows);
+	if (e < 0)
+		return ERR_TRACE(e);
+	e = DB_ONE(queue_next_due, db, &next, .route = route, .lane = lane,
+	    .now = f->now);
+	if (e != 0)
+		return ERR_TRACE(e);
+	f->next_due = next.due < 0 ? QUEUE_NEVER : next.due;
+	return 0;
+}
+
+/* Rows in hand are left out: their results will say when they are due. */
+static size_t
+drop_in_hand(struct outbound *o, struct queue_row *rows, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n && kept < QUEUE_WINDOW; i++)
+		if (map_get_number(&o->in_hand, rows[i].row) == NULL)
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+static void
+fill_done(struct store_read *r, int result)
+{
+	struct fill *f = LIST_ENTRY(r, struct fill, read);
+	struct outbound *o = f->outbound;
+	struct destination *d = f->destination;
+	bool is_more = f->n == f->limit;
+	size_t n = result == 0 ? drop_in_hand(o, f->rows, f->n) : 0;
+
+	o->n_fills--;
+	if (result != 0)
+		f->next_due = f->now + OUT_TROUBLE;
+	else if (is_more)
+		f->next_due = f->now;
+	if (destination_fill_end(&o->destinations, d, f->rows, n, f->next_due) <
+	    0)
+		destination_row_due(&o->destinations, d, f->now + OUT_TROUBLE);
+	/* nobody waits for it: its past is of no interest either */
+	if (result == 0 && f->n == 0 && f->next_due == QUEUE_NEVER &&
+	    d->in_flight == 0 && d->least_due == QUEUE_NEVER) {
+		destination_back_off(&o->destinations, d, 0, 0);
+		(void)destination_forget(&o->destinations, d);
+	}
+	free(f->rows);
+	free(f);
+	outbound_pump_soon(o);
+}
+
+static int
+fill_start(struct outbound *o, struct destination *d)
+{
+	struct fill *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	f->limit = QUEUE_WINDOW + d->in_flight * OUT_ROWS;
+	f->rows = calloc(f->limit, sizeof(*f->rows));
+	if (f->rows == NULL) {
+		free(f);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	f->outbound = o;
+	f->destination = d;
+	f->now = env_wall(o->env);
+	f->read.run = fill_run;
+	f->read.done = fill_done;
+	destination_fill_begin(&o->destinations, d);
+	o->n_fills++;
+	store_read(o->store, &f->read);
+	return 0;
+}
+
+/* -- who is next
+ * ----------------------------------------------------------------- */
+
+/* One step for the destination that is next; false: nothing more just now. */
+static bool
+pump_one(struct outbound *o)
+{
+	struct destination *d =
+	    destinations_next(&o->destinations, env_wall(o->env));
+	struct out_courier *courier;
+	int r;
+
+	if (d == NULL)
+		return false;
+	if (destination_window_is_empty(d)) {
+		if (o->n_fills >= OUT_FILLS)
+			return false; /* the next fill's end calls again */
+		r = fill_start(o, d);
+	} else {
+		courier = outbound_free_courier(o);
+		if (courier == NULL)
+			return false; /* its next result calls again */
+		r = out_attempt_start(o, d, courier);
+	}
+	if (r < 0) /* no memory: a little later */
+		destination_back_off(&o->destinations, d, d->failures,
+		    env_wall(o->env) + OUT_TROUBLE);
+	return true;
+}
+
+static void
+set_wake(struct outbound *o)
+{
+	int64_t ready = destinations_ready_at(&o->destinations);
+	int64_t wait = ready - env_wall(o->env);
+
+	if (ready == QUEUE_NEVER)
+		return;
+	/* what cannot go on now is called by whoever makes it possible; a
+	 * minute at the most, for the wall clock may jump */
+	if (wait < TIME_SECOND)
+		wait = TIME_SECOND;
+	if (wait > TIME_MINUTE)
+		wait = TIME_MINUTE;
+	(void)env_timer_set(o->env, &o->wake, env_now(o->env) + wait);
+}
+
+static void
+pump_run(struct env_defer *defer)
+{
+	struct outbound *o = LIST_ENTRY(defer, struct outbound, pump);
+
+	if (!o->is_started)
+		return;
+	if (outbound_free_courier(o) != NULL)
+		while (pump_one(o))
+			;
+	if (o->wants_bounces)
+		outbound_bounces_look(o);
+	set_wake(o);
+}
+
+static void
+on_wake(struct env_timer *t)
+{
+	outbound_pump_soon(LIST_ENTRY(t, struct outbound, wake));
+}
+
+static void
+on_sweep(struct env_timer *t)
+{
+	struct outbound *o = LIST_ENTRY(t, struct outbound, sweep);
+
+	outbound_sweep_start(o);
+	outbound_bounces_look(o);
+	(void)env_timer_set(o->env, &o->sweep, env_now(o->env) + OUT_SWEEP);
+}
+
+void
+outbound_queued(struct outbound *o, struct slice route, uint8_t lane)
+{
+	struct destination *d;
+
+	/* one that cannot be remembered now is found by the next start */
+	if (destination_get(&o->destinations, route, lane, &d) < 0)
+		return;
+	destination_row_due(&o->destinations, d, env_wall(o->env));
+	outbound_pump_soon(o);
+}
+
+/* -- the start: all destinations, page by page
+ * --------------------------------------- */
+
+enum {
+	PAGE = 1000,
+	PAGE_ARENA = 1024 * 1024
+};
+
+struct page_row {
+	struct slice route;
+	uint8_t lane;
+	int64_t n_rows;
+	uint32_t failures;
+	int64_t retry_at;
+};
+
+struct page {
+	struct store_read read;
+	struct outbound *outbound;
+	struct arena arena;
+	struct page_row *rows;
+	size_t n;
+	struct slice after;
+	uint8_t after_lane;
+	uint8_t after_bytes[QUEUE_ROUTE_MAX];
+};
+
+static int
+page_run(struct db *db, struct store_read *r)
+{
+	struct page *p = LIST_ENTRY(r, struct page, read);
+	struct q_destination_page row;
+	struct db_rows rows;
+	int e = DB_MANY(destination_page, db, &rows, .route = p->after,
+	    .lane = p->after_lane);
+
+	if (e != 0)
+		return ERR_TRACE(e);
+	while (p->n < PAGE && (e = q_destination_page_next(&rows, &row)) == 0) {
+		struct page_row *to = &p->rows[p->n];
+
+		*to = (struct page_row){ .lane = row.lane,
+			.n_rows = row.n_rows,
+			.failures = row.failures,
+			.retry_at = row.retry_at };
+		if (!arena_copy(&p->arena, row.route, &to->route)) {
+			e = -ENOMEM;
+			break;
+		}
+		p->n++;
+	}
+	db_rows_close(&rows);
+	return e < 0 ? ERR_TRACE(e) : 0;
+}
+
+static void page_start(struct outbound *o, struct slice after,
+    uint8_t after_lane);
+
+/* Everything may be due, whatever it was when the last process ended. */
+static void
+take_destination(struct outbound *o, const struct page_row *row)
+{
+	struct destination *d;
+
+	if (row->n_rows <= 0 ||
+	    destination_get(&o->destinations, row->route, row->lane, &d) < 0)
+		return;
+	destination_back_off(&o->destinations, d, row->failures, row->retry_at);
+	destination_row_due(&o->destinations, d, 0);
+}
+
+static void
+page_done(struct store_read *r, int result)
+{
+	struct page *p = LIST_ENTRY(r, struct page, read);
+	struct outbound *o = p->outbound;
+
+	for (size_t i = 0; i < p->n; i++)
+		take_destination(o, &p->rows[i]);
+	if (result < 0)
+		env_log(o->env, ENV_ERROR, "queue-start", "errno=%d", -result);
+	else if (p->n == PAGE)
+		page_start(o, p->rows[p->n - 1].route, p->rows[p->n - 1].lane);
+	arena_reset(&p->arena);
+	free(p->rows);
+	free(p);
+	outbound_pump_soon(o);
+}
+
+static void
+page_start(struct outbound *o, struct slice after, uint8_t after_lane)
+{
+	struct page *p = calloc(1, sizeof(*p));
+
+	if (p != NULL)
+		p->rows = calloc(PAGE, sizeof(*p->rows));
+	if (p == NULL || p->rows == NULL ||
+	    after.len > sizeof(p->after_bytes)) {
+		free(p);
+		env_log(o->env, ENV_ERROR, "queue-start", "errno=%d", ENOMEM);
+		return;
+	}
+	p->outbound = o;
+	arena_init(&p->arena, PAGE_ARENA);
+	memcpy(p->after_bytes,
+	    after.at == NULL ? (const uint8_t *)"" : after.at, after.len);
+	p->after = slice_of(p->after_bytes, after.len);
+	p->after_lane = after_lane;
+	p->read.run = page_run;
+	p->read.done = page_done;
+	store_read(o->store, &p->read);
+}
+
+/* -- couriers
+ * -------------------------------------------------------------------- */
+
+static struct out_courier *
+find_courier(struct outbound *o, const struct channel *c)
+{
+	LIST_FOREACH (it, &o->couriers) {
+		struct out_courier *courier =
+		    LIST_ENTRY(it, struct out_courier, link);
+
+		if (courier->channel == c)
+			return courier;
+	}
+	return NULL;
+}
+
+int
+outbound_on_courier_state(struct outbound *o, struct channel *c,
+    const struct wire_courier_state *m)
+{
+	struct out_courier *courier = find_courier(o, c);
+
+	if (courier == NULL) {
+		courier = calloc(1, sizeof(*courier));
+		if (courier == NULL)
+			return ERR_ORIGIN(-ENOMEM);
+		courier->channel = c;
+		list_add_last(&o->couriers, &courier->link);
+	}
+	courier->slots = m->free_slots;
+	outbound_pump_soon(o);
+	return 0;
+}
+
+/* What it had in hand comes back; results that are being committed stand. */
+void
+outbound_courier_lost(struct outbound *o, struct channel *c)
+{
+	struct out_courier *courier = find_courier(o, c);
+	struct out_attempt *a;
+	size_t at = 0;
+
+	if (courier == NULL)
+		return;
+	while ((a = map_next(&o->attempts, &at)) != NULL) {
+		if (a->courier != courier)
+			continue;
+		a->courier = NULL;
+		if (a->is_sent && !a->has_result)
+			out_attempt_return(a);
+	}
+	outbound_bounces_courier_lost(o, courier);
+	list_remove(&courier->link);
+	free(courier);
+	outbound_pump_soon(o);
+}
+
+/* -- its life
+ * ---------------------------------------------------------------------- */
+
+int
+outbound_new(struct env *env, struct store *store,
+    const struct settings *settings, const struct outbound_options *options,
+    struct outbound **ret)
+{
+	struct outbound *o = calloc(1, sizeof(*o));
+	uint8_t seed[MAP_SEED];
+
+	if (o == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	*o = (struct outbound){ .env = env,
+		.store = store,
+		.settings = settings,
+		.options = *options,
+		.schedule = { settings->retry_first, settings->retry_max,
+		    settings->retry_growth },
+		.started = { env_wall(env), env_now(env) },
+		.wake.fire = on_wake,
+		.sweep.fire = on_sweep,
+		.pump.run = pump_run };
+	list_init(&o->couriers);
+	list_init(&o->controls);
+	list_init(&o->pump.link);
+	env_random(env, seed, sizeof(seed));
+	destinations_init(&o->destinations, seed,
+	    settings->per_destination == 0 ? 1 : settings->per_destination);
+	map_init(&o->attempts, seed);
+	map_init(&o->in_hand, seed);
+	map_init(&o->bounces, seed);
+	*ret = o;
+	return 0;
+}
+
+void
+outbound_start(struct outbound *o)
+{
+	o->is_started = true;
+	o->wants_bounces = true;
+	page_start(o, (struct slice){ 0 }, 0);
+	(void)env_timer_set(o->env, &o->sweep, env_now(o->env) + TIME_SECOND);
+}
+
+void
+outbound_free(struct outbound *o)
+{
+	struct out_attempt *a;
+	size_t at = 0;
+
+	if (o == NULL)
+		return;
+	o->is_started = false;
+	while ((a = map_next(&o->attempts, &at)) != NULL)
+		out_attempt_return(a);
+	while (!list_is_empty(&o->couriers))
+		outbound_courier_lost(o,
+		    LIST_ENTRY(o->couriers.next, struct out_courier, link)
+			->channel);
+	env_defer_cancel(o->env, &o->pump);
+	env_timer_stop(o->env, &o->wake);
+	env_timer_stop(o->env, &o->sweep);
+	destinations_deinit(&o->destinations);
+	map_deinit(&o->attempts);
+	map_deinit(&o->in_hand);
+	map_deinit(&o->bounces);
+	free(o);
+}

@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/outbound_attempt - ATTEMPT, its body, ATTEMPT_RESULT
+ *
+ *   start ─read rows and message─▶ sent ─ATTEMPT_RESULT─▶ write ─▶ gone
+ *
+ * Rows are checked when they are read: one that went, was held or put off
+ * since the window was filled is left out. What a courier reports is believed
+ * only for rows it had in hand. A result is one transaction; while it cannot
+ * be written it is tried again, for the mail may have been delivered.
+ */
+#include "roles/store/outbound_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+enum {
+	ATTEMPT_ARENA = 512 * 1024,
+	RESULT_ARENA = 512 * 1024
+};
+
+/* -- the end
+ * ---------------------------------------------------------------------- */
+
+/* The rows are nobody's any more; due: when they are to be tried again. */
+static void
+release_row(struct out_attempt *a, size_t i, int64_t due)
+{
+	struct outbound *o = a->outbound;
+
+	(void)map_take_number(&o->in_hand, a->rcpts[i].row);
+	if (due != QUEUE_NEVER)
+		destination_row_due(&o->destinations, a->destination, due);
+}
+
+static void
+attempt_free(struct out_attempt *a)
+{
+	struct outbound *o = a->outbound;
+
+	if (a->courier != NULL)
+		a->courier->in_hand--;
+	(void)map_take_number(&o->attempts, a->number);
+	destination_done(&o->destinations, a->destination);
+	arena_reset(&a->arena);
+	free(a);
+	outbound_pump_soon(o);
+}
+
+void
+out_attempt_return(struct out_attempt *a)
+{
+	int64_t now = env_wall(a->outbound->env);
+
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		release_row(a, i, now);
+	attempt_free(a);
+}
+
+/* -- reading what is to be sent
+ * ------------------------------------------------------ */
+
+struct load {
+	struct store_read read;
+	struct outbound *outbound;
+	uint64_t number;
+	struct id message;
+	int64_t now;
+	uint64_t rows[OUT_ROWS];
+	size_t n;
+	struct arena arena; /* becomes the attempt's */
+	/* results */
+	struct out_rcpt rcpts[OUT_ROWS];
+	int64_t due[OUT_ROWS]; /* of those that may not be sent now */
+	bool is_ready[OUT_ROWS];
+	struct slice sender, envid;
+	uint64_t size;
+	uint8_t ret;
+	bool is_8bit;
+	uint32_t attempts;
+};
+
+static int
+load_row(struct db *db, struct load *l, size_t i)
+{
+	struct q_queue_row row;
+	int e = DB_ONE(queue_row, db, &row, .row = l->rows[i]);
+
+	l->due[i] = QUEUE_NEVER;
+	if (e == DB_NONE)
+		return 0;
+	if (e != 0)
+		return ERR_TRACE(e);
+	if (row.state != 0 || row.hold || !id_equal(&row.message, &l->message))
+		return 0;
+	if (row.due > l->now) {
+		l->due[i] = row.due;
+		return 0;
+	}
+	l->rcpts[i] = (struct out_rcpt){ .row = l->rows[i],
+		.notify = row.notify,
+		.attempts = row.attempts };
+	if (!arena_copy(&l->arena, row.rcpt, &l->rcpts[i].address) ||
+	    !arena_copy(&l->arena, row.orcpt, &l->rcpts[i].orcpt))
+		return ERR_ORIGIN(-ENOMEM);
+	if (row.attempts > l->attempts)
+		l->attempts = row.attempts;
+	l->is_ready[i] = true;
+	return 0;
+}
+
+static int
+load_run(struct db *db, struct store_read *r)
+{
+	struct load *l = LIST_ENTRY(r, struct load, read);
+	struct q_message_place place;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < l->n; i++)
+		e = load_row(db, l, i);
+	if (e == 0)
+		e = DB_ONE(message_place, db, &place, .id = l->message);
+	if (e != 0)
+		return e == DB_NONE ? DB_NONE : ERR_TRACE(e);
+	l->size = place.stored_len - place.relay_from;
+	l->is_8bit = place.is_8bit;
+	l->ret = place.ret;
+	if (place.relay_from > place.stored_len ||
+	    !arena_copy(&l->arena, place.sender, &l->sender) ||
+	    !arena_copy(&l->arena, place.envid, &l->envid))
+		return ERR_ORIGIN(-EBADMSG);
+	return 0;
+}
+
+/* Only what may be sent stays with the attempt. */
+static void
+keep_ready(struct out_attempt *a, const struct load *l, int64_t otherwise)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		a->rcpts[i].row = l->rows[i];
+		if (otherwise == QUEUE_NEVER && l->is_ready[i]) {
+			a->rcpts[kept++] = l->rcpts[i];
+			continue;
+		}
+		release_row(a, i,
+		    otherwise == QUEUE_NEVER ? l->due[i] : otherwise);
+	}
+	a->n_rcpts = kept;
+}
+
+static int
+send_attempt(struct out_attempt *a, const struct load *l)
+{
+	struct wire_attempt m = { .message = a->message,
+		.sender = l->sender,
+		.route = destination_route(a->destination),
+		.size = l->size,
+		.is_8bit = l->is_8bit,
+		.ret = l->ret,
+		.envid = l->envid,
+		.lease_us = OUT_LEASE - TIME_MINUTE,
+		.attempts = l->attempts };
+	struct buf rows;
+	int r = 0;
+
+	buf_init(&rows, LIMIT_FRAME / 2);
+	for (size_t i = 0; r == 0 && i < a->n_rcpts; i++) {
+		struct wire_rcpt row = { .row = a->rcpts[i].row,
+			.address = a->rcpts[i].address,
+			.notify = a->rcpts[i].notify,
+			.orcpt = a->rcpts[i].orcpt };
+
+		r = wire_rcpt_add(&rows, &row);
+		m.rcpts.n++;
+	}
+	m.rcpts.raw = buf_slice(&rows);
+	if (r == 0)
+		r = wire_send_attempt(a->courier->channel, a->number, 0, &m);
+	buf_deinit(&rows);
+	return r;
+}
+
+static void
+load_done(struct store_read *r, int result)
+{
+	struct load *l = LIST_ENTRY(r, struct load, read);
+	struct outbound *o = l->outbound;
+	struct out_attempt *a = map_get_number(&o->attempts, l->number);
+
+	if (a == NULL) { /* the outbound queue is at its end */
+		arena_reset(&l->arena);
+		free(l);
+		return;
+	}
+	if (result != 0)
+		env_log(o->env, ENV_WARN, "queue-read", "errno=%d", -result);
+	a->arena = l->arena;
+	a->size = l->size;
+	a->has_sender = l->sender.len > 0;
+	a->is_sent = true;
+	keep_ready(a, l,
+	    result == 0 ? QUEUE_NEVER : env_wall(o->env) + OUT_TROUBLE);
+	if (a->n_rcpts == 0)
+		attempt_free(a);
+	else if (a->courier == NULL || send_attempt(a, l) != 0)
+		out_attempt_return(a);
+	free(l);
+}
+
+static void
+put_in_hand(struct out_attempt *a, struct load *l, const struct queue_row *rows,
+    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		/* without room in the map it stays out, and is found again by
+		 * the next window */
+		if (map_put_number(&a->outbound->in_hand, rows[i].row, a) < 0) {
+			destination_row_due(&a->outbound->destinations,
+			    a->destination, env_wall(a->outbound->env));
+			continue;
+		}
+		l->rows[l->n++] = rows[i].row;
+	}
+}
+
+int
+out_attempt_start(struct outbound *o, struct destination *d,
+    struct out_courier *courier)
+{
+	struct out_attempt *a = calloc(1, sizeof(*a));
+	struct load *l = calloc(1, sizeof(*l));
+	struct queue_row rows[OUT_ROWS];
+	size_t n;
+
+	if (a == NULL || l == NULL ||
+	    map_put_number(&o->attempts, o->next_number + 1, a) < 0) {
+		free(a);
+		free(l);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	n = destination_take(&o->destinations, d, rows, OUT_ROWS);
+	a->outbound = o;
+	a->number = l->number = ++o->next_number;
+	a->destination = d;
+	a->courier = courier;
+	a->message = l->message = rows[0].message;
+	courier->in_hand++;
+	l->outbound = o;
+	l->now = env_wall(o->env);
+	arena_init(&l->arena, ATTEMPT_ARENA);
+	put_in_hand(a, l, rows, n);
+	l->read.run = load_run;
+	l->read.done = load_done;
+	store_read(o->store, &l->read);
+	return 0;
+}
+
+/* -- the body
+ * ----------------------------------------------------------------------------
+ */
+
+struct body_read {
+	struct store_read read;
+	struct outbound *outbound;
+	uint64_t number;
+	struct id message;
+	uint32_t ticket;
+	uint64_t offset;
+	size_t len;
+	uint8_t *bytes;
+};
+
+/* The place is looked up each time: compaction may have moved the message. */
+static int
+body_run(struct db *db, struct store_read *r)
+{
+	struct body_read *b = LIST_ENTRY(r, struct body_read, read);
+	struct q_message_place p;
+	int e = DB_ONE(message_place, db, &p, .id = b->message);
+
+	if (e != 0)
+		return ERR_TRACE(e);
+	if (p.is_bad || b->len > p.stored_len ||
+	    b->offset > p.stored_len - b->len ||
+	    p.relay_from > p.stored_len - b->len - b->offset)
+		return ERR_ORIGIN(-EBADMSG);
+	return ERR_TRACE(segment_read(b->read.store, p.segment,
+	    p.body + p.relay_from + b->offset, b->bytes, b->len));
+}
+
+static void
+body_done(struct store_read *r, int result)
+{
+	struct body_read *b = LIST_ENTRY(r, struct body_read, read);
+	struct out_attempt *a =
+	    map_get_number(&b->outbound->attempts, b->number);
+	struct wire_attempt_data m = { 0 };
+
+	if (a != NULL && a->courier != NULL) {
+		a->n_reads--;
+		m.verdict.code = 250;
+		if (result == 0) {
+			m.data = slice_of(b->bytes, b->len);
+			m.last = b->offset + b->len == a->size;
+		} else {
+			m.verdict = (struct wire_verdict){ .code = 451,
+				.class = 4,
+				.subject = 3,
+				.text = SLICE("the message cannot be read") };
+			env_log(b->outbound->env, ENV_ERROR, "body-read",
+			    "errno=%d", -result);
+		}
+		(void)wire_send_attempt_data(a->courier->channel, b->number,
+		    b->ticket, &m);
+	}
+	free(b->bytes);
+	free(b);
+}
+
+int
+outbound_on_attempt_read(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_read *m)
+{
+	struct out_attempt *a = map_get_number(&o->attempts, h->session);
+	struct body_read *b;
+
+	/* returned meanwhile, or not its own */
+	if (a == NULL || a->courier == NULL || a->courier->channel != c)
+		return 0;
+	if (!a->is_sent || m->length == 0 || m->length > LIMIT_CHUNK ||
+	    m->offset > a->size || m->length > a->size - m->offset ||
+	    a->n_reads >= OUT_READS)
+		return WIRE_E_BAD;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL || (b->bytes = malloc((size_t)m->length)) == NULL) {
+		free(b);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	b->outbound = o;
+	b->number = a->number;
+	b->message = a->message;
+	b->ticket = h->ticket;
+	b->offset = m->offset;
+	b->len = (size_t)m->length;
+	b->read.run = body_run;
+	b->read.done = body_done;
+	a->n_reads++;
+	store_read(o->store, &b->read);
+	return 0;
+}
+
+/* -- the result
+ * -------------------------------------------------------------------------- */
+
+enum fate {        /* of one row */
+	FATE_KEPT, /* the host's failure: the row is untouched */
+	FATE_SENT,
+	FATE_LATER,
+	FATE_FAILED, /* its sender will hear of it */
+	FATE_DROPPED /* failed, and nobody wants to hear of it */
+};
+
+struct result_row {
+	uint64_t row;
+	enum fate fate;
+	struct verdict verdict; /* text in the arena */
+	int64_t due;
+	bool is_counted;
+	struct slice address;
+};
+
+struct result {
+	struct store_write write;
+	struct env_timer timer; /* until it is tried again */
+	struct outbound *outbound;
+	uint64_t number;
+	struct arena arena;
+	struct slice route, remote, tls, dialogue;
+	uint8_t lane;
+	int64_t now;
+	struct result_row rows[OUT_ROWS];
+	size_t n;
+	/* of the destination */
+	bool is_host_failure, was_failing;
+	uint32_t failures;
+	int64_t retry_at;
+	struct verdict host_verdict;
+};
+
+static int
+apply_remove(struct db *db, const struct result *x, uint64_t row)
+{
+	struct q_queue_remove gone;
+	int r = DB_ONE(queue_remove, db, &gone, .row = row);
+
+	if (r == DB_NONE)
+		return 0; /* deleted by the administrator meanwhile */
+	if (r == 0)
+		r = message_ref(db, &gone.message, -1);
+	if (r == 0)
+		r = DB_EXEC(destination_less, db, .route = x->route,
+		    .lane = x->lane, .n = 1);
+	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+}
+
+static int
+apply_row(struct db *db, const struct result *x, const struct result_row *row)
+{
+	const struct verdict *v = &row->verdict;
+
+	switch (row->fate) {
+	case FATE_SENT:
+	case FATE_DROPPED:
+		return ERR_TRACE(apply_remove(db, x, row->row));
+	case FATE_LATER:
+		return ERR_TRACE(DB_EXEC(queue_later, db, .row = row->row,
+		    .due = row->due, .counted = row->is_counted, .now = x->now,
+		    .code = v->code, .class = v->esc.class,
+		    .subject = v->esc.subject, .detail = v->esc.detail,
+		    .text = v->text, .remote = x->remote));
+	case FATE_FAILED:
+		return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row->row,
+		    .now = x->now, .code = v->code, .class = v->esc.class,
+		    .subject = v->esc.subject, .detail = v->esc.detail,
+		    .text = v->text, .remote = x->remote));
+	case FATE_KEPT:
+		break;
+	}
+	return 0;
+}
+
+static int
+apply_destination(struct db *db, const struct result *x)
+{
+	if (x->is_host_failure)
+		return ERR_TRACE(DB_EXEC(destination_failed, db,
+		    .route = x->route, .lane = x->lane, .failures = x->failures,
+		    .retry_at = x->retry_at, .now = x->now,
+		    .code = x->host_verdict.code, .text = x->host_verdict.text,
+		    .remote = x->remote));
+	if (x->was_failing) {
+		int r = DB_EXEC(destination_well, db, .route = x->route,
+		    .lane = x->lane);
+
+		if (r != 0)
+			return ERR_TRACE(r);
+	}
+	return ERR_TRACE(DB_EXEC(destination_tidy, db, .route = x->route,
+	    .lane = x->lane));
+}
+
+static int
+result_apply(struct db *db, struct store_write *w)
+{
+	struct result *x = LIST_ENTRY(w, struct result, write);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < x->n; i++)
+		r = apply_row(db, x, &x->rows[i]);
+	if (r == 0)
+		r = apply_destination(db, x);
+	return r <= 0 ? r : ERR_ORIGIN(-EBADMSG);
+}
+
+static const struct {
+	const char *kind;
+} fates[] = {
+	[FATE_KEPT] = { "delayed" },
+	[FATE_SENT] = { "sent" },
+	[FATE_LATER] = { "delayed" },
+	[FATE_FAILED] = { "failed" },
+	[FATE_DROPPED] = { "failed" },
+};
+
+static void
+tell_events(struct outbound *o, struct out_attempt *a, const struct result *x)
+{
+	char text[1000];
+
+	(void)snprintf(text, sizeof(text), "%.*s%s%.*s",
+	    SLICE_FMT(slice_upto(x->remote, 320)), x->tls.len > 0 ? ", " : "",
+	    SLICE_FMT(slice_upto(x->tls, 128)));
+	outbound_event(o, &a->message, "attempt", x->route, slice_cstr(text),
+	    x->dialogue);
+	for (size_t i = 0; i < x->n; i++) {
+		const struct verdict *v = &x->rows[i].verdict;
+
+		(void)snprintf(text, sizeof(text), "%u %u.%u.%u %.*s", v->code,
+		    v->esc.class, v->esc.subject, v->esc.detail,
+		    SLICE_FMT(slice_upto(v->text, 900)));
+		outbound_event(o, &a->message, fates[x->rows[i].fate].kind,
+		    x->rows[i].address, slice_cstr(text), (struct slice){ 0 });
+	}
+}
+
+static int64_t
+due_after(const struct result *x, const struct result_row *row)
+{
+	switch (row->fate) {
+	case FATE_KEPT:
+		return x->now;
+	case FATE_LATER:
+		return row->due;
+	case FATE_SENT:
+	case FATE_FAILED:
+	case FATE_DROPPED:
+		break;
+	}
+	return QUEUE_NEVER;
+}
+
+static void
+on_result_timer(struct env_timer *t)
+{
+	struct result *x = LIST_ENTRY(t, struct result, timer);
+
+	store_submit(x->outbound->store, &x->write);
+}
+
+/* What the remote has taken must not be sent again: a result that could not
+ * be written waits here, and its rows stay in hand. */
+static void
+result_done(struct store_write *w, int r)
+{
+	struct result *x = LIST_ENTRY(w, struct result, write);
+	struct outbound *o = x->outbound;
+	struct out_attempt *a = map_get_number(&o->attempts, x->number);
+	const struct wire_attempt_noted noted = { 0 };
+	bool has_failed = false;
+
+	if (r != 0 && a != NULL) {
+		env_log(o->env, ENV_ERROR, "queue-result", "errno=%d", -r);
+		x->timer.fire = on_result_timer;
+		(void)env_timer_set(o->env, &x->timer,
+		    env_now(o->env) + OUT_TROUBLE);
+		return;
+	}
+	if (a != NULL)
+		tell_events(o, a, x);
+	for (size_t i = 0; a != NULL && i < x->n; i++) {
+		release_row(a, i, due_after(x, &x->rows[i]));
+		has_failed |= x->rows[i].fate == FATE_FAILED;
+	}
+	if (a->courier != NULL)
+		(void)wire_send_attempt_noted(a->courier->channel, a->number, 0,
+		    &noted);
+	attempt_free(a);
+	arena_reset(&x->arena);
+	free(x);
+	if (has_failed)
+		outbound_bounces_look(o);
+}
+
+/* -- what becomes of each row
+ * --------------------------------------------------------------- */
+
+static enum fate
+fate_of(const struct out_rcpt *rcpt, uint8_t kind, bool has_sender)
+{
+	if (kind == QUEUE_DELIVERED)
+		return FATE_SENT;
+	if (kind != QUEUE_PERMANENT)
+		return FATE_LATER;
+	/* no bounce for a bounce (RFC 5321, 4.5.5) */
+	if (!has_sender || (rcpt->notify & NOTIFY_NEVER) != 0 ||
+	    (rcpt->notify != 0 && (rcpt->notify & NOTIFY_FAILURE) == 0))
+		return FATE_DROPPED;
+	return FATE_FAILED;
+}
+
+static void
+decide_row(struct result *x, const struct out_rcpt *rcpt,
+    struct result_row *row, const struct wire_outcome *o, bool some_sent,
+    bool has_sender)
+{
+	struct outbound *out = x->outbound;
+
+	row->verdict = (struct verdict){ o->code,
+		{ o->class, o->subject, o->detail }, { 0 } };
+	(void)arena_copy(&x->arena, o->text, &row->verdict.text);
+	row->fate =
+	    x->is_host_failure ? FATE_KEPT : fate_of(rcpt, o->kind, has_sender);
+	row->is_counted = !retry_is_too_many(&row->verdict, some_sent);
+	row->due = row->is_counted ? x->now +
+		schedule_delay(&out->schedule, rcpt->attempts + 1,
+		    env_random_u64(out->env))
+				   : x->now;
+}
+
+static bool
+find_outcome(const struct wire_attempt_result *m, uint64_t row,
+    struct wire_outcome *ret)
+{
+	struct wire_list rows = m->outcomes;
+
+	while (wire_outcome_next(&rows, ret))
+		if (ret->row == row)
+			return true;
+	return false;
+}
+
+static bool
+some_were_sent(const struct wire_attempt_result *m)
+{
+	struct wire_list rows = m->outcomes;
+	struct wire_outcome o;
+
+	while (wire_outcome_next(&rows, &o))
+		if (o.kind == QUEUE_DELIVERED)
+			return true;
+	return false;
+}
+
+/* A row of which nothing was said is tried again. */
+static void
+decide(struct result *x, const struct out_attempt *a,
+    const struct wire_attempt_result *m)
+{
+	bool some_sent = some_were_sent(m), has_sender = a->has_sender;
+
+	for (size_t i = 0; i < a->n_rcpts; i++) {
+		struct wire_outcome o = { .kind = QUEUE_TEMPORARY,
+			.code = 451,
+			.class = 4,
+			.subject = 3,
+			.text = SLICE("the courier said nothing") };
+
+		(void)find_outcome(m, a->rcpts[i].row, &o);
+		x->rows[i].row = a->rcpts[i].row;
+		(void)arena_copy(&x->arena, a->rcpts[i].address,
+		    &x->rows[i].address);
+		decide_row(x, &a->rcpts[i], &x->rows[i], &o, some_sent,
+		    has_sender);
+	}
+	x->n = a->n_rcpts;
+}
+
+/* In memory at once, so that nobody knocks there meanwhile. */
+static void
+decide_destination(struct result *x, struct destination *d)
+{
+	struct outbound *o = x->outbound;
+
+	x->was_failing = d->failures > 0;
+	if (!x->is_host_failure) {
+		destination_back_off(&o->destinations, d, 0, 0);
+		return;
+	}
+	x->host_verdict = x->rows[0].verdict;
+	/* attempts that were under way together are one failure */
+	x->failures = d->retry_at > x->now ? d->failures : d->failures + 1;
+	x->retry_at = d->retry_at > x->now ? d->retry_at
+					   : x->now +
+		schedule_delay(&o->schedule, x->failures,
+		    env_random_u64(o->env));
+	destination_back_off(&o->destinations, d, x->failures, x->retry_at);
+}
+
+int
+outbound_on_attempt_result(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_result *m)
+{
+	struct out_attempt *a = map_get_number(&o->attempts, h->session);
+	struct result *x;
+
+	if (a == NULL || a->courier == NULL || a->courier->channel != c ||
+	    !a->is_sent || a->has_result)
+		return WIRE_E_BAD;
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	a->has_result = true;
+	x->outbound = o;
+	x->number = a->number;
+	x->lane = a->destination->lane;
+	x->now = env_wall(o->env);
+	x->is_host_failure = m->is_host_failure;
+	arena_init(&x->arena, RESULT_ARENA);
+	if (!arena_copy(&x->arena, destination_route(a->destination),
+		&x->route)) {
+		free(x);
+		out_attempt_return(a);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	/* these may be empty when memory is short: they only inform */
+	(void)arena_copy(&x->arena, m->remote, &x->remote);
+	(void)arena_copy(&x->arena, m->tls, &x->tls);
+	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
+	decide(x, a, m);
+	decide_destination(x, a->destination);
+	x->write.lane = STORE_LANE_QUEUE;
+	x->write.apply = result_apply;
+	x->write.done = result_done;
+	store_submit(o->store, &x->write);
+	return 0;
+}

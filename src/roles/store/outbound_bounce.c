@@ -1,0 +1,1000 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/outbound_bounce - rows that expire, are late, or have failed
+ *
+ *   failed row ─look─▶ load ─BOUNCE_MAKE─▶ courier ─BOUNCE_COMMIT─▶ one
+ *   transaction: the bounce is kept, the rows go
+ *
+ * Nothing of a bounce is remembered but the rows' state: whatever dies in
+ * between, the rows are found again by the next look, and what was committed
+ * twice is refused because its rows are gone. A late row is told of once
+ * (`warned`). A bounce has the null sender, so nothing bounces for it.
+ */
+#include "roles/store/outbound_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "policy/canon.h"
+#include "queue/bounce.h"
+
+enum {
+	HEADER_MAX = 32768, /* as in BOUNCE_MAKE */
+	LIST_MAX = 400 * 1024,
+	LOOK_MAX = 50,
+	TARGETS_MAX = 20,  /* of an alias that sent the mail */
+	EXPIRE_READ = 500, /* as queue_expired */
+	EXPIRE_MAX = 50    /* rows in one transaction: about 5 ms */
+};
+
+struct out_bounce {
+	struct outbound *outbound;
+	uint64_t number;
+	struct out_courier *courier;
+	struct id message;
+	uint8_t kind; /* BOUNCE_* */
+	char sender[LIMIT_ADDRESS + 1];
+	uint64_t rows[OUT_ROWS];
+	size_t n_rows;
+	struct env_timer timer;
+	bool is_committing;
+};
+
+static void
+bounce_free(struct out_bounce *b)
+{
+	struct outbound *o = b->outbound;
+
+	if (b->courier != NULL)
+		b->courier->in_hand--;
+	env_timer_stop(o->env, &b->timer);
+	(void)map_take_number(&o->bounces, b->number);
+	free(b);
+	outbound_pump_soon(o);
+}
+
+void
+outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c)
+{
+	struct out_bounce *b;
+	size_t at = 0;
+
+	while ((b = map_next(&o->bounces, &at)) != NULL) {
+		if (b->courier != c)
+			continue;
+		b->courier = NULL;
+		c->in_hand--;
+		o->wants_bounces = true;
+		if (!b->is_committing)
+			bounce_free(b);
+	}
+}
+
+static void
+on_bounce_late(struct env_timer *t)
+{
+	struct out_bounce *b = LIST_ENTRY(t, struct out_bounce, timer);
+
+	b->outbound->wants_bounces = true;
+	bounce_free(b);
+}
+
+static bool
+is_in_work(struct outbound *o, const struct id *message, uint8_t kind)
+{
+	struct out_bounce *b;
+	size_t at = 0;
+
+	while ((b = map_next(&o->bounces, &at)) != NULL)
+		if (b->kind == kind && id_equal(&b->message, message))
+			return true;
+	return false;
+}
+
+/* -- what a bounce is made of
+ * ------------------------------------------------------ */
+
+struct load {
+	struct store_read read;
+	struct outbound *outbound;
+	uint64_t number;
+	struct id message;
+	uint8_t kind;
+	int64_t before; /* of late rows */
+	/* results */
+	struct arena arena;
+	struct buf rows, rcpts;
+	size_t n;
+	uint64_t numbers[OUT_ROWS];
+	struct slice sender, envid;
+	uint8_t ret;
+	int64_t arrived, expires;
+	size_t header_len;
+	uint8_t header[HEADER_MAX];
+};
+
+static int
+load_add(struct load *l, const struct wire_outcome *o,
+    const struct wire_rcpt *rcpt)
+{
+	int r = wire_outcome_add(&l->rows, o);
+
+	if (r == 0)
+		r = wire_rcpt_add(&l->rcpts, rcpt);
+	if (r != 0)
+		return ERR_ORIGIN(r < 0 ? r : -EMSGSIZE);
+	l->numbers[l->n++] = o->row;
+	return 0;
+}
+
+static int
+load_failed(struct db *db, struct load *l)
+{
+	struct q_queue_failed_rows row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_failed_rows, db, &rows, .message = l->message);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while (l->n < OUT_ROWS &&
+	    (r = q_queue_failed_rows_next(&rows, &row)) == 0) {
+		struct wire_outcome o = { row.row, QUEUE_PERMANENT,
+			row.last_code, row.last_class, row.last_subject,
+			row.last_detail, row.last_text, row.last_remote };
+		struct wire_rcpt rcpt = { row.row, row.rcpt, row.notify,
+			row.orcpt };
+
+		r = load_add(l, &o, &rcpt);
+		if (r == 0 && l->n == 1 &&
+		    !arena_copy(&l->arena, row.sender, &l->sender))
+			r = -ENOMEM;
+		if (r != 0)
+			break;
+		l->expires = row.expires;
+	}
+	db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+/* What the host did counts for rows that never got past it. */
+static void
+late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
+{
+	bool is_own = row->last_code != 0;
+
+	*ret = (struct wire_outcome){ .row = row->row,
+		.kind = QUEUE_TEMPORARY,
+		.code = is_own ? row->last_code : 451,
+		.class = is_own ? row->last_class : 4,
+		.subject = is_own ? row->last_subject : 4,
+		.detail = is_own ? row->last_detail : 1,
+		.text = is_own ? row->last_text : row->destination_text,
+		.remote = is_own ? row->last_remote : row->destination_remote };
+}
+
+static int
+load_late(struct db *db, struct load *l)
+{
+	struct q_queue_late_rows row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_late_rows, db, &rows, .message = l->message,
+	    .before = l->before);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while (l->n < OUT_ROWS &&
+	    (r = q_queue_late_rows_next(&rows, &row)) == 0) {
+		struct wire_rcpt rcpt = { row.row, row.rcpt, row.notify,
+			row.orcpt };
+		struct wire_outcome o;
+
+		if (row.sender.len == 0)
+			continue;
+		late_outcome(&row, &o);
+		r = load_add(l, &o, &rcpt);
+		if (r == 0 && l->n == 1 &&
+		    !arena_copy(&l->arena, row.sender, &l->sender))
+			r = -ENOMEM;
+		if (r != 0)
+			break;
+		l->expires = row.expires;
+	}
+	db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+/* A header that cannot be read is no reason to say nothing. */
+static int
+load_message(struct db *db, struct load *l)
+{
+	struct q_message_place p;
+	int r = DB_ONE(message_place, db, &p, .id = l->message);
+	uint64_t n;
+
+	if (r == DB_NONE)
+		return 0;
+	if (r != 0)
+		return ERR_TRACE(r);
+	l->arrived = p.received_at;
+	l->ret = p.ret;
+	(void)arena_copy(&l->arena, p.envid, &l->envid);
+	if (p.header_len > p.stored_len || p.relay_from > p.header_len)
+		return 0;
+	n = p.header_len - p.relay_from;
+	l->header_len = n < HEADER_MAX ? (size_t)n : HEADER_MAX;
+	if (segment_read(l->read.store, p.segment, p.body + p.relay_from,
+		l->header, l->header_len) != 0)
+		l->header_len = 0;
+	return 0;
+}
+
+static int
+load_run(struct db *db, struct store_read *read)
+{
+	struct load *l = LIST_ENTRY(read, struct load, read);
+	int r =
+	    l->kind == BOUNCE_FAILED ? load_failed(db, l) : load_late(db, l);
+
+	if (r == 0 && l->n > 0)
+		r = load_message(db, l);
+	return ERR_TRACE(r);
+}
+
+static int
+send_make(struct out_bounce *b, const struct load *l)
+{
+	struct outbound *o = b->outbound;
+	struct wire_bounce_make m = { .message = b->message,
+		.sender = slice_cstr(b->sender),
+		.kind = b->kind,
+		.arrived = l->arrived,
+		.envid = l->envid,
+		.ret = l->ret,
+		.rows = { buf_slice(&l->rows), (uint32_t)l->n },
+		.rcpts = { buf_slice(&l->rcpts), (uint32_t)l->n },
+		.expires = l->expires,
+		.header = slice_of(l->header, l->header_len),
+		.hostname = slice_cstr(o->settings->hostname) };
+
+	return wire_send_bounce_make(b->courier->channel, b->number, 0, &m);
+}
+
+static void
+load_free(struct load *l)
+{
+	arena_reset(&l->arena);
+	buf_deinit(&l->rows);
+	buf_deinit(&l->rcpts);
+	free(l);
+}
+
+static void
+load_done(struct store_read *read, int r)
+{
+	struct load *l = LIST_ENTRY(read, struct load, read);
+	struct outbound *o = l->outbound;
+	struct out_bounce *b = map_get_number(&o->bounces, l->number);
+
+	if (b != NULL) { /* else its courier was lost meanwhile */
+		memcpy(b->rows, l->numbers, sizeof(b->rows));
+		b->n_rows = l->n;
+		if (r != 0)
+			env_log(o->env, ENV_WARN, "bounce-read", "errno=%d",
+			    -r);
+		if (r != 0 || l->n == 0 ||
+		    !slice_to_cstr(l->sender, b->sender, sizeof(b->sender)) ||
+		    b->courier == NULL || send_make(b, l) != 0)
+			bounce_free(b);
+	}
+	load_free(l);
+}
+
+static int
+bounce_start(struct outbound *o, struct out_courier *courier,
+    const struct id *message, uint8_t kind, int64_t before)
+{
+	struct out_bounce *b = calloc(1, sizeof(*b));
+	struct load *l = calloc(1, sizeof(*l));
+
+	if (b == NULL || l == NULL ||
+	    map_put_number(&o->bounces, o->next_number + 1, b) < 0) {
+		free(b);
+		free(l);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	b->outbound = l->outbound = o;
+	b->number = l->number = ++o->next_number;
+	b->message = l->message = *message;
+	b->kind = l->kind = kind;
+	b->courier = courier;
+	b->timer.fire = on_bounce_late;
+	courier->in_hand++;
+	(void)env_timer_set(o->env, &b->timer,
+	    env_now(o->env) + OUT_BOUNCE_TIME);
+	l->before = before;
+	arena_init(&l->arena, 16 * 1024);
+	buf_init(&l->rows, LIST_MAX);
+	buf_init(&l->rcpts, LIST_MAX);
+	l->read.run = load_run;
+	l->read.done = load_done;
+	store_read(o->store, &l->read);
+	return 0;
+}
+
+/* -- whose turn it is
+ * ---------------------------------------------------------------- */
+
+struct look {
+	struct store_read read;
+	struct outbound *outbound;
+	uint8_t kind;
+	int64_t before;
+	struct id messages[LOOK_MAX];
+	size_t n;
+};
+
+static int
+look_run(struct db *db, struct store_read *read)
+{
+	struct look *k = LIST_ENTRY(read, struct look, read);
+	struct slice none = SLICE("");
+	struct q_queue_failed_messages failed;
+	struct q_queue_late_messages late;
+	struct db_rows rows;
+	int r;
+
+	if (k->kind == BOUNCE_FAILED) {
+		r = DB_MANY(queue_failed_messages, db, &rows, .after = none);
+		while (r == 0 && k->n < LOOK_MAX &&
+		    (r = q_queue_failed_messages_next(&rows, &failed)) == 0)
+			k->messages[k->n++] = failed.message;
+	} else {
+		r = DB_MANY(queue_late_messages, db, &rows, .after = none,
+		    .before = k->before);
+		while (r == 0 && k->n < LOOK_MAX &&
+		    (r = q_queue_late_messages_next(&rows, &late)) == 0)
+			k->messages[k->n++] = late.message;
+	}
+	if (r >= 0)
+		db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+/* As many as may be made at a time; the rest is found by the next look, which
+ * comes when one of these has ended. */
+static void
+look_done(struct store_read *read, int r)
+{
+	struct look *k = LIST_ENTRY(read, struct look, read);
+	struct outbound *o = k->outbound;
+	struct out_courier *courier;
+	bool is_rest = k->n == LOOK_MAX;
+
+	o->is_reading_bounces = false;
+	for (size_t i = 0; i < k->n; i++) {
+		if (is_in_work(o, &k->messages[i], k->kind))
+			continue;
+		courier = outbound_free_courier(o);
+		if (courier == NULL || o->bounces.n >= OUT_BOUNCES ||
+		    bounce_start(o, courier, &k->messages[i], k->kind,
+			k->before) < 0)
+			is_rest = true;
+	}
+	if ((is_rest || r != 0) && k->kind == BOUNCE_FAILED)
+		o->wants_bounces = true;
+	else if (o->wants_bounces) /* it was kept waiting by this look */
+		outbound_pump_soon(o);
+	free(k);
+}
+
+static void
+look(struct outbound *o, uint8_t kind, int64_t before)
+{
+	struct look *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return; /* the next sweep looks again */
+	k->outbound = o;
+	k->kind = kind;
+	k->before = before;
+	k->read.run = look_run;
+	k->read.done = look_done;
+	o->is_reading_bounces = true;
+	store_read(o->store, &k->read);
+}
+
+void
+outbound_bounces_look(struct outbound *o)
+{
+	o->wants_bounces = true;
+	if (o->is_reading_bounces || outbound_free_courier(o) == NULL ||
+	    o->bounces.n >= OUT_BOUNCES)
+		return; /* called again when a slot is free */
+	o->wants_bounces = false;
+	look(o, BOUNCE_FAILED, 0);
+}
+
+/* -- the commit
+ * ------------------------------------------------------------------------ */
+
+enum {
+	BOUNCE_STALE = 1 /* its rows are gone: the bounce is not kept */
+};
+
+struct target {
+	uint64_t account; /* 0: somewhere else */
+	uint64_t mailbox, modseq;
+	bool is_done;
+};
+
+struct commit {
+	struct deposit deposit;
+	struct outbound *outbound;
+	uint64_t number;
+	struct id id, message;
+	uint8_t kind;
+	struct slice sender;
+	char sender_text[LIMIT_ADDRESS + 1];
+	uint64_t rows[OUT_ROWS];
+	size_t n_rows;
+	int64_t now, lifetime;
+	uint64_t size;
+	struct buf summary, domain, canonical;
+	/* results */
+	struct target targets[TARGETS_MAX];
+	size_t n_targets;
+};
+
+static int
+add_account(struct db *db, struct commit *c, struct slice canonical)
+{
+	uint64_t account;
+	int r = account_find(db, canonical, &account);
+
+	if (r == DB_NONE || c->n_targets == TARGETS_MAX)
+		return DB_NONE;
+	if (r == 0)
+		c->targets[c->n_targets++] =
+		    (struct target){ .account = account };
+	return ERR_TRACE(r);
+}
+
+/* The sender was an alias: who stands behind it hears of it, one step deep. */
+static int
+add_alias_targets(struct db *db, struct commit *c)
+{
+	struct q_alias_targets row;
+	struct db_rows rows;
+	struct arena arena;
+	struct slice names[TARGETS_MAX];
+	size_t n = 0;
+	int r = DB_MANY(alias_targets, db, &rows,
+	    .canonical = buf_slice(&c->canonical));
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	arena_init(&arena, 16 * 1024);
+	while (n < TARGETS_MAX && (r = q_alias_targets_next(&rows, &row)) == 0)
+		if (arena_copy(&arena, row.target_canonical, &names[n]))
+			n++;
+	db_rows_close(&rows);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = add_account(db, c, names[i]);
+	arena_reset(&arena);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+static int
+find_targets(struct db *db, struct commit *c)
+{
+	struct q_domain_get domain;
+	struct slice local, name;
+	int r;
+
+	c->n_targets = 0;
+	buf_reset(&c->domain, 0);
+	buf_reset(&c->canonical, 0);
+	if (!canon_split(c->sender, &local, &name) ||
+	    canon_domain(name, &c->domain) != CANON_OK)
+		return 0; /* nobody: such a sender was never accepted */
+	r = DB_ONE(domain_get, db, &domain, .canonical = buf_slice(&c->domain));
+	if (r < 0)
+		return ERR_TRACE(r);
+	if (canon_address(c->sender, r == 0, &c->canonical) != CANON_OK)
+		return 0;
+	if (r == DB_NONE) {
+		c->targets[c->n_targets++] = (struct target){ 0 };
+		return 0;
+	}
+	r = add_account(db, c, buf_slice(&c->canonical));
+	return r == DB_NONE ? ERR_TRACE(add_alias_targets(db, c))
+			    : ERR_TRACE(r);
+}
+
+static int
+remove_rows(struct db *db, const struct commit *c, size_t *ret_n)
+{
+	struct q_queue_remove_failed gone;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_rows; i++) {
+		int r =
+		    DB_ONE(queue_remove_failed, db, &gone, .row = c->rows[i]);
+
+		if (r == DB_NONE)
+			continue;
+		if (r == 0)
+			r = DB_EXEC(destination_less, db, .route = gone.route,
+			    .lane = gone.lane, .n = 1);
+		if (r == 0)
+			r = DB_EXEC(destination_tidy, db, .route = gone.route,
+			    .lane = gone.lane);
+		if (r == 0)
+			r = message_ref(db, &gone.message, -1);
+		if (r != 0)
+			return r < 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+		n++;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static int
+mark_warned(struct db *db, const struct commit *c, size_t *ret_n)
+{
+	for (size_t i = 0; i < c->n_rows; i++) {
+		int r = DB_EXEC(queue_warned, db, .row = c->rows[i]);
+
+		if (r != 0)
+			return ERR_TRACE(r);
+	}
+	*ret_n = c->n_rows;
+	return 0;
+}
+
+static int
+insert_message(struct db *db, const struct commit *c)
+{
+	struct slice none = SLICE("");
+	struct message_row m = { .id = c->id,
+		.place = &c->deposit.append.place,
+		.refs = (uint32_t)c->n_targets,
+		.relay_from = BOUNCE_RETURN_PATH,
+		.received_at = c->now,
+		.sender = none,
+		.client = none,
+		.helo = none,
+		.protocol = SLICE("bounce"),
+		.envid = none,
+		.summary = buf_slice(&c->summary) };
+
+	return ERR_TRACE(message_insert(db, &m));
+}
+
+static int
+queue_target(struct db *db, const struct commit *c)
+{
+	struct queue_add q = { .message = c->id,
+		.tenant = 1,
+		.sender = SLICE(""),
+		.rcpt = c->sender,
+		.rcpt_canon = buf_slice(&c->canonical),
+		.route = buf_slice(&c->domain),
+		.lane = LANE_BOUNCE,
+		.now = c->now,
+		.expires = c->now + c->lifetime,
+		.orcpt = SLICE("") };
+
+	return ERR_TRACE(queue_add(db, &q));
+}
+
+static int
+deliver_target(struct db *db, const struct commit *c, struct target *t)
+{
+	struct delivery d = { .account = t->account,
+		.message = c->id,
+		.size = c->size,
+		.keywords = SLICE(""),
+		.date = c->now,
+		.saved_at = c->now,
+		.summary = buf_slice(&c->summary) };
+	int r = mailbox_deliver(db, &d);
+
+	t->mailbox = d.mailbox;
+	t->modseq = d.modseq;
+	return r;
+}
+
+/* A mailbox that is full or gone cannot be told of anything: its reference is
+ * taken back, and the mail's story (events) has to do. */
+static int
+keep_targets(struct db *db, struct commit *c)
+{
+	int r = c->n_targets == 0 ? 0 : insert_message(db, c);
+
+	for (size_t i = 0; r == 0 && i < c->n_targets; i++) {
+		struct target *t = &c->targets[i];
+
+		r = t->account == 0 ? queue_target(db, c)
+				    : deliver_target(db, c, t);
+		t->is_done = r == 0;
+		if (r > 0)
+			r = message_ref(db, &c->id, -1);
+	}
+	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+}
+
+static int
+commit_apply(struct db *db, struct store_write *w)
+{
+	struct commit *c = LIST_ENTRY(LIST_ENTRY(w, struct deposit, write),
+	    struct commit, deposit);
+	size_t n = 0;
+	int r = message_exists(db, &c->id);
+
+	if (r == 0)
+		return 0; /* this very bounce was committed before */
+	if (r < 0)
+		return ERR_TRACE(r);
+	r = c->kind == BOUNCE_FAILED ? remove_rows(db, c, &n)
+				     : mark_warned(db, c, &n);
+	if (r != 0)
+		return ERR_TRACE(r);
+	if (n == 0)
+		return BOUNCE_STALE;
+	r = find_targets(db, c);
+	return r != 0 ? ERR_TRACE(r) : keep_targets(db, c);
+}
+
+static void
+commit_free(struct commit *c)
+{
+	buf_deinit(&c->summary);
+	buf_deinit(&c->domain);
+	buf_deinit(&c->canonical);
+	buf_deinit(&c->deposit.append.envelope);
+	free(c);
+}
+
+/* The original's story says where the bounce is to be looked for. */
+static void
+tell_events(struct outbound *o, const struct commit *c)
+{
+	char text[100], id[ID_TEXT + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_targets; i++)
+		n += c->targets[i].is_done;
+	id_print(&c->id, id);
+	if (n == 0)
+		(void)snprintf(text, sizeof(text),
+		    "the sender has no mailbox that takes a notice");
+	else
+		(void)snprintf(text, sizeof(text), "%s %s",
+		    c->kind == BOUNCE_FAILED ? "notice of failure"
+					     : "notice of delay",
+		    id);
+	outbound_event(o, &c->message,
+	    c->kind == BOUNCE_FAILED ? "bounced" : "delayed", c->sender,
+	    slice_cstr(text), (struct slice){ 0 });
+	if (n > 0)
+		outbound_event(o, &c->id,
+		    c->targets[0].account == 0 ? "queued" : "delivered",
+		    c->sender, SLICE("notice about another message"),
+		    (struct slice){ 0 });
+}
+
+static void
+tell_watchers(struct outbound *o, const struct commit *c)
+{
+	for (size_t i = 0; i < c->n_targets; i++) {
+		const struct target *t = &c->targets[i];
+
+		if (!t->is_done)
+			continue;
+		if (t->account == 0)
+			outbound_queued(o, buf_slice(&c->domain), LANE_BOUNCE);
+		else if (o->options.changed != NULL)
+			o->options.changed(o->options.ctx, t->account,
+			    t->mailbox, t->modseq);
+	}
+}
+
+static void
+commit_done(struct store_write *w, int r)
+{
+	struct commit *c = LIST_ENTRY(LIST_ENTRY(w, struct deposit, write),
+	    struct commit, deposit);
+	struct outbound *o = c->outbound;
+	struct out_bounce *b = map_get_number(&o->bounces, c->number);
+	struct wire_done done = { .id = c->id, .verdict = { .code = 250 } };
+
+	if (r == 0) {
+		tell_events(o, c);
+		tell_watchers(o, c);
+	} else {
+		done.verdict.code = 451;
+	}
+	if (r < 0)
+		env_log(o->env, ENV_ERROR, "bounce-commit", "errno=%d", -r);
+	if (b != NULL && b->courier != NULL)
+		(void)wire_send_done(b->courier->channel, b->number, 0, &done);
+	o->wants_bounces = true; /* a message may have more than 100 rows */
+	if (b != NULL)
+		bounce_free(b);
+	commit_free(c);
+}
+
+static struct commit *
+commit_new(struct out_bounce *b, const struct wire_bounce_commit *m,
+    struct body *body)
+{
+	struct outbound *o = b->outbound;
+	struct commit *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->outbound = o;
+	c->number = b->number;
+	c->id = m->id;
+	c->message = b->message;
+	c->kind = b->kind;
+	memcpy(c->sender_text, b->sender, sizeof(c->sender_text));
+	c->sender = slice_cstr(c->sender_text);
+	memcpy(c->rows, b->rows, sizeof(c->rows));
+	c->n_rows = b->n_rows;
+	c->now = env_wall(o->env);
+	c->lifetime = o->settings->lifetime;
+	c->size = body_len(body);
+	buf_init(&c->summary, LIMIT_SUMMARY);
+	buf_init(&c->domain, 2 * LIMIT_DOMAIN);
+	buf_init(&c->canonical, 4 * LIMIT_ADDRESS);
+	buf_init(&c->deposit.append.envelope, SEGMENT_ENVELOPE_MAX);
+	c->deposit.append.header.id = m->id;
+	c->deposit.append.header.time = c->now;
+	c->deposit.append.header.kind = SEGMENT_BOUNCE;
+	c->deposit.write.lane = STORE_LANE_QUEUE;
+	c->deposit.write.apply = commit_apply;
+	c->deposit.write.done = commit_done;
+	if (buf_add(&c->summary, m->summary) != BUF_OK ||
+	    segment_envelope_add(&c->deposit.append.envelope, SEGMENT_RCPT,
+		c->sender) != 0) {
+		commit_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* Only the courier that was asked, only once, and only with a Return-Path to
+ * nobody, as the composer writes it (it is cut off by its length later). */
+int
+outbound_on_bounce_commit(struct outbound *o, struct channel *ch,
+    const struct wire_head *h, const struct wire_bounce_commit *m,
+    struct body *body)
+{
+	struct out_bounce *b = map_get_number(&o->bounces, h->session);
+	struct commit *c = NULL;
+
+	if (b == NULL || b->courier == NULL || b->courier->channel != ch ||
+	    b->is_committing) {
+		if (body != NULL)
+			body_free(body);
+		return 0; /* too late: somebody else was asked meanwhile */
+	}
+	if (body != NULL && body_len(body) > BOUNCE_RETURN_PATH)
+		c = commit_new(b, m, body);
+	if (c == NULL) {
+		if (body != NULL)
+			body_free(body);
+		on_bounce_late(&b->timer);
+		return 0;
+	}
+	b->is_committing = true;
+	env_timer_stop(o->env, &b->timer);
+	deposit_submit(o->store, &c->deposit, body);
+	return 0;
+}
+
+/* -- the sweep: what is over, what is late
+ * ------------------------------------------------ */
+
+struct sweep {
+	struct store_read read;
+	struct store_write write;
+	struct outbound *outbound;
+	int64_t now, late_before; /* 0: nobody is warned */
+	uint64_t rows[EXPIRE_READ];
+	struct id messages[EXPIRE_MAX];
+	bool is_failed[EXPIRE_MAX];
+	size_t n;
+	bool is_more;
+};
+
+static int
+sweep_run(struct db *db, struct store_read *read)
+{
+	struct sweep *s = LIST_ENTRY(read, struct sweep, read);
+	struct q_queue_expired row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_expired, db, &rows, .now = s->now);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while (s->n < EXPIRE_READ &&
+	    (r = q_queue_expired_next(&rows, &row)) == 0)
+		s->rows[s->n++] = row.row;
+	db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+static int
+expire_drop(struct db *db, uint64_t row)
+{
+	struct q_queue_remove gone;
+	int r = DB_ONE(queue_remove, db, &gone, .row = row);
+
+	if (r == 0)
+		r = DB_EXEC(destination_less, db, .route = gone.route,
+		    .lane = gone.lane, .n = 1);
+	if (r == 0)
+		r = DB_EXEC(destination_tidy, db, .route = gone.route,
+		    .lane = gone.lane);
+	if (r == 0)
+		r = message_ref(db, &gone.message, -1);
+	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+}
+
+/* A row that no recipient's server ever answered fails with what its host did
+ * last. */
+static int
+expire_fail(struct db *db, const struct sweep *s, uint64_t row,
+    struct slice route, uint8_t lane)
+{
+	struct q_destination_get d;
+	int r = DB_ONE(destination_get, db, &d, .route = route, .lane = lane);
+	bool is_known = r == 0 && d.last_code != 0;
+
+	if (r < 0)
+		return ERR_TRACE(r);
+	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row, .now = s->now,
+	    .code = is_known ? d.last_code : 451, .class = 4, .subject = 4,
+	    .detail = 7,
+	    .text = is_known ? d.last_text
+			     : SLICE("the time for its delivery is over"),
+	    .remote = is_known ? d.last_remote : SLICE("")));
+}
+
+static int
+expire_one(struct db *db, struct sweep *s, size_t i)
+{
+	uint8_t route[QUEUE_ROUTE_MAX];
+	struct q_queue_row row;
+	int r = DB_ONE(queue_row, db, &row, .row = s->rows[i]);
+
+	if (r == DB_NONE ||
+	    (r == 0 && (row.state != 0 || row.hold || row.expires > s->now)))
+		return 0;
+	if (r != 0)
+		return ERR_TRACE(r);
+	s->messages[i] = row.message;
+	s->is_failed[i] = true;
+	if (row.sender.len == 0 || (row.notify & NOTIFY_NEVER) != 0 ||
+	    (row.notify != 0 && (row.notify & NOTIFY_FAILURE) == 0))
+		return ERR_TRACE(expire_drop(db, s->rows[i]));
+	if (row.last_code != 0)
+		return ERR_TRACE(DB_EXEC(queue_fail_now, db,
+		    .row = s->rows[i]));
+	if (row.route.len > sizeof(route))
+		return ERR_ORIGIN(-EBADMSG);
+	memcpy(route, row.route.at, row.route.len);
+	return ERR_TRACE(expire_fail(db, s, s->rows[i],
+	    slice_of(route, row.route.len), row.lane));
+}
+
+static int
+sweep_apply(struct db *db, struct store_write *w)
+{
+	struct sweep *s = LIST_ENTRY(w, struct sweep, write);
+	int r = 0;
+
+	if (s->late_before != 0)
+		r = DB_EXEC(queue_late_skip, db, .before = s->late_before);
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = expire_one(db, s, i);
+	return ERR_TRACE(r);
+}
+
+static void
+sweep_end(struct sweep *s)
+{
+	struct outbound *o = s->outbound;
+
+	for (size_t i = 0; i < s->n; i++)
+		(void)map_take_number(&o->in_hand, s->rows[i]);
+	o->is_sweeping = false;
+	free(s);
+}
+
+static void
+sweep_written(struct store_write *w, int r)
+{
+	struct sweep *s = LIST_ENTRY(w, struct sweep, write);
+	struct outbound *o = s->outbound;
+	int64_t late = s->late_before;
+	bool has_failed = false, is_more = s->is_more && r == 0;
+
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		if (!s->is_failed[i])
+			continue;
+		has_failed = true;
+		outbound_event(o, &s->messages[i], "expired",
+		    (struct slice){ 0 }, SLICE("the time for it is over"),
+		    (struct slice){ 0 });
+	}
+	sweep_end(s);
+	if (late != 0 && r == 0 && !o->is_reading_bounces &&
+	    outbound_free_courier(o) != NULL)
+		look(o, BOUNCE_DELAYED, late);
+	if (has_failed)
+		outbound_bounces_look(o);
+	if (is_more)
+		outbound_sweep_start(o);
+}
+
+/* Rows in the hands of a courier are left to it; the others are taken in hand,
+ * so that none is given out while it expires. */
+static void
+take_in_hand(struct sweep *s)
+{
+	struct outbound *o = s->outbound;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (kept == EXPIRE_MAX) {
+			s->is_more = true;
+			break;
+		}
+		if (map_get_number(&o->in_hand, s->rows[i]) == NULL &&
+		    map_put_number(&o->in_hand, s->rows[i], s) == 0)
+			s->rows[kept++] = s->rows[i];
+	}
+	s->n = kept;
+}
+
+static void
+sweep_read(struct store_read *read, int r)
+{
+	struct sweep *s = LIST_ENTRY(read, struct sweep, read);
+
+	if (r != 0)
+		s->n = 0;
+	take_in_hand(s);
+	if (s->n == 0 && s->late_before == 0) {
+		sweep_end(s);
+		return;
+	}
+	s->write.lane = STORE_LANE_BULK;
+	s->write.apply = sweep_apply;
+	s->write.done = sweep_written;
+	store_submit(s->outbound->store, &s->write);
+}
+
+void
+outbound_sweep_start(struct outbound *o)
+{
+	struct sweep *s;
+
+	if (o->is_sweeping || (s = calloc(1, sizeof(*s))) == NULL)
+		return;
+	s->outbound = o;
+	s->now = outbound_time(o);
+	if (o->settings->delay_warning > 0)
+		s->late_before = s->now - o->settings->delay_warning;
+	s->read.run = sweep_run;
+	s->read.done = sweep_read;
+	o->is_sweeping = true;
+	store_read(o->store, &s->read);
+}

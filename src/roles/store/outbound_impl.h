@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/outbound_impl - what the files of the outbound queue share
+ *
+ * Jobs in threads hold copies and numbers, never pointers to what the loop may
+ * free meanwhile: when they come back, attempts and bounces are looked up by
+ * their numbers, which are given once in the life of the process.
+ */
+#ifndef ROLES_STORE_OUTBOUND_IMPL_H
+#define ROLES_STORE_OUTBOUND_IMPL_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "queue/destination.h"
+#include "queue/retry.h"
+#include "queue/schedule.h"
+#include "roles/store/outbound.h"
+#include "store/events.h"
+
+enum {
+	OUT_ROWS = 100,  /* recipients of one attempt, as in ATTEMPT */
+	OUT_FILLS = 16,  /* windows read at a time */
+	OUT_READS = 8,   /* of one attempt's body at a time */
+	OUT_BOUNCES = 20 /* being made at a time */
+};
+#define OUT_LEASE (2 * TIME_HOUR)
+#define OUT_SWEEP (30 * TIME_SECOND)
+#define OUT_BOUNCE_TIME (2 * TIME_MINUTE)
+#define OUT_TROUBLE (5 * TIME_SECOND) /* before what failed here is retried */
+
+/* RFC 3461, 4.1; as in RCPT_ASK. */
+enum {
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8
+};
+
+struct out_courier {
+	struct list link;
+	struct channel *channel;
+	uint32_t slots, in_hand;
+};
+
+struct outbound {
+	struct env *env;
+	struct store *store;
+	const struct settings *settings;
+	struct outbound_options options;
+	struct destinations destinations;
+	struct schedule schedule;
+	struct schedule_clock started;
+	struct list couriers;
+	struct list controls; /* admin requests at work */
+	struct map attempts;  /* by number */
+	struct map in_hand;   /* queue rows, by row: their attempt */
+	struct map bounces;   /* by number */
+	uint64_t next_number;
+	unsigned n_fills;
+	struct env_timer wake, sweep;
+	struct env_defer pump;
+	bool is_reading_bounces, wants_bounces, is_sweeping, is_started;
+};
+
+struct out_rcpt {
+	uint64_t row;
+	struct slice address, orcpt; /* in the attempt's arena */
+	uint8_t notify;
+	uint32_t attempts;
+};
+
+/* One ATTEMPT, from the choice of its rows to its committed result. */
+struct out_attempt {
+	struct outbound *outbound;
+	uint64_t number;
+	struct destination *destination; /* lives as long as we are in flight */
+	struct out_courier *courier;     /* NULL: lost */
+	struct id message;
+	struct arena arena;
+	struct out_rcpt rcpts[OUT_ROWS];
+	size_t n_rcpts;
+	uint64_t size;
+	unsigned n_reads;
+	bool has_sender, is_sent, has_result;
+};
+
+/* -- outbound.c
+ * ------------------------------------------------------------------ */
+
+int64_t outbound_time(struct outbound *o); /* schedule_time of now */
+void outbound_pump_soon(struct outbound *o);
+/* The courier with the most free slots, or NULL. */
+struct out_courier *outbound_free_courier(struct outbound *o);
+void outbound_event(struct outbound *o, const struct id *message,
+    const char *kind, struct slice address, struct slice text,
+    struct slice detail);
+
+/* -- outbound_attempt.c
+ * ------------------------------------------------------------ */
+
+/* Takes rows of the destination's window and gives them to the courier. */
+int out_attempt_start(struct outbound *o, struct destination *d,
+    struct out_courier *courier);
+/* Back into the queue, as if nothing had been. */
+void out_attempt_return(struct out_attempt *a);
+
+/* -- outbound_bounce.c
+ * --------------------------------------------------------------- */
+
+void outbound_bounces_look(struct outbound *o); /* some rows have failed */
+void outbound_sweep_start(struct outbound *o);
+void outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c);
+
+#endif
