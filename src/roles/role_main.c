@@ -8,6 +8,7 @@
 #include "roles/role_main.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,17 @@ role_find(const char *name)
 			return roles[i].main;
 		}
 	return NULL;
+}
+
+/* An end comes from the supervisor, in order. What a terminal or a service
+ * manager sends to all processes of the server at once is for it alone. */
+static void
+leave_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)signal(numbers[i], SIG_IGN);
 }
 
 /* As many connections as we may have; no core files, which hold secrets. */
@@ -142,6 +154,7 @@ ulak_role_main(const char *role_name)
 	if (path == NULL)
 		path = "ulak.toml";
 	set_limits();
+	leave_signals();
 	if (strcmp(role_name, "config") == 0)
 		return run_config(path);
 	main = role_find(role_name);

@@ -292,9 +292,17 @@ starts_restarts_ends(void **state)
 	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1));
 	test_true(number_in(s, "role=store", "has-started", "instance=") == 10);
 
+	/* as Ctrl-C does: to all of them; the end is orderly all the same */
 	mark = s->len;
-	test_int(kill(s->pid, SIGTERM), 0);
+	for (int i = 0; i < 2; i++) {
+		pid = number_in(s, i == 0 ? "role=store" : "role=mx",
+		    "has-started", "pid=");
+		test_int(kill(pid, SIGINT), 0);
+		test_int(kill(pid, SIGTERM), 0);
+	}
+	test_int(kill(s->pid, SIGINT), 0);
 	test_true(wait_for(s, mark, "event=ended status=0", 1));
+	test_true(strstr(s->log + mark, "signal=") == NULL);
 	test_true(strstr(s->log + mark, "x=mx") <
 	    strstr(s->log + mark, "x=courier"));
 	test_true(strstr(s->log + mark, "x=courier") <
