@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 import os
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -36,10 +38,13 @@ FAST = {"outbound": ['retry_first = "1s"', 'retry_max = "2s"'], "smtp": ["max_pe
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    w = World(tmp_path_factory.mktemp("world"))
+def world():
+    # Not pytest's directory: the roles' users must be able to reach it.
+    directory = tempfile.mkdtemp(prefix="ulak-e2e.")
+    w = World(directory)
     yield w
     w.stop()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

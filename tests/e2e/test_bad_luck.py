@@ -185,11 +185,11 @@ def test_next_server_down_means_retry(world, one):
 
 
 @pytest.fixture
-def small_disk(world, tmp_path):
+def small_disk(world):
     """A server whose data lies on a small file system of its own."""
-    d = tmp_path / "small"
-    d.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=220m", "none", str(d)], stderr=subprocess.DEVNULL).returncode:
+    d = os.path.join(world.dir, "small")
+    os.mkdir(d)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=220m,mode=755", "none", str(d)], stderr=subprocess.DEVNULL).returncode:
         pytest.skip("cannot mount a small file system here")
     s = Ulak(str(d), "small.example", "192.0.2.9", world.dns)
     s.init()

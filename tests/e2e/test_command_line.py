@@ -60,8 +60,8 @@ def test_config_errors_name_the_place(tmp_path, text, wanted):
         assert w in out.stderr, out.stderr
 
 
-def test_port_in_use_is_named(world, tmp_path):
-    s = Ulak(str(tmp_path / "s"), "four.example", "192.0.2.4", world.dns)
+def test_port_in_use_is_named(world):
+    s = Ulak(os.path.join(world.dir, os.urandom(4).hex()), "four.example", "192.0.2.4", world.dns)
     s.init()
     taken = socket.socket()
     taken.bind((s.address, 143))
@@ -80,8 +80,8 @@ def test_init_refuses_to_overwrite(world):
     assert out.returncode == 1 and one.data in out.stderr
 
 
-def test_newer_store_is_refused_by_name_and_untouched(world, tmp_path):
-    s = Ulak(str(tmp_path / "s"), "five.example", "192.0.2.5", world.dns)
+def test_newer_store_is_refused_by_name_and_untouched(world):
+    s = Ulak(os.path.join(world.dir, os.urandom(4).hex()), "five.example", "192.0.2.5", world.dns)
     s.init()
     path = os.path.join(s.data, "ulak.db")
     db = sqlite3.connect(path)

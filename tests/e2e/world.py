@@ -21,6 +21,9 @@ ULAK = os.path.join(BUILD, "ulak")
 CORPUS = os.path.join(ROOT, "tests", "corpus", "mail")
 DNS_ADDRESS = "192.0.2.53"
 PASSWORD = "correct horse battery"
+# Real root may become the roles' system users; root of a user namespace is
+# alone there.
+REAL_ROOT = os.geteuid() == 0 and open("/proc/self/uid_map").read().split()[2] == "4294967295"
 
 
 def corpus_files():
@@ -151,7 +154,7 @@ class Ulak:
 
     def toml(self):
         lines = ["[server]", f'hostname = "{self.host}"', f'data = "{self.data}"',
-                 f'control = "{self.dir}/control"', "drop_users = false",
+                 f'control = "{self.dir}/control"', f"drop_users = {str(REAL_ROOT).lower()}",
                  f"sandbox = {str(self.sandbox).lower()}", ""]
         for service, port in self.PORTS.items():
             lines += ["[[listener]]", f'service = "{service}"', f'address = "{self.address}"', f"port = {port}", ""]
@@ -172,7 +175,8 @@ class Ulak:
         with open(password_file, "w") as f:
             f.write(PASSWORD + "\n")
         out = subprocess.run([ULAK, "init", "--data", self.data, "--config", self.config, "--hostname", self.host,
-                              "--domain", self.domain, "--account", account, "--password-file", password_file],
+                              "--domain", self.domain, "--account", account, "--password-file", password_file,
+                              *([] if REAL_ROOT else ["--no-users"])],
                              capture_output=True, text=True)
         assert out.returncode == 0, out.stdout + out.stderr
         with open(self.config, "w") as f:
