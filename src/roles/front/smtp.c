@@ -26,7 +26,8 @@ enum {
 	GATHER = 16 * 1024, /* smaller parts of a body wait for more */
 	/* A step gives at most LIMIT_CONN_IN, behind what was gathered. */
 	CREDIT_NEEDED = LIMIT_CONN_IN + 2 * GATHER,
-	OUT_NEEDED = 4096 /* room for the reply to one command */
+	OUT_NEEDED = 4096, /* room for the reply to one command */
+	SLOWEST = 1000     /* bytes of a body in a second, on the whole */
 };
 
 struct smtp {
@@ -50,6 +51,8 @@ struct smtp {
 	struct buf gathered;
 	struct summary *summary;
 	bool is_stalled, is_stopping;
+	/* env_now() when the line now read, the body, a stall began; 0: none */
+	int64_t line_since, body_since, stall_since;
 };
 
 static void act(struct conn *c, const struct smtp_effect *e);
@@ -312,6 +315,7 @@ do_begin(struct conn *c)
 	int64_t wall_us = env_wall(f->env);
 
 	conn_set_idle(c, f->settings->smtp_data_idle);
+	x->body_since = env_now(f->env);
 	id_make(&f->ids, wall_us, env_random_u64(f->env), &x->id);
 	x->body = ++f->next_body;
 	x->body_is_open = x->body_has_failed = false;
@@ -491,6 +495,52 @@ is_over(struct conn *c)
 	return true;
 }
 
+/* Bytes that trickle keep the idle timer away; these are the limits for whole
+ * lines and whole bodies. Time that we made the client wait is its own. */
+static bool
+is_too_slow(struct conn *c)
+{
+	const struct settings *settings = conn_front(c)->settings;
+	const struct smtp *x = smtp_of(c);
+	int64_t now = env_now(conn_front(c)->env), limit;
+
+	if (x->s.state == SMTP_DATA) {
+		limit = 10 * settings->smtp_data_idle +
+		    (int64_t)(x->s.body_size / SLOWEST) * TIME_SECOND;
+		if (settings->smtp_data_idle == 0 ||
+		    now - x->body_since <= limit)
+			return false;
+	} else if (settings->smtp_idle == 0 || x->line_since == 0 ||
+	    now - x->line_since <= settings->smtp_idle) {
+		return false;
+	}
+	goodbye(c, SMTP_SAY_TOO_SLOW);
+	return true;
+}
+
+static void
+stall(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	x->is_stalled = true;
+	x->stall_since = env_now(conn_front(c)->env);
+	conn_pause(c);
+}
+
+/* After the steps: a part of a line is there, or not. */
+static void
+note_line(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	if (x->s.state == SMTP_DATA ||
+	    (conn_in(c).len == 0 && x->s.discarded == 0))
+		x->line_since = 0;
+	else if (x->line_since == 0)
+		x->line_since = env_now(conn_front(c)->env);
+}
+
 static void
 run(struct conn *c)
 {
@@ -498,18 +548,22 @@ run(struct conn *c)
 	struct smtp_effect e;
 	size_t n = 1;
 
+	if (is_too_slow(c))
+		return;
 	while (n > 0 && smtp_server_wants_input(&x->s) && !is_over(c) &&
 	    conn_in(c).len > 0) {
 		if (!may_step(c)) {
-			x->is_stalled = true;
-			conn_pause(c);
+			stall(c);
 			return;
 		}
 		look_around(c);
 		n = smtp_server_step(&x->s, conn_in(c), &e);
 		act(c, &e);
 		conn_eat(c, n);
+		if (n > 0 && x->s.discarded == 0)
+			x->line_since = 0;
 	}
+	note_line(c);
 	if (!smtp_server_wants_input(&x->s) && x->s.state != SMTP_WAIT_TLS)
 		conn_pause(c);
 }
@@ -530,6 +584,7 @@ unstall(struct conn *c)
 	if (!x->is_stalled || !may_step(c))
 		return;
 	x->is_stalled = false;
+	x->body_since += env_now(conn_front(c)->env) - x->stall_since;
 	conn_resume(c);
 }
 

@@ -658,6 +658,28 @@ ends_in_order(void **state)
 	hear(w, "421 4.4.2 here.example ");
 	leave(w);
 
+	test_case("bytes that trickle do not make a line");
+	w->settings.smtp_idle = 40 * TIME_MS;
+	join(w, SERVICE_MX);
+	for (int i = 0; i < 12; i++)
+		(void)!write(w->client, "x", 1), turns(w, 5 * TIME_MS);
+	hear(w, "421 4.4.2 ");
+	leave(w);
+	w->settings.smtp_idle = 0;
+
+	test_case("nor a body");
+	w->settings.smtp_data_idle = 20 * TIME_MS;
+	join(w, SERVICE_MX);
+	say(w, "MAIL FROM:<>\r\nRCPT TO:<u@one.example>\r\nDATA\r\n");
+	for (int i = 0; i < 130; i++)
+		(void)!write(w->client, "x", 1), turns(w, 2 * TIME_MS);
+	hear(w, "250 2.1.0 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "354 ");
+	hear(w, "421 4.4.2 ");
+	leave(w);
+	w->settings.smtp_data_idle = 0;
+
 	test_case("the server goes down: a mail that has begun is finished");
 	join(w, SERVICE_MX);
 	envelope(w);
