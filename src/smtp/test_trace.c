@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What is counted and added, whatever the pieces in which a message comes. */
+#include "base/buf.h"
 #include "base/test.h"
 #include "smtp/trace.h"
 
