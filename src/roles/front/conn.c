@@ -19,6 +19,9 @@ enum {
 #define HANDSHAKE_TIME (30 * TIME_SECOND)
 #define ENDING_TIME (60 * TIME_SECOND)
 #define LINGER_TIME (2 * TIME_SECOND)
+/* An answer of ours that is out so long will never come, and the client has
+ * given up on it (RFC 5321, 4.5.3.2.6: ten minutes). */
+#define PAUSE_LIMIT (15 * TIME_MINUTE)
 
 static void conn_soon(struct conn *c);
 
@@ -166,6 +169,20 @@ enter_timed(struct conn *c, enum conn_state state)
 	arm(c);
 }
 
+/* It waits for us, not we for it. */
+static void
+still_paused(struct conn *c, int64_t now)
+{
+	if (now - c->paused_at >= PAUSE_LIMIT) {
+		env_log(c->front->env, ENV_ERROR, "answer-missing",
+		    "client=%s proto=%s", c->peer_text, c->proto->name);
+		conn_kill(c, true);
+		return;
+	}
+	c->active = now;
+	arm(c);
+}
+
 /* The timer stays where it is while bytes move; when it fires it is set to
  * where it belongs. That costs nothing per read. */
 static void
@@ -183,8 +200,7 @@ on_timer(struct env_timer *t)
 		return;
 	}
 	if (c->is_paused && c->out.len == 0) {
-		c->active = now; /* it waits for us, not we for it */
-		arm(c);
+		still_paused(c, now);
 		return;
 	}
 	c->active = now;
@@ -694,6 +710,8 @@ conn_eat(struct conn *c, size_t n)
 void
 conn_pause(struct conn *c)
 {
+	if (!c->is_paused)
+		c->paused_at = env_now(c->front->env);
 	c->is_paused = true;
 	conn_soon(c);
 }

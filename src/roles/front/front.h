@@ -89,6 +89,7 @@ struct conn {
 	struct charge charge;
 	int64_t idle;   /* us until timeout(); 0: none */
 	int64_t active; /* env_now() of the last byte in or out */
+	int64_t paused_at;
 	uint8_t state;  /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
 	char tls_text[96];

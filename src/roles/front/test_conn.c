@@ -404,6 +404,18 @@ idles(void **state)
 	hear_end(w);
 	leave(w);
 
+	test_case("our own answer never comes");
+	join(w);
+	conn_set_idle(w->c, 10 * TIME_MS);
+	say(w, SLICE("PAUSE\r\n"));
+	w->c->paused_at -= 14 * TIME_MINUTE;
+	turns(w, 30 * TIME_MS);
+	test_int(w->closed, 0);
+	w->c->paused_at -= 2 * TIME_MINUTE;
+	turns(w, 30 * TIME_MS);
+	test_int(w->closed, 1);
+	leave(w);
+
 	test_case("a paused client that does not read is idle");
 	join(w);
 	conn_set_idle(w->c, 30 * TIME_MS);
