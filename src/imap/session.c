@@ -677,6 +677,8 @@ read_line(struct imap_session *s, struct slice in)
 	if (part.len > LIMIT_IMAP_LINE - s->n_text ||
 	    buf_add(&s->line, part) != BUF_OK) {
 		/* Only its beginning is kept, for the tag. */
+		if (s->line.len == 0)
+			(void)buf_add(&s->line, slice_upto(part, 100));
 		refuse_rest(s, "BAD [LIMIT] Line too long");
 		if (lf != SIZE_MAX)
 			say_refusal(s);
