@@ -217,8 +217,8 @@ fill_args(struct cli *cli, json_t *args)
 	const struct cli_option *o = cli->action->options;
 	int r = CLI_OK;
 
-	for (size_t i = 0;
-	     i < cli->n_operands && i < ADMIN_OPERANDS_MAX && r == CLI_OK;
+	for (size_t i = 0; i < cli->n_operands && i < ADMIN_OPERANDS_MAX &&
+	     a->operands[i].name != NULL && r == CLI_OK;
 	     i++) {
 		r = cli_check_value(a->operands[i].kind, a->operands[i].name,
 		    cli->operands[i]);

@@ -171,7 +171,7 @@ control_request_parse(struct slice line, struct control_request *ret,
 	ret->days = DAYS_DEFAULT;
 	*ret_why = "a request is one line of JSON";
 	root = json_loadb((const char *)line.at, line.len,
-	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	    JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return CONTROL_E_REQUEST;
@@ -229,7 +229,9 @@ add_string(struct buf *out, struct slice s)
 	for (size_t i = 0; i < s.len && r == 0; i++) {
 		uint8_t c = s.at[i];
 
-		if (c < 0x20 || c == 0x7f)
+		if (c == 0) /* no reader of ours takes it */
+			r = buf_add_cstr(out, "\\ufffd");
+		else if (c < 0x20 || c == 0x7f)
 			r = buf_printf(out, "\\u%04x", c);
 		else if (c == '"' || c == '\\')
 			r = buf_printf(out, "\\%c", c);

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Commands, the control role and its socket, with a store and a keeper that
+ * are played here: what goes on the wire, what is printed, how it ends.
+ *
+ * The role and each command run in processes of their own; this one is their
+ * supervisor, store and keeper, and a loop.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/test.h"
+#include "cli/cli.h"
+#include "roles/role.h"
+#include "sys/env_posix.h"
+#include "sys/listen.h"
+
+enum {
+	TEXT_MAX = 1024 * 1024,
+	ARGS_MAX = 12
+};
+
+struct output {
+	struct env_watch watch;
+	struct world *world;
+	struct buf text;
+	bool is_open;
+};
+
+struct world {
+	char dir[64], config[96], socket[96], password[96];
+	struct env *env;
+	struct channel supervisor, store, keeper;
+	pid_t role, command;
+	struct output out, err;
+	/* what was asked */
+	char asked[64];
+	struct buf args, hashed;
+	/* what is answered */
+	size_t n_rows;
+	uint16_t code;
+	bool store_dies;
+};
+
+/* -- the store and the keeper ---------------------------------------------- */
+
+static int
+answer_row(struct channel *c, const struct wire_head *h, size_t i)
+{
+	struct wire_admin_rows rows = { .more = true };
+	struct buf fields;
+	char name[64];
+	int r;
+
+	(void)snprintf(name, sizeof(name), "u%zu@one.example", i);
+	buf_init(&fields, 4096);
+	(void)wire_field_add(&fields,
+	    &(struct wire_field){ SLICE("address"), slice_cstr(name) });
+	(void)wire_field_add(&fields,
+	    &(struct wire_field){ SLICE("messages"), SLICE("12") });
+	rows.rows = (struct wire_list){ .n = 2, .raw = buf_slice(&fields) };
+	r = wire_send_admin_rows(c, h->session, h->ticket, &rows);
+	buf_deinit(&fields);
+	return r;
+}
+
+static int
+on_admin_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_admin_ask *m)
+{
+	struct world *w = c->ctx;
+	struct wire_admin_rows end = { .verdict = { .code = w->code,
+					   .class = (uint8_t)(w->code / 100),
+					   .text = SLICE("so be it") } };
+	struct wire_list args = m->args;
+	struct wire_field f = { 0 };
+
+	(void)slice_to_cstr(m->command, w->asked, sizeof(w->asked));
+	while (wire_field_next(&args, &f)) {
+		(void)buf_add(&w->args, f.name);
+		(void)buf_add_cstr(&w->args, "=");
+		(void)buf_add(&w->args, f.value);
+		(void)buf_add_cstr(&w->args, ";");
+	}
+	if (w->store_dies)
+		return -1; /* ends the channel */
+	for (size_t i = 0; i < w->n_rows; i++)
+		if (answer_row(c, h, i) != 0)
+			return -1;
+	return wire_send_admin_rows(c, h->session, h->ticket, &end);
+}
+
+static int
+on_hash_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_hash_ask *m)
+{
+	struct world *w = c->ctx;
+	struct wire_hashed answer = { .ok = true, .verifier = SLICE("HASH") };
+
+	(void)buf_add(&w->hashed, m->password);
+	return wire_send_hashed(c, h->session, h->ticket, &answer);
+}
+
+static int
+on_key_make(struct channel *c, const struct wire_head *h,
+    const struct wire_key_make *m)
+{
+	static uint8_t chain[2000];
+	struct wire_key_made answer = { .ok = m->days == 30,
+		.sealed = SLICE("SEALED"),
+		.chain = { chain, sizeof(chain) } };
+
+	memset(chain, 'c', sizeof(chain));
+	return wire_send_key_made(c, h->session, h->ticket, &answer);
+}
+
+static int
+dispatch_store(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_store_handlers to = { .admin_ask =
+							   on_admin_ask };
+
+	return wire_dispatch_store(&to, c, WIRE_CONTROL, h, payload, fd);
+}
+
+static int
+dispatch_keeper(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_keeper_handlers to = { .hash_ask = on_hash_ask,
+		.key_make = on_key_make };
+
+	return wire_dispatch_keeper(&to, c, WIRE_CONTROL, h, payload, fd);
+}
+
+static int
+on_ready(struct channel *c, const struct wire_head *h,
+    const struct wire_ready *m)
+{
+	(void)h, (void)m;
+	env_stop(c->env);
+	return 0;
+}
+
+static int
+dispatch_supervisor(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_supervisor_handlers to = { .ready = on_ready };
+
+	return wire_dispatch_supervisor(&to, c, WIRE_CONTROL, h, payload, fd);
+}
+
+static void
+on_closed(struct channel *c)
+{
+	(void)c;
+}
+
+static const struct channel_ops store_ops = { dispatch_store, on_closed, NULL };
+static const struct channel_ops keeper_ops = { dispatch_keeper, on_closed,
+	NULL };
+static const struct channel_ops supervisor_ops = { dispatch_supervisor,
+	on_closed, NULL };
+
+/* -- the role -------------------------------------------------------------- */
+
+static void
+pair(int fds[2])
+{
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		     0, fds),
+	    0);
+}
+
+static pid_t
+start_role(const struct settings *s, const int fds[2])
+{
+	const struct env_posix_options how = { .role = "control",
+		.log_level = ENV_ERROR };
+	struct env *env;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	(void)close(fds[0]); /* or it would never see its end */
+	if (env_posix_new(&how, &env) != 0)
+		_exit(99);
+	_exit(role_control(env, s, fds[1]));
+}
+
+static void
+give_peer(struct world *w, struct channel *c, enum wire_role role,
+    const struct channel_ops *ops)
+{
+	struct wire_peer peer = {
+		.role = (uint8_t)role, .instance = 2, .purpose = PEER_CHANNEL
+	};
+	int fds[2];
+
+	pair(fds);
+	memset(c, 0, sizeof(*c));
+	test_int(channel_open(c, w->env, w, fds[0], role, WIRE_CONTROL, 1, ops),
+	    0);
+	test_int(wire_send_peer(&w->supervisor, 0, 0, &peer, fds[1]), 0);
+	(void)close(fds[1]);
+}
+
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	test_true(f != NULL);
+	(void)fputs(text, f);
+	(void)fclose(f);
+}
+
+static void
+world_init(struct world *w)
+{
+	const struct env_posix_options how = { .role = "test",
+		.log_level = ENV_ERROR };
+	const struct wire_listener listener = { .service = SERVICE_CONTROL };
+	const struct wire_start start = { .instance = 1 };
+	struct settings_error err = { 0 };
+	struct settings s;
+	char text[512];
+	int fds[2], fd;
+
+	memset(w, 0, sizeof(*w));
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/ulak-test-XXXXXX");
+	test_true(mkdtemp(w->dir) != NULL);
+	(void)snprintf(w->config, sizeof(w->config), "%s/u.toml", w->dir);
+	(void)snprintf(w->socket, sizeof(w->socket), "%s/sock", w->dir);
+	(void)snprintf(w->password, sizeof(w->password), "%s/pw", w->dir);
+	(void)snprintf(text, sizeof(text),
+	    "[server]\nhostname='mx.one.example'\ndata='%s'\ncontrol='%s'\n"
+	    "sandbox=false\n[outbound]\nport=2525\n",
+	    w->dir, w->socket);
+	write_file(w->config, text);
+	write_file(w->password, "a secret\n");
+	test_int(settings_parse(slice_cstr(text), w->config, &s, &err), 0);
+	test_int(env_posix_new(&how, &w->env), 0);
+	buf_init(&w->args, TEXT_MAX);
+	buf_init(&w->hashed, TEXT_MAX);
+	w->code = 250;
+	pair(fds);
+	w->role = start_role(&s, fds);
+	(void)close(fds[1]);
+	test_int(channel_open(&w->supervisor, w->env, w, fds[0],
+		     WIRE_SUPERVISOR, WIRE_CONTROL, 1, &supervisor_ops),
+	    0);
+	fd = listen_local(w->socket);
+	test_true(fd >= 0);
+	test_int(wire_send_listener(&w->supervisor, 0, 0, &listener, fd), 0);
+	(void)close(fd);
+	give_peer(w, &w->store, WIRE_STORE, &store_ops);
+	give_peer(w, &w->keeper, WIRE_KEEPER, &keeper_ops);
+	test_int(wire_send_start(&w->supervisor, 0, 0, &start), 0);
+	test_int(env_run(w->env), 0);
+}
+
+static void
+world_deinit(struct world *w)
+{
+	int status = 0;
+
+	channel_close(&w->supervisor);
+	channel_close(&w->store);
+	channel_close(&w->keeper);
+	test_int(waitpid(w->role, &status, 0), w->role);
+	test_true(WIFEXITED(status));
+	(void)unlink(w->socket);
+	(void)unlink(w->config);
+	(void)unlink(w->password);
+	(void)rmdir(w->dir);
+	env_posix_free(w->env);
+	buf_deinit(&w->args);
+	buf_deinit(&w->hashed);
+}
+
+/* -- a command --------------------------------------------------------------
+ */
+
+static void
+on_output(struct env_watch *watch, unsigned events)
+{
+	struct output *o = LIST_ENTRY(watch, struct output, watch);
+	uint8_t *at = NULL;
+	ssize_t n;
+
+	(void)events;
+	test_int(buf_reserve(&o->text, 4096, &at), 0);
+	n = read(watch->fd, at, 4096);
+	if (n > 0) {
+		buf_grew(&o->text, (size_t)n);
+		return;
+	}
+	env_watch_del(o->world->env, watch);
+	(void)close(watch->fd);
+	o->is_open = false;
+	if (!o->world->out.is_open && !o->world->err.is_open)
+		env_stop(o->world->env);
+}
+
+static void
+watch_output(struct world *w, struct output *o, int fd)
+{
+	memset(o, 0, sizeof(*o));
+	o->world = w;
+	o->is_open = true;
+	buf_init(&o->text, TEXT_MAX);
+	test_int(env_watch_add(w->env, &o->watch, fd, ENV_READ, on_output), 0);
+}
+
+/* Runs a command to its end while the roles are played; its exit status. */
+static int
+run(struct world *w, const char *const words[ARGS_MAX])
+{
+	const char *argv[ARGS_MAX + 4] = { "ulak", "-c", w->config };
+	int out[2], err[2], argc = 3, status = 0;
+
+	while (words[argc - 3] != NULL) {
+		argv[argc] = words[argc - 3];
+		argc++;
+	}
+	test_int(pipe2(out, O_CLOEXEC), 0);
+	test_int(pipe2(err, O_CLOEXEC), 0);
+	w->asked[0] = '\0';
+	buf_reset(&w->args, 0);
+	buf_reset(&w->hashed, 0);
+	w->command = fork();
+	if (w->command == 0) {
+		(void)dup2(out[1], STDOUT_FILENO);
+		(void)dup2(err[1], STDERR_FILENO);
+		(void)close_range(3, ~0u, 0); /* the roles' channels */
+		status = cli_main(argc, (char **)(uintptr_t)argv);
+		(void)fflush(stdout);
+		_exit(status);
+	}
+	(void)close(out[1]);
+	(void)close(err[1]);
+	watch_output(w, &w->out, out[0]);
+	watch_output(w, &w->err, err[0]);
+	test_int(env_run(w->env), 0);
+	test_int(waitpid(w->command, &status, 0), w->command);
+	test_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+forget(struct world *w)
+{
+	buf_deinit(&w->out.text);
+	buf_deinit(&w->err.text);
+}
+
+static const struct {
+	const char *what;
+	const char *words[ARGS_MAX];
+	size_t n_rows;
+	uint16_t code;
+	int status;
+	const char *asked;
+	struct slice args, hashed;
+	const char *out, *err; /* parts */
+} commands[] = {
+	{ "a password is hashed, and only the verifier goes on",
+	    { "account", "add", "jo@one.example", "--name", "Jo", "--quota",
+		"1MiB", "--password-file", "PW" },
+	    0, 250, 0, "account add",
+	    SLICE("address=jo@one.example;name=Jo;quota=1048576;verifier="
+		  "HASH;"),
+	    SLICE("a secret"), "so be it\n", "" },
+	{ "a table", { "account", "list" }, 2, 250, 0, "account list",
+	    SLICE(""), SLICE(""), "u1@one.example              12", "" },
+	{ "JSON", { "--json", "account", "list", "one.example" }, 1, 250, 0,
+	    "account list", SLICE("domain=one.example;"), SLICE(""),
+	    "\"messages\": 12", "" },
+	{ "no rows, as JSON", { "queue", "list", "--json" }, 0, 250, 0,
+	    "queue list", SLICE(""), SLICE(""), "[]\n", "" },
+	{ "refused", { "domain", "add", "one.example" }, 0, 550, 1,
+	    "domain add", SLICE("domain=one.example;"), SLICE(""), "",
+	    "ulak: so be it\n" },
+	{ "trouble", { "domain", "list" }, 1, 451, 1, "domain list", SLICE(""),
+	    SLICE(""), "", "ulak: so be it\n" },
+	{ "a key is made by the keeper",
+	    { "key", "add", "a.example", "b.example", "--days", "30",
+		"--default" },
+	    0, 250, 0, "key add", SLICE(""), SLICE(""), "so be it\n", "" },
+	{ "the keeper refuses", { "key", "add", "a.example" }, 0, 250, 1, "",
+	    SLICE(""), SLICE(""), "", "makes no key" },
+	{ "status tells what is on for tests", { "status" }, 0, 250, 0,
+	    "status", SLICE(""), SLICE(""), "test options     outbound.port\n",
+	    "" },
+	{ "an address is traced", { "trace", "jo@one.example", "--brief" }, 1,
+	    250, 0, "trace", SLICE("address=jo@one.example;"), SLICE(""),
+	    "u0@one.example", "" },
+	{ "an id is traced", { "trace", "01JD8F0T5Q00000000000000AB" }, 0, 250,
+	    1, "trace", SLICE("id=01JD8F0T5Q00000000000000AB;"), SLICE(""), "",
+	    "nothing is known" },
+	{ "neither", { "trace", "jo" }, 0, 250, 2, "", SLICE(""), SLICE(""), "",
+	    "neither an address nor" },
+	{ "which rows", { "queue", "hold", "--route", "two.example" }, 0, 250,
+	    0, "queue hold", SLICE("route=two.example;"), SLICE(""),
+	    "so be it\n", "" },
+	{ "no rows named", { "queue", "delete" }, 0, 250, 2, "", SLICE(""),
+	    SLICE(""), "", "which rows?" },
+	{ "not a number", { "queue", "retry", "--row", "x" }, 0, 250, 2, "",
+	    SLICE(""), SLICE(""), "", "needs a number" },
+	{ "not an id", { "queue", "show", "x" }, 0, 250, 2, "", SLICE(""),
+	    SLICE(""), "", "26 characters" },
+	{ "an argument too many", { "domain", "list", "x" }, 0, 250, 2, "",
+	    SLICE(""), SLICE(""), "", "too many: x (ulak domain list)\n" },
+	{ "many rows", { "account", "list" }, 5000, 250, 0, "account list",
+	    SLICE(""), SLICE(""), "u4999@one.example", "" },
+};
+
+static bool
+has(const struct buf *text, const char *part)
+{
+	return slice_find(buf_slice(text), slice_cstr(part)) != SIZE_MAX;
+}
+
+static void
+check_command(struct world *w, size_t i)
+{
+	const char *words[ARGS_MAX];
+	int status;
+
+	test_case(commands[i].what);
+	for (size_t j = 0; j < ARGS_MAX; j++) {
+		words[j] = commands[i].words[j];
+		if (words[j] != NULL && strcmp(words[j], "PW") == 0)
+			words[j] = w->password;
+	}
+	w->n_rows = commands[i].n_rows;
+	w->code = commands[i].code;
+	status = run(w, words);
+	if (status != commands[i].status)
+		print_error("%.*s%.*s", SLICE_FMT(buf_slice(&w->out.text)),
+		    SLICE_FMT(buf_slice(&w->err.text)));
+	test_int(status, commands[i].status);
+	test_slice(slice_cstr(w->asked), slice_cstr(commands[i].asked));
+	if (commands[i].args.len > 0)
+		test_slice(buf_slice(&w->args), commands[i].args);
+	test_slice(buf_slice(&w->hashed), commands[i].hashed);
+	test_true(has(&w->out.text, commands[i].out));
+	test_true(has(&w->err.text, commands[i].err));
+	test_int(w->err.text.len > 0, commands[i].status != 0);
+	test_true(!has(&w->out.text, "a secret"));
+	forget(w);
+}
+
+static void
+commands_work(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		check_command(&w, i);
+	world_deinit(&w);
+}
+
+/* A store that ends in the middle is our trouble: 1, and it says so. Then a
+ * new one comes, as after a restart. */
+static void
+survives_the_store(void **state)
+{
+	static const char *const words[ARGS_MAX] = { "domain", "list" };
+	static struct world w;
+
+	(void)state;
+	world_init(&w);
+	test_case("it dies while it is asked");
+	w.store_dies = true;
+	test_int(run(&w, words), 1);
+	test_true(has(&w.err.text, "the store ended"));
+	forget(&w);
+	test_case("it is not there");
+	test_int(run(&w, words), 1);
+	test_true(has(&w.err.text, "the store is not there"));
+	forget(&w);
+	test_case("it is back");
+	w.store_dies = false;
+	give_peer(&w, &w.store, WIRE_STORE, &store_ops);
+	test_int(run(&w, words), 0);
+	forget(&w);
+	world_deinit(&w);
+}
+
+TEST_MAIN(cmocka_unit_test(commands_work), cmocka_unit_test(survives_the_store))
