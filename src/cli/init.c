@@ -40,6 +40,7 @@ enum {
 struct init {
 	struct cli *cli;
 	const char *data, *config, *hostname, *domain, *account;
+	char data_path[SETTINGS_PATH];
 	char password[CLI_PASSWORD_MAX + 1];
 	bool password_is_made, drop_users, has_ipv6;
 	unsigned port_offset;
@@ -101,6 +102,35 @@ take_offset(struct init *in)
 	return CLI_OK;
 }
 
+/* Whatever is written into the file stands between these quotes. */
+static bool
+has_quote(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == '\'' || (uint8_t)*text < 0x20 || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* A path from the present directory, which a server cannot use. */
+static int
+make_absolute(struct init *in)
+{
+	char here[SETTINGS_PATH];
+	int n;
+
+	if (in->data[0] == '/')
+		return CLI_OK;
+	if (getcwd(here, sizeof(here)) == NULL)
+		return cli_fail(CLI_REFUSED, "--data: %s", strerror(errno));
+	n = snprintf(in->data_path, sizeof(in->data_path), "%s/%s", here,
+	    in->data);
+	if (n < 0 || (size_t)n >= sizeof(in->data_path))
+		return cli_fail(CLI_USAGE, "--data is too long");
+	in->data = in->data_path;
+	return CLI_OK;
+}
+
 /* The host name and paths are judged by the same parser as the file's. */
 static int
 check_settings(struct init *in)
@@ -110,6 +140,10 @@ check_settings(struct init *in)
 	struct buf text;
 	int r;
 
+	if (has_quote(in->hostname) || has_quote(in->data))
+		return cli_fail(CLI_USAGE,
+		    "--hostname and --data hold no quotes and control "
+		    "characters");
 	buf_init(&text, CONFIG_CAP);
 	r = buf_printf(&text, "[server]\nhostname = '%s'\ndata = '%s'\n",
 	    in->hostname, in->data);
@@ -141,6 +175,8 @@ take_options(struct init *in)
 		    "the account is an address in the domain: NAME@%s",
 		    in->domain);
 	r = take_offset(in);
+	if (r == CLI_OK)
+		r = make_absolute(in);
 	if (r == CLI_OK)
 		r = check_settings(in);
 	return r == CLI_OK ? take_password(in) : r;
@@ -326,8 +362,8 @@ fill_config(const struct init *in, struct buf *out)
 	    "[server]\n"
 	    "# Said in greetings and trace fields; its address should lead "
 	    "back to it.\n"
-	    "hostname = \"%s\"\n"
-	    "data = \"%s\"\n"
+	    "hostname = '%s'\n"
+	    "data = '%s'\n"
 	    "# As root, each role becomes its own system user.\n"
 	    "drop_users = %s\n\n"
 	    "[smtp]\n"
