@@ -367,26 +367,29 @@ find_id(struct slice text)
 	return slice_of(NULL, 0);
 }
 
-/* True when the server has taken the mail for this recipient. */
+/* True when the server has taken the mail for this recipient. Without an
+ * outcome of its own it shares the fate of the session. */
 static bool
 tell_outcome(struct send *s, size_t i)
 {
 	const struct smtp_client_outcome *o = &s->client.outcomes[i];
+	const struct verdict *v = o->is_done ? &o->verdict : &s->client.failure;
 	const char *rcpt = s->cli->operands[s->n_sent + i];
-	bool ok = o->is_done && verdict_is_ok(&o->verdict);
+	bool ok = o->is_done && verdict_is_ok(v);
 	char text[TABLE_CELL], id[ID_TEXT + 1] = "";
 
-	table_clean(o->verdict.text, text);
+	table_clean(v->text, text);
 	if (ok)
-		(void)slice_to_cstr(find_id(o->verdict.text), id, sizeof(id));
-	if (!ok)
-		(void)cli_fail(CLI_REFUSED, "%s: %u %s", rcpt, o->verdict.code,
-		    o->is_done ? text : "no answer");
+		(void)slice_to_cstr(find_id(v->text), id, sizeof(id));
+	else if (v->code != 0)
+		(void)cli_fail(CLI_REFUSED, "%s: %u %s", rcpt, v->code, text);
+	else
+		(void)cli_fail(CLI_REFUSED, "%s: no answer", rcpt);
 	if (s->told != NULL)
 		(void)json_array_append_new(s->told,
 		    json_pack("{s:s, s:b, s:i, s:s, s:s}", "recipient", rcpt,
-			"accepted", ok ? 1 : 0, "code", (int)o->verdict.code,
-			"id", id, "text", text));
+			"accepted", ok ? 1 : 0, "code", (int)v->code, "id", id,
+			"text", text));
 	return ok;
 }
 
