@@ -451,8 +451,7 @@ on_auth(struct smtp_client *c)
 		fail_by_reply(c);
 }
 
-/* -- replies to a mail ------------------------------------------------------
- */
+/* -- replies to a mail ----------------------------------------------------- */
 
 /* Recipients that are still open get this verdict; before DATA all of them,
  * after it those that the server had accepted. */
@@ -650,8 +649,7 @@ smtp_client_feed(struct smtp_client *c, struct slice in)
 	}
 }
 
-/* -- the driver's side ------------------------------------------------------
- */
+/* -- the driver's side ----------------------------------------------------- */
 
 void
 smtp_client_init(struct smtp_client *c, const struct smtp_client_config *config)

@@ -56,8 +56,7 @@ smtp_command_split(struct slice line, struct slice *ret_verb,
 	*ret_args = line;
 }
 
-/* -- parameters -------------------------------------------------------------
- */
+/* -- parameters ------------------------------------------------------------ */
 
 static bool
 is_keyword_char(uint8_t c)

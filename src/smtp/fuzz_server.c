@@ -114,8 +114,8 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 static struct heard
 converse(struct slice in, uint8_t mood, size_t chunk)
 {
-	struct smtp_server_config config = { .kind =
-						 (enum smtp_kind)(mood / 4 % 4 % 3),
+	struct smtp_server_config config = { .kind = (enum smtp_kind)(mood / 4 %
+						 4 % 3),
 		.hostname = "here.example",
 		.max_size = 1000,
 		.can_tls = (mood & 16) != 0,

@@ -45,8 +45,7 @@ enter(struct smtp_server *s, enum smtp_server_state state)
 	s->state = (uint8_t)state;
 }
 
-/* -- saying -----------------------------------------------------------------
- */
+/* -- saying ---------------------------------------------------------------- */
 
 static void
 say_verdict(struct smtp_server *s, struct smtp_effect *e,
@@ -103,8 +102,7 @@ end_transaction(struct smtp_server *s, struct smtp_effect *e)
 	enter(s, SMTP_READY);
 }
 
-/* -- EHLO, HELO -------------------------------------------------------------
- */
+/* -- EHLO, HELO ------------------------------------------------------------ */
 
 static bool
 is_submission(const struct smtp_server *s)
@@ -178,8 +176,7 @@ on_helo(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	e->say = slice_of(s->out, s->out_len);
 }
 
-/* -- MAIL, RCPT, DATA --------------------------------------------------------
- */
+/* -- MAIL, RCPT, DATA ------------------------------------------------------ */
 
 static const enum smtp_say param_says[SMTP_PARAMS_N] = {
 	[SMTP_PARAMS_E_SYNTAX] = SMTP_SAY_BAD_PARAM,
@@ -329,8 +326,7 @@ on_data(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	}
 }
 
-/* -- AUTH (RFC 4954) ---------------------------------------------------------
- */
+/* -- AUTH (RFC 4954) ------------------------------------------------------- */
 
 static void
 on_auth_response(struct smtp_server *s, struct slice response,
@@ -413,8 +409,7 @@ smtp_server_answer_auth(struct smtp_server *s, enum smtp_auth_answer answer,
 	check(s);
 }
 
-/* -- STARTTLS (RFC 3207) ------------------------------------------------------
- */
+/* -- STARTTLS (RFC 3207) --------------------------------------------------- */
 
 static void
 on_starttls(struct smtp_server *s, struct slice args, struct smtp_effect *e)
@@ -443,8 +438,7 @@ smtp_server_tls_up(struct smtp_server *s)
 	enter(s, SMTP_NEW);
 }
 
-/* -- the small commands -------------------------------------------------------
- */
+/* -- the small commands ---------------------------------------------------- */
 
 static void
 on_rset(struct smtp_server *s, struct slice args, struct smtp_effect *e)
@@ -566,8 +560,7 @@ on_command(struct smtp_server *s, struct slice line, struct smtp_effect *e)
 	complain(s, e, SMTP_SAY_UNKNOWN);
 }
 
-/* -- lines --------------------------------------------------------------------
- */
+/* -- lines ----------------------------------------------------------------- */
 
 /* Eats a line that is too long, up to its LF; then it gets its reply. */
 static size_t
@@ -618,8 +611,7 @@ step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 	return in.len - rest.len;
 }
 
-/* -- the message
- * ---------------------------------------------------------------- */
+/* -- the message ----------------------------------------------------------- */
 
 void
 smtp_server_refuse_body(struct smtp_server *s, const struct verdict *v)
@@ -698,8 +690,7 @@ smtp_server_body_part(struct smtp_server *s, struct slice *body,
 	return smtp_trace_next(&s->trace, body, ret_part);
 }
 
-/* -- the owner's side
- * ------------------------------------------------------------ */
+/* -- the owner's side ------------------------------------------------------ */
 
 void
 smtp_server_init(struct smtp_server *s, const struct smtp_server_config *config)

@@ -190,8 +190,7 @@ send_bytes(struct world *w, struct slice bytes, size_t chunk)
 	}
 }
 
-/* -- the file
- * -------------------------------------------------------------------- */
+/* -- the file -------------------------------------------------------------- */
 
 /* \r \n \t \\ \0 \xHH, and \{N text} for N times a text. */
 static void unescape(struct slice in, struct buf *out);

@@ -77,8 +77,7 @@ verdict_of(const struct wire_verdict *w)
 		w->text };
 }
 
-/* -- transaction and body at the store ----------------------------------------
- */
+/* -- transaction and body at the store ------------------------------------- */
 
 static uint64_t
 txn_of(struct conn *c)
@@ -180,8 +179,7 @@ emit(struct conn *c, struct slice part)
 		refuse_body(c);
 }
 
-/* -- questions
- * ------------------------------------------------------------------ */
+/* -- questions ------------------------------------------------------------- */
 
 static void
 answer(struct conn *c, struct verdict v)
@@ -259,8 +257,7 @@ do_auth(struct conn *c)
 		answer_auth(c, SMTP_AUTH_LATER);
 }
 
-/* -- the message
- * ------------------------------------------------------------------ */
+/* -- the message ----------------------------------------------------------- */
 
 static void
 emit_trace(struct conn *c, int64_t wall_us)
@@ -388,8 +385,7 @@ do_commit(struct conn *c)
 	asked(c, r);
 }
 
-/* -- effects
- * ------------------------------------------------------------------------ */
+/* -- effects --------------------------------------------------------------- */
 
 static void
 do_drop(struct conn *c)
@@ -448,9 +444,51 @@ goodbye(struct conn *c, enum smtp_say why)
 	act(c, &e);
 }
 
-/* -- input
- * ---------------------------------------------------------------------------
- */
+/* -- log ------------------------------------------------------------------- */
+
+static void
+log_mail(struct conn *c, const char *id, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], helo[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "mail",
+	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
+	    v->code, c->peer_text,
+	    log_quote(slice_cstr(x->s.helo), helo, sizeof(helo)),
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
+}
+
+static void
+log_refused_rcpt(struct conn *c, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], rcpt[LOG_QUOTE], text[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "rcpt-refused",
+	    "code=%u client=%s sender=%s rcpt=%s text=%s", v->code,
+	    c->peer_text,
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    log_quote(slice_cstr(x->s.rcpt), rcpt, sizeof(rcpt)),
+	    log_quote(v->text, text, sizeof(text)));
+}
+
+/* At the end of a message that the session itself refused. */
+static void
+log_refused_mail(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	char id[ID_TEXT + 1], text[LOG_QUOTE];
+
+	id_print(&x->id, id);
+	env_log(conn_front(c)->env, ENV_INFO, "mail",
+	    "id=%s code=%u client=%s size=%llu text=%s", id, x->s.refusal.code,
+	    c->peer_text, (unsigned long long)x->s.body_size,
+	    log_quote(x->s.refusal.text, text, sizeof(text)));
+}
+
+/* -- input ----------------------------------------------------------------- */
 
 /* What the session must know of the world before each step. */
 static void
@@ -546,6 +584,7 @@ run(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 	struct smtp_effect e;
+	bool was_data;
 	size_t n = 1;
 
 	if (is_too_slow(c))
@@ -557,7 +596,10 @@ run(struct conn *c)
 			return;
 		}
 		look_around(c);
+		was_data = x->s.state == SMTP_DATA;
 		n = smtp_server_step(&x->s, conn_in(c), &e);
+		if (was_data && e.todo == SMTP_DO_DROP)
+			log_refused_mail(c);
 		act(c, &e);
 		conn_eat(c, n);
 		if (n > 0 && x->s.discarded == 0)
@@ -588,8 +630,7 @@ unstall(struct conn *c)
 	conn_resume(c);
 }
 
-/* -- the conn's calls
- * ------------------------------------------------------------------ */
+/* -- the conn's calls ------------------------------------------------------ */
 
 static enum smtp_kind
 kind_of(unsigned service)
@@ -716,9 +757,7 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 	}
 }
 
-/* -- answers
- * ---------------------------------------------------------------------------
- */
+/* -- answers --------------------------------------------------------------- */
 
 static void
 on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
@@ -781,9 +820,13 @@ static void
 on_rcpt_answer(struct conn *c, uint32_t ticket,
     const struct wire_rcpt_answer *m)
 {
+	struct verdict v = verdict_of(&m->verdict);
+
 	if (!is_awaited(c, ticket, SMTP_WAIT_RCPT))
 		return;
-	answer(c, verdict_of(&m->verdict));
+	if (!verdict_is_ok(&v))
+		log_refused_rcpt(c, &v);
+	answer(c, v);
 	go_on(c);
 }
 
@@ -810,20 +853,6 @@ on_body_refused(struct conn *c, const struct wire_body_refused *m)
 	smtp_server_refuse_body(&x->s, &v);
 	forget_body(c);
 	unstall(c);
-}
-
-static void
-log_mail(struct conn *c, const char *id, const struct verdict *v)
-{
-	struct smtp *x = smtp_of(c);
-	char sender[LOG_QUOTE], helo[LOG_QUOTE];
-
-	env_log(conn_front(c)->env, ENV_INFO, "mail",
-	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
-	    v->code, c->peer_text,
-	    log_quote(slice_cstr(x->s.helo), helo, sizeof(helo)),
-	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
-	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
 }
 
 static void
