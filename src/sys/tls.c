@@ -58,7 +58,7 @@ struct tls {
 	struct env *env;
 	SSL *ssl;
 	int fd, io_error, failed;
-	unsigned wants;
+	unsigned wants, send_wants; /* of the last call; of a send that waits */
 	char error[ERROR_TEXT];
 };
 
@@ -609,16 +609,19 @@ tls_send(struct tls *t, const void *at, size_t n)
 		return 0;
 	ERR_clear_error();
 	r = SSL_write_ex(t->ssl, at, n, &put);
+	t->send_wants = 0;
 	if (r == 1)
 		return (ssize_t)put;
 	r = outcome(t, r);
+	if (r == -EAGAIN)
+		t->send_wants = t->wants;
 	return r == 0 ? fail(t, -ECONNRESET) : r;
 }
 
 unsigned
 tls_wants(const struct tls *t)
 {
-	return t->wants;
+	return t->wants | t->send_wants;
 }
 
 bool

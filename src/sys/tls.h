@@ -46,7 +46,9 @@ int tls_handshake(struct tls *t);
  * close_notify, or its end without one. */
 ssize_t tls_recv(struct tls *t, void *at, size_t n);
 ssize_t tls_send(struct tls *t, const void *at, size_t n);
-unsigned tls_wants(const struct tls *t);   /* ENV_READ, ENV_WRITE */
+/* ENV_READ, ENV_WRITE: of the last call that said -EAGAIN, and of a send that
+ * is still to be repeated, with the same bytes and maybe more behind them. */
+unsigned tls_wants(const struct tls *t);
 bool tls_has_pending(const struct tls *t); /* decrypted bytes wait inside */
 void tls_goodbye(struct tls *t); /* sends close_notify, does not wait */
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
