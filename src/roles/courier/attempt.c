@@ -254,8 +254,10 @@ attempt_settle(struct attempt *a, size_t i, const struct verdict *v)
 }
 
 void
-attempt_on_outcomes(struct attempt *a)
+attempt_on_outcomes(struct attempt *a, const struct verdict *failure)
 {
+	if (failure->code != 0)
+		a->failure = keep_verdict(a, failure);
 	attempt_finish(a);
 }
 

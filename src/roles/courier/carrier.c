@@ -469,7 +469,7 @@ on_mail_done(struct carrier *k)
 	smtp_client_dialogue_clear(&k->client);
 	k->attempt = NULL;
 	a->carrier = NULL;
-	attempt_on_outcomes(a);
+	attempt_on_outcomes(a, &k->client.failure);
 	return STEP_AGAIN;
 }
 
@@ -572,7 +572,7 @@ name_remote(struct carrier *k, const struct carrier_target *t)
 		(void)snprintf(k->remote, sizeof(k->remote), "%s:%u", k->host,
 		    t->address.port);
 	else
-		(void)snprintf(k->remote, sizeof(k->remote), "%s [%s]:%u",
+		(void)snprintf(k->remote, sizeof(k->remote), "%.230s [%s]:%u",
 		    k->host, address, t->address.port);
 }
 

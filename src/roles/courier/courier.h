@@ -123,8 +123,8 @@ void attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret);
  * False: the lease is over, nothing more may be sent. */
 bool attempt_give_body(struct attempt *a, struct smtp_client *client);
 void attempt_settle(struct attempt *a, size_t i, const struct verdict *v);
-/* All recipients that will be are settled. */
-void attempt_on_outcomes(struct attempt *a);
+/* All recipients that will be are settled; the others get `failure`. */
+void attempt_on_outcomes(struct attempt *a, const struct verdict *failure);
 /* The connection ended without outcomes. */
 enum attempt_failure {
 	ATTEMPT_CONNECT, /* no connection, no greeting, refused EHLO */

@@ -1,0 +1,744 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A courier in a process of its own, with a made-up store and resolver, and a
+ * mail server that follows a script: what is reported for every way in which
+ * a server can behave or misbehave.
+ *
+ * A script is a row of steps. "S" sends, "C" wants a line that begins so, "D"
+ * reads a body to its dot, "N" waits for the next connection, "B" sends octet
+ * by octet, "G" sends lines without end, "Z" reads until the courier closes.
+ * Whatever happens, the connection is closed behind the last step.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/test.h"
+#include "base/time.h"
+#include "policy/dns.h"
+#include "roles/role.h"
+#include "store/flags.h"
+#include "sys/env_posix.h"
+
+enum {
+	STEPS = 40,
+	RCPTS = 2,
+	ATTEMPTS = 2,
+	BIG = 300 * 1024,
+	RECEIVED = 1024 * 1024
+};
+
+/* -- the mail server ---------------------------------------------------------
+ */
+
+struct server {
+	int listener, fd;
+	uint16_t port;
+	const char *const *steps;
+	char line[4096];
+	size_t n_connections, n_received;
+	char received[RECEIVED]; /* bodies, as they came */
+	char failed[200];
+};
+
+static ssize_t
+server_read(struct server *s, void *at, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = recv(s->fd, at, n, 0);
+	while (got == -1 && errno == EINTR);
+	return got;
+}
+
+static bool
+server_line(struct server *s)
+{
+	size_t n = 0;
+
+	while (n + 1 < sizeof(s->line) && server_read(s, s->line + n, 1) == 1) {
+		if (s->line[n++] != '\n')
+			continue;
+		s->line[n] = '\0';
+		return true;
+	}
+	s->line[n] = '\0';
+	return false;
+}
+
+static bool
+server_body(struct server *s)
+{
+	while (server_line(s)) {
+		size_t n = strlen(s->line);
+
+		if (strcmp(s->line, ".\r\n") == 0)
+			return true;
+		if (n > RECEIVED - s->n_received)
+			return false;
+		memcpy(s->received + s->n_received, s->line, n);
+		s->n_received += n;
+	}
+	return false;
+}
+
+static bool
+server_send(struct server *s, const char *text, size_t at_a_time)
+{
+	for (size_t n = strlen(text), part; n > 0; n -= part, text += part) {
+		part = n < at_a_time ? n : at_a_time;
+		if (send(s->fd, text, part, MSG_NOSIGNAL) != (ssize_t)part)
+			return false;
+		if (at_a_time == 1)
+			(void)usleep(500);
+	}
+	return true;
+}
+
+static bool
+server_step(struct server *s, const char *step)
+{
+	char junk[4096];
+
+	switch (step[0]) {
+	case 'S':
+		return server_send(s, step + 1, 100000);
+	case 'B':
+		return server_send(s, step + 1, 1);
+	case 'C':
+		return server_line(s) &&
+		    strncmp(s->line, step + 1, strlen(step + 1)) == 0;
+	case 'D':
+		return server_body(s);
+	case 'G':
+		while (server_send(s, step + 1, 100000))
+			;
+		return true;
+	case 'Z':
+		while (server_read(s, junk, sizeof(junk)) > 0)
+			;
+		return true;
+	case 'N':
+		(void)close(s->fd);
+		s->fd = accept(s->listener, NULL, NULL);
+		s->n_connections++;
+		return s->fd >= 0;
+	default:
+		return false;
+	}
+}
+
+static void *
+server_run(void *ctx)
+{
+	struct server *s = ctx;
+
+	s->fd = accept(s->listener, NULL, NULL);
+	s->n_connections = 1;
+	for (size_t i = 0; s->fd >= 0 && s->steps[i] != NULL; i++) {
+		if (server_step(s, s->steps[i]))
+			continue;
+		(void)snprintf(s->failed, sizeof(s->failed),
+		    "step %zu \"%.60s\", got \"%.80s\"", i, s->steps[i],
+		    s->line);
+		break;
+	}
+	(void)close(s->fd);
+	return NULL;
+}
+
+static void
+server_open(struct server *s, const char *const *steps)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	struct timeval patience = { .tv_sec = 10 };
+
+	s->steps = steps;
+	s->fd = -1;
+	s->n_received = s->n_connections = 0;
+	s->failed[0] = '\0';
+	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	test_true(s->listener >= 0);
+	test_int(bind(s->listener, (struct sockaddr *)&a, len), 0);
+	test_int(listen(s->listener, 10), 0);
+	test_int(setsockopt(s->listener, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		     sizeof(patience)),
+	    0);
+	test_int(getsockname(s->listener, (struct sockaddr *)&a, &len), 0);
+	s->port = ntohs(a.sin_port);
+}
+
+/* -- the store, the resolver and the supervisor
+ * --------------------------------- */
+
+struct got { /* what was reported of one attempt */
+	size_t n;
+	uint8_t kind[RCPTS];
+	uint16_t code[RCPTS];
+	char esc[RCPTS][16];
+	bool is_host_failure;
+	char remote[321], tls[129], dialogue[16385];
+};
+
+struct bench {
+	struct env *env;
+	struct channel supervisor, store, resolver;
+	struct env_timer timer;
+	pid_t pid;
+	const char *route;
+	const char *const *rcpts;
+	struct slice message;
+	bool is_8bit, has_timed_out, resolver_is_dead;
+	int64_t lease;
+	size_t n_attempts, n_wanted;
+	uint16_t mx_rcode;
+	struct got got[ATTEMPTS];
+};
+
+static void
+give_attempt(struct bench *b)
+{
+	struct wire_attempt m = { .message = { { 1 } },
+		.sender = SLICE("anna@one.example"),
+		.route = slice_cstr(b->route),
+		.size = b->message.len,
+		.is_8bit = b->is_8bit,
+		.lease_us = b->lease };
+	struct buf rows;
+
+	buf_init(&rows, 10000);
+	for (size_t i = 0; i < RCPTS && b->rcpts[i] != NULL; i++) {
+		struct wire_rcpt row = { .row = 100 + i,
+			.address = slice_cstr(b->rcpts[i]) };
+
+		test_int(wire_rcpt_add(&rows, &row), 0);
+		m.rcpts.n++;
+	}
+	m.rcpts.raw = buf_slice(&rows);
+	test_int(wire_send_attempt(&b->store, 7 + b->n_attempts, 0, &m), 0);
+	b->n_attempts++;
+	buf_deinit(&rows);
+}
+
+static int
+on_courier_state(struct channel *c, const struct wire_head *h,
+    const struct wire_courier_state *m)
+{
+	(void)h;
+	test_true(m->free_slots > 0);
+	give_attempt(c->ctx);
+	return 0;
+}
+
+static int
+on_attempt_read(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_read *m)
+{
+	struct bench *b = c->ctx;
+	struct wire_attempt_data data = { .verdict = { .code = 250 } };
+
+	test_true(m->length > 0 && m->length <= LIMIT_CHUNK);
+	test_true(m->offset + m->length <= b->message.len);
+	data.data = slice_upto(slice_from(b->message, (size_t)m->offset),
+	    (size_t)m->length);
+	data.last = m->offset + m->length == b->message.len;
+	return wire_send_attempt_data(c, h->session, h->ticket, &data);
+}
+
+static int
+on_attempt_result(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_result *m)
+{
+	struct bench *b = c->ctx;
+	struct got *got = &b->got[h->session - 7];
+	struct wire_list rows = m->outcomes;
+	struct wire_outcome o;
+
+	while (got->n < RCPTS && wire_outcome_next(&rows, &o)) {
+		test_int(o.row, 100 + got->n);
+		got->kind[got->n] = o.kind;
+		got->code[got->n] = o.code;
+		(void)snprintf(got->esc[got->n], sizeof(got->esc[0]),
+		    "%u.%u.%u", o.class, o.subject, o.detail);
+		got->n++;
+	}
+	got->is_host_failure = m->is_host_failure;
+	test_true(slice_to_cstr(m->remote, got->remote, sizeof(got->remote)));
+	test_true(slice_to_cstr(m->tls, got->tls, sizeof(got->tls)));
+	test_true(slice_to_cstr(m->dialogue, got->dialogue,
+	    sizeof(got->dialogue)));
+	if (b->n_attempts < b->n_wanted)
+		give_attempt(b);
+	else
+		env_stop(b->env);
+	return 0;
+}
+
+static int
+store_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_store_handlers handlers = {
+		.courier_state = on_courier_state,
+		.attempt_read = on_attempt_read,
+		.attempt_result = on_attempt_result,
+	};
+
+	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
+}
+
+/* two.example has an MX at loopback, of whatever rcode the test wants. */
+static int
+on_dns_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_dns_ask *m)
+{
+	struct bench *b = c->ctx;
+	struct wire_dns_answer answer = { .canonical = m->name };
+	struct wire_dns_record row = { 0 };
+	struct buf rows;
+	int r;
+
+	if (b->resolver_is_dead) {
+		channel_close(c);
+		return 0;
+	}
+	buf_init(&rows, 1000);
+	if (m->type == DNS_MX && slice_equal(m->name, SLICE("two.example"))) {
+		answer.rcode = b->mx_rcode;
+		row.data = SLICE("\0\x0a\2mx\3two\7example\0");
+	} else if (m->type == DNS_A) {
+		row.data = SLICE("\x7f\0\0\1");
+	}
+	if (answer.rcode == 0 && row.data.len > 0) {
+		test_int(wire_dns_record_add(&rows, &row), 0);
+		answer.records =
+		    (struct wire_list){ .raw = buf_slice(&rows), .n = 1 };
+	}
+	r = wire_send_dns_answer(c, h->session, h->ticket, &answer);
+	buf_deinit(&rows);
+	return r;
+}
+
+static int
+resolver_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_resolver_handlers handlers = {
+		.dns_ask = on_dns_ask,
+	};
+
+	return wire_dispatch_resolver(&handlers, c, c->peer, h, payload, fd);
+}
+
+static int
+on_ready(struct channel *c, const struct wire_head *h,
+    const struct wire_ready *m)
+{
+	(void)c;
+	(void)h;
+	(void)m;
+	return 0;
+}
+
+static int
+supervisor_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_supervisor_handlers handlers = {
+		.ready = on_ready,
+	};
+
+	return wire_dispatch_supervisor(&handlers, c, c->peer, h, payload, fd);
+}
+
+static void
+on_closed(struct channel *c)
+{
+	channel_close(c);
+}
+
+static const struct channel_ops supervisor_ops = {
+	.dispatch = supervisor_dispatch,
+	.on_closed = on_closed,
+};
+static const struct channel_ops store_ops = {
+	.dispatch = store_dispatch,
+	.on_closed = on_closed,
+};
+static const struct channel_ops resolver_ops = {
+	.dispatch = resolver_dispatch,
+	.on_closed = on_closed,
+};
+
+static void
+on_timeout(struct env_timer *t)
+{
+	struct bench *b = LIST_ENTRY(t, struct bench, timer);
+
+	b->has_timed_out = true;
+	env_stop(b->env);
+}
+
+static void
+make_pair(int fds[2])
+{
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		     0, fds),
+	    0);
+}
+
+static void
+run_courier(int fd, uint16_t port)
+{
+	struct settings s = { .hostname = "one.example",
+		.outbound_port = port,
+		.outbound_permit_loopback = true,
+		.connect_timeout = TIME_SECOND,
+		.greeting_timeout = TIME_SECOND,
+		.command_timeout = TIME_SECOND,
+		.data_timeout = TIME_SECOND,
+		.dot_timeout = TIME_SECOND };
+	struct env_posix_options options = { .role = "courier",
+		.log_level = ENV_ERROR };
+	struct env *env;
+	int status = 99;
+
+	if (env_posix_new(&options, &env) == 0) {
+		status = role_courier(env, &s, fd);
+		env_posix_free(env);
+	}
+	exit(status);
+}
+
+static void
+give_peer(struct bench *b, struct channel *c, enum wire_role self,
+    const struct channel_ops *ops)
+{
+	struct wire_peer peer = {
+		.role = (uint8_t)self, .instance = 5, .purpose = PEER_CHANNEL
+	};
+	int fds[2];
+
+	make_pair(fds);
+	test_int(channel_open(c, b->env, b, fds[0], self, WIRE_COURIER, 1, ops),
+	    0);
+	test_int(wire_send_peer(&b->supervisor, 0, 0, &peer, fds[1]), 0);
+	(void)close(fds[1]);
+}
+
+/* Until all attempts are reported; the courier must then end by itself. */
+static void
+bench_run(struct bench *b, uint16_t port)
+{
+	struct env_posix_options options = { .role = "test",
+		.log_level = ENV_ERROR };
+	struct wire_start start = { .instance = 9 };
+	int fds[2], status;
+
+	make_pair(fds);
+	(void)fflush(NULL);
+	b->pid = fork();
+	test_true(b->pid >= 0);
+	if (b->pid == 0) {
+		(void)close(fds[0]);
+		run_courier(fds[1], port);
+	}
+	(void)close(fds[1]);
+	test_int(env_posix_new(&options, &b->env), 0);
+	test_int(channel_open(&b->supervisor, b->env, b, fds[0],
+		     WIRE_SUPERVISOR, WIRE_COURIER, 1, &supervisor_ops),
+	    0);
+	give_peer(b, &b->store, WIRE_STORE, &store_ops);
+	give_peer(b, &b->resolver, WIRE_RESOLVER, &resolver_ops);
+	test_int(wire_send_start(&b->supervisor, 0, 0, &start), 0);
+	b->timer.fire = on_timeout;
+	test_int(env_timer_set(b->env, &b->timer,
+		     env_now(b->env) + 15 * TIME_SECOND),
+	    0);
+	test_int(env_run(b->env), 0);
+	env_timer_stop(b->env, &b->timer);
+	channel_close(&b->store);
+	channel_close(&b->resolver);
+	channel_close(&b->supervisor);
+	env_posix_free(b->env);
+	test_int(waitpid(b->pid, &status, 0), b->pid);
+	/* 1: the end of the supervisor; anything else is a crash or a leak */
+	test_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	test_true(!b->has_timed_out);
+}
+
+/* -- what is reported
+ * --------------------------------------------------------------- */
+
+#define HELLO                                                                  \
+	"S220 mx.two.example\r\n", "CEHLO one.example\r\n",                    \
+	    "S250-mx.two.example\r\n250-SIZE 1000000\r\n250 8BITMIME\r\n"
+#define PIPELINING                                                             \
+	"S220 mx.two.example\r\n", "CEHLO one.example\r\n",                    \
+	    "S250-mx.two.example\r\n250 PIPELINING\r\n"
+#define BOB "CRCPT TO:<bob@two.example>\r\n"
+#define EVE "CRCPT TO:<eve@two.example>\r\n"
+#define FROM "CMAIL FROM:<anna@one.example>"
+
+static const char *const bob[] = { "bob@two.example", NULL };
+static const char *const both[] = { "bob@two.example", "eve@two.example" };
+
+static const struct {
+	const char *what;
+	const char *const *rcpts;
+	const char *steps[STEPS];
+	bool is_8bit;
+	bool is_host;
+	uint8_t kind[RCPTS];
+	uint16_t code[RCPTS];
+	const char *esc[RCPTS];
+	const char *in_dialogue;
+	size_t n_bodies; /* that arrived whole */
+} cases[] = {
+	{ "taken", bob,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA\r\n",
+		"S354 go\r\n", "D", "S250 2.0.0 kept\r\n", "Z" },
+	    .kind = { QUEUE_DELIVERED }, .code = { 250 }, .esc = { "2.0.0" },
+	    .in_dialogue = "< 250 ", .n_bodies = 1 },
+	{ "one of two refused", both,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S550 5.1.1 no bob\r\n", EVE,
+		"S250 ok\r\n", "CDATA\r\n", "S354 go\r\n", "D",
+		"S250 2.0.0 kept\r\n", "Z" },
+	    .kind = { QUEUE_PERMANENT, QUEUE_DELIVERED }, .code = { 550, 250 },
+	    .esc = { "5.1.1", "2.0.0" }, .in_dialogue = "no bob",
+	    .n_bodies = 1 },
+	{ "pipelined, one greylisted", both,
+	    { PIPELINING, FROM, BOB, EVE, "CDATA\r\n",
+		"S250 ok\r\n451 4.7.1 later\r\n250 ok\r\n354 go\r\n", "D",
+		"S250 kept\r\n", "Z" },
+	    .kind = { QUEUE_TEMPORARY, QUEUE_DELIVERED }, .code = { 451, 250 },
+	    .esc = { "4.7.1", "2.0.0" }, .n_bodies = 1 },
+	{ "replies octet by octet", bob,
+	    { "B220-mx.two.example\r\n220 hello\r\n", "CEHLO", "B250 x\r\n",
+		FROM, "B250 ok\r\n", BOB, "B250 ok\r\n", "CDATA", "B354 go\r\n",
+		"D", "B250-kept\r\n250 indeed\r\n", "Z" },
+	    .kind = { QUEUE_DELIVERED }, .code = { 250 }, .esc = { "2.0.0" },
+	    .n_bodies = 1 },
+	{ "HELO is enough", bob,
+	    { "S220 mx\r\n", "CEHLO", "S502 what?\r\n", "CHELO", "S250 x\r\n",
+		FROM, "S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA", "S354 go\r\n",
+		"D", "S250 kept\r\n", "Z" },
+	    .kind = { QUEUE_DELIVERED }, .code = { 250 }, .esc = { "2.0.0" },
+	    .n_bodies = 1 },
+	{ "the sender refused for now", bob,
+	    { HELLO, FROM, "S451 4.3.0 later\r\n", "Z" },
+	    .kind = { QUEUE_TEMPORARY }, .code = { 451 }, .esc = { "4.3.0" } },
+	{ "refused behind the dot", bob,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA",
+		"S354 go\r\n", "D", "S554 5.7.1 spam\r\n", "Z" },
+	    .kind = { QUEUE_PERMANENT }, .code = { 554 }, .esc = { "5.7.1" },
+	    .n_bodies = 1 },
+	{ "8-bit to a 7-bit server", bob,
+	    { "S220 mx\r\n", "CEHLO", "S250 mx\r\n", "Z" }, .is_8bit = true,
+	    .kind = { QUEUE_PERMANENT }, .code = { 554 }, .esc = { "5.6.3" } },
+	{ "no service", bob, { "S554 go away\r\n", "Z" }, .is_host = true,
+	    .kind = { QUEUE_TEMPORARY }, .code = { 554 }, .esc = { "5.0.0" } },
+	{ "silence", bob, { "Z" }, .is_host = true, .kind = { QUEUE_TEMPORARY },
+	    .code = { 451 }, .esc = { "4.4.2" },
+	    .in_dialogue = "no greeting in time" },
+	{ "an octet now and then is no progress", bob,
+	    { HELLO, FROM, "B2", "B5", "B0", "B ", "Z" }, .is_host = true,
+	    .kind = { QUEUE_TEMPORARY }, .code = { 451 }, .esc = { "4.4.2" } },
+	{ "not a mail server", bob,
+	    { "SHTTP/1.1 400 Bad Request\r\n\r\n", "Z" }, .is_host = true,
+	    .kind = { QUEUE_TEMPORARY }, .code = { 451 }, .esc = { "4.5.0" },
+	    .in_dialogue = "does not speak SMTP" },
+	{ "a greeting without end", bob, { "G220-more and more\r\n" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 451 },
+	    .esc = { "4.5.0" }, .in_dialogue = "too long" },
+	{ "a line without end", bob, { "G2200000000000000000000000000000000" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 451 },
+	    .esc = { "4.5.0" } },
+	{ "gone before the greeting", bob, { NULL }, .is_host = true,
+	    .kind = { QUEUE_TEMPORARY }, .code = { 451 }, .esc = { "4.4.2" } },
+	{ "gone after MAIL", bob, { HELLO, FROM }, .is_host = true,
+	    .kind = { QUEUE_TEMPORARY }, .code = { 451 }, .esc = { "4.4.2" } },
+	{ "gone in the body", bob,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA",
+		"S354 go\r\n" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 451 },
+	    .esc = { "4.4.2" } },
+	{ "the last reply is lost", bob,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA",
+		"S354 go\r\n", "D" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 451 },
+	    .esc = { "4.4.2" }, .n_bodies = 1 },
+	{ "closing down at RCPT", bob,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S421 4.3.2 bye\r\n" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 421 },
+	    .esc = { "4.3.2" } },
+	{ "closing down behind the first of two", both,
+	    { HELLO, FROM, "S250 ok\r\n", BOB, "S550 5.1.1 no\r\n", EVE,
+		"S421 bye\r\n" },
+	    .kind = { QUEUE_PERMANENT, QUEUE_TEMPORARY }, .code = { 550, 421 },
+	    .esc = { "5.1.1", "4.0.0" } },
+	{ "speaks out of turn", bob,
+	    { HELLO, FROM, "S250 ok\r\n250 ok\r\n250 ok\r\n", "Z" },
+	    .is_host = true, .kind = { QUEUE_TEMPORARY }, .code = { 451 },
+	    .esc = { "4.5.0" } },
+	{ "TLS that fails: once more in the clear", bob,
+	    { "S220 mx\r\n", "CEHLO", "S250-mx\r\n250 STARTTLS\r\n",
+		"CSTARTTLS", "S220 go\r\n", "Sno TLS at all\r\n", "Z", "N",
+		"S220 mx\r\n", "CEHLO", "S250-mx\r\n250 STARTTLS\r\n", FROM,
+		"S250 ok\r\n", BOB, "S250 ok\r\n", "CDATA", "S354 go\r\n", "D",
+		"S250 kept\r\n", "Z" },
+	    .kind = { QUEUE_DELIVERED }, .code = { 250 }, .esc = { "2.0.0" },
+	    .in_dialogue = "without TLS", .n_bodies = 1 },
+};
+
+static const struct slice small = { (const uint8_t *)"Subject: hi\r\n\r\n"
+						     ".dot\r\nbody\r\n",
+	27 };
+static const char small_stuffed[] = "Subject: hi\r\n\r\n..dot\r\nbody\r\n";
+
+static void
+check_got(const struct got *got, size_t i)
+{
+	test_int(got->is_host_failure, cases[i].is_host);
+	for (size_t k = 0; k < got->n; k++) {
+		test_int(got->kind[k], cases[i].kind[k]);
+		test_int(got->code[k], cases[i].code[k]);
+		test_slice(slice_cstr(got->esc[k]),
+		    slice_cstr(cases[i].esc[k]));
+	}
+	test_int(got->n, cases[i].rcpts == both ? 2 : 1);
+	if (cases[i].in_dialogue != NULL &&
+	    strstr(got->dialogue, cases[i].in_dialogue) == NULL)
+		test_slice(slice_cstr(got->dialogue),
+		    slice_cstr(cases[i].in_dialogue));
+}
+
+static void
+servers_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench b = { .route = "[127.0.0.1]",
+			.rcpts = cases[i].rcpts,
+			.message = small,
+			.is_8bit = cases[i].is_8bit,
+			.lease = TIME_MINUTE,
+			.n_wanted = 1 };
+		static struct server s;
+		pthread_t thread;
+
+		test_case(cases[i].what);
+		server_open(&s, cases[i].steps);
+		test_int(pthread_create(&thread, NULL, server_run, &s), 0);
+		bench_run(&b, s.port);
+		(void)shutdown(s.listener, SHUT_RDWR);
+		test_int(pthread_join(thread, NULL), 0);
+		test_slice(slice_cstr(s.failed), SLICE(""));
+		check_got(&b.got[0], i);
+		test_int(s.n_received,
+		    cases[i].n_bodies * (sizeof(small_stuffed) - 1));
+		if (cases[i].n_bodies > 0)
+			test_slice(slice_of(s.received, s.n_received),
+			    slice_cstr(small_stuffed));
+		(void)close(s.listener);
+	}
+}
+
+/* The route by its MX; a large body; the second mail on the same connection. */
+static void
+one_connection_for_two(void **state)
+{
+	static const char *const steps[STEPS] = { HELLO, FROM, "S250 ok\r\n",
+		BOB, "S250 ok\r\n", "CDATA", "S354 go\r\n", "D",
+		"S250 kept\r\n", FROM, "S250 ok\r\n", BOB, "S250 ok\r\n",
+		"CDATA", "S354 go\r\n", "D", "S250 kept too\r\n", "Z" };
+	struct bench b = { .route = "two.example",
+		.rcpts = bob,
+		.lease = TIME_MINUTE,
+		.n_wanted = 2 };
+	static char big[BIG];
+	static struct server s;
+	pthread_t thread;
+
+	(void)state;
+	test_case("two of 300 KiB");
+	for (size_t i = 0; i < BIG; i++)
+		big[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	b.message = slice_of(big, BIG);
+	server_open(&s, steps);
+	test_int(pthread_create(&thread, NULL, server_run, &s), 0);
+	bench_run(&b, s.port);
+	test_int(pthread_join(thread, NULL), 0);
+	test_slice(slice_cstr(s.failed), SLICE(""));
+	test_int(s.n_connections, 1);
+	test_int(s.n_received, 2 * BIG);
+	test_true(memcmp(s.received, big, BIG) == 0);
+	test_true(memcmp(s.received + BIG, big, BIG) == 0);
+	for (size_t i = 0; i < 2; i++)
+		test_int(b.got[i].kind[0], QUEUE_DELIVERED);
+	test_true(strstr(b.got[0].remote, "mx.two.example [127.0.0.1]:") ==
+	    b.got[0].remote);
+	test_true(strstr(b.got[1].dialogue, "open connection") != NULL);
+	(void)close(s.listener);
+}
+
+static const struct {
+	const char *what, *route;
+	uint16_t mx_rcode;
+	bool resolver_is_dead;
+	int64_t lease;
+	uint8_t kind;
+	const char *esc;
+	bool is_host;
+} unreachable[] = {
+	{ "nobody listens", "[127.0.0.1]", 0, false, TIME_MINUTE,
+	    QUEUE_TEMPORARY, "4.4.1", true },
+	{ "nobody listens at the MX", "two.example", 0, false, TIME_MINUTE,
+	    QUEUE_TEMPORARY, "4.4.1", true },
+	{ "no such domain", "two.example", DNS_NXDOMAIN, false, TIME_MINUTE,
+	    QUEUE_PERMANENT, "5.1.2", false },
+	{ "no answer from the DNS", "two.example", DNS_NO_ANSWER, false,
+	    TIME_MINUTE, QUEUE_TEMPORARY, "4.4.3", true },
+	{ "the resolver dies", "two.example", 0, true, TIME_MINUTE,
+	    QUEUE_TEMPORARY, "4.4.3", true },
+	{ "the lease is over before it begins", "[127.0.0.1]", 0, false, 0,
+	    QUEUE_TEMPORARY, "4.4.2", true },
+};
+
+static void
+unreachable_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(unreachable) / sizeof(unreachable[0]);
+	     i++) {
+		struct bench b = { .route = unreachable[i].route,
+			.rcpts = bob,
+			.message = small,
+			.mx_rcode = unreachable[i].mx_rcode,
+			.resolver_is_dead = unreachable[i].resolver_is_dead,
+			.lease = unreachable[i].lease,
+			.n_wanted = 1 };
+		static struct server s; /* only for a port nobody has */
+
+		test_case(unreachable[i].what);
+		server_open(&s, NULL);
+		(void)close(s.listener);
+		bench_run(&b, s.port);
+		test_int(b.got[0].n, 1);
+		test_int(b.got[0].kind[0], unreachable[i].kind);
+		test_slice(slice_cstr(b.got[0].esc[0]),
+		    slice_cstr(unreachable[i].esc));
+		test_int(b.got[0].is_host_failure, unreachable[i].is_host);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(servers_by_table),
+    cmocka_unit_test(one_connection_for_two),
+    cmocka_unit_test(unreachable_by_table))
