@@ -572,7 +572,7 @@ note_line(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 
-	if (x->s.state == SMTP_DATA ||
+	if (x->s.state == SMTP_DATA || !smtp_server_wants_input(&x->s) ||
 	    (conn_in(c).len == 0 && x->s.discarded == 0))
 		x->line_since = 0;
 	else if (x->line_since == 0)
@@ -675,22 +675,34 @@ on_start(struct conn *c)
 }
 
 static void
-on_closed(struct conn *c)
+drop_handle(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 	struct wire_handle_drop drop = { .handle = x->handle };
 
-	env_timer_stop(conn_front(c)->env, &x->refusal);
-	forget_transaction(c);
 	if (x->handle != 0 && store_of(c) != NULL)
 		(void)wire_send_handle_drop(store_of(c), c->number, 0, &drop);
+	x->handle = 0;
+}
+
+static void
+on_closed(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	env_timer_stop(conn_front(c)->env, &x->refusal);
+	forget_transaction(c);
+	drop_handle(c);
 	buf_deinit(&x->gathered);
 	explicit_bzero(&x->s, sizeof(x->s));
 }
 
+/* A login before TLS (settings.plain_auth) does not outlive it. */
 static void
 on_tls_up(struct conn *c)
 {
+	drop_handle(c);
+	smtp_of(c)->handle_is_lost = false;
 	smtp_server_tls_up(&smtp_of(c)->s);
 }
 
