@@ -13,8 +13,7 @@ enum {
 	LOCAL_MAX = 256
 };
 
-/* -- domain -----------------------------------------------------------------
- */
+/* -- domain -------------------------------------------------------------- */
 
 static bool
 is_domain_byte(uint8_t c)
@@ -99,8 +98,7 @@ canon_domain(struct slice domain, struct buf *out)
 	return add_lower(domain, out);
 }
 
-/* -- local part ---------------------------------------------------------------
- */
+/* -- local part ---------------------------------------------------------- */
 
 static bool
 is_atom_byte(uint8_t c)

@@ -49,8 +49,7 @@ struct world {
 	unsigned asked;
 };
 
-/* -- the keeper's side -------------------------------------------------------
- */
+/* -- the keeper's side --------------------------------------------------- */
 
 static size_t
 answer(struct world *w, struct slice frame, uint8_t *at)

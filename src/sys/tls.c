@@ -62,8 +62,7 @@ struct tls {
 	char error[ERROR_TEXT];
 };
 
-/* -- bytes ------------------------------------------------------------------
- */
+/* -- bytes --------------------------------------------------------------- */
 
 static int
 bio_read(BIO *bio, char *at, size_t n, size_t *ret_n)
@@ -170,8 +169,7 @@ context_new(struct machine *m, const SSL_METHOD *method)
 	return ctx;
 }
 
-/* -- servers ----------------------------------------------------------------
- */
+/* -- servers ------------------------------------------------------------- */
 
 int
 tls_server_new(struct env *env, struct tls_server **ret)
@@ -403,8 +401,7 @@ tls_server_add(struct tls_server *s, uint32_t key, struct slice chain,
 	return 0;
 }
 
-/* -- clients ----------------------------------------------------------------
- */
+/* -- clients ------------------------------------------------------------- */
 
 /* Opportunistic: a weak certificate is better than none at all, as nobody
  * looks at it (RFC 7435, section 3). */
@@ -440,8 +437,7 @@ tls_client_free(struct tls_client *c)
 	free(c);
 }
 
-/* -- connections ------------------------------------------------------------
- */
+/* -- connections --------------------------------------------------------- */
 
 static int
 tls_new(struct machine *m, SSL_CTX *ctx, int fd, struct tls **ret)

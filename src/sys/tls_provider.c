@@ -32,8 +32,7 @@ enum {
 #define PARAM_SIGNER "ulak-signer"
 #define PARAM_KEY "ulak-key"
 
-/* -- asking the keeper ------------------------------------------------------
- */
+/* -- asking the keeper --------------------------------------------------- */
 
 void
 tls_signer_init(struct tls_signer *s, struct env *env)
@@ -145,8 +144,7 @@ ask_keeper(struct tls_signer *s, const struct wire_sign_ask *m, uint8_t *sig,
 	return r;
 }
 
-/* -- keys -------------------------------------------------------------------
- */
+/* -- keys ---------------------------------------------------------------- */
 
 struct key {
 	struct tls_signer *signer; /* NULL: a public key only */
@@ -429,8 +427,7 @@ rsa_operation_name(int operation)
 	return operation == OSSL_OP_SIGNATURE ? "RSA" : NULL;
 }
 
-/* -- the signature ------------------------------------------------------------
- */
+/* -- the signature ------------------------------------------------------- */
 
 struct signing {
 	struct key *key; /* the EVP layer keeps it alive */
@@ -558,8 +555,7 @@ signing_sign(void *at, unsigned char *sig, size_t *len, size_t cap,
 	return 1;
 }
 
-/* -- the tables OpenSSL reads -------------------------------------------------
- */
+/* -- the tables OpenSSL reads -------------------------------------------- */
 
 #define F(id, function)                                                        \
 	{                                                                      \

@@ -26,8 +26,7 @@ enum {
 
 static void conn_soon(struct conn *c);
 
-/* -- its memory -------------------------------------------------------------
- */
+/* -- its memory ---------------------------------------------------------- */
 
 static size_t
 conn_cost(const struct conn *c)
@@ -126,8 +125,7 @@ conn_charge(struct conn *c)
 	return false;
 }
 
-/* -- time -------------------------------------------------------------------
- */
+/* -- time ---------------------------------------------------------------- */
 
 static int64_t
 time_limit(const struct conn *c)
@@ -212,8 +210,7 @@ on_timer(struct env_timer *t)
 		conn_end(c);
 }
 
-/* -- socket -----------------------------------------------------------------
- */
+/* -- socket -------------------------------------------------------------- */
 
 static void
 update_watch(struct conn *c)
@@ -367,8 +364,7 @@ drain(struct conn *c)
 	}
 }
 
-/* -- TLS --------------------------------------------------------------------
- */
+/* -- TLS ----------------------------------------------------------------- */
 
 static void
 tls_is_up(struct conn *c)
@@ -425,8 +421,7 @@ begin_tls(struct conn *c)
 	return c->state == CONN_HANDSHAKE;
 }
 
-/* -- output -----------------------------------------------------------------
- */
+/* -- output -------------------------------------------------------------- */
 
 static void
 begin_linger(struct conn *c)
@@ -550,8 +545,7 @@ on_ready(struct env_watch *w, unsigned events)
 		conn_soon(c);
 }
 
-/* -- birth ------------------------------------------------------------------
- */
+/* -- birth --------------------------------------------------------------- */
 
 static void
 client_key(const struct env_addr *peer, uint8_t key[CLIENT_KEY])
@@ -680,8 +674,7 @@ conn_find(struct front *f, uint64_t number)
 	return c != NULL && conn_is_live(c) ? c : NULL;
 }
 
-/* -- for protocols ------------------------------------------------------------
- */
+/* -- for protocols ------------------------------------------------------- */
 
 struct front *
 conn_front(struct conn *c)

@@ -67,8 +67,7 @@ front_ticket(struct front *f)
 	return f->next_ticket;
 }
 
-/* -- listeners ----------------------------------------------------------------
- */
+/* -- listeners ----------------------------------------------------------- */
 
 static void
 listeners_want(struct front *f, unsigned want)

@@ -90,7 +90,7 @@ struct conn {
 	int64_t idle;   /* us until timeout(); 0: none */
 	int64_t active; /* env_now() of the last byte in or out */
 	int64_t paused_at;
-	uint8_t state;  /* enum conn_state */
+	uint8_t state; /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
 	char tls_text[96];
 	void *session;
@@ -113,8 +113,7 @@ struct front {
 	void *own; /* front.c's */
 };
 
-/* -- for protocols ----------------------------------------------------------
- */
+/* -- for protocols ------------------------------------------------------- */
 
 struct front *conn_front(struct conn *c);
 void *conn_session(struct conn *c);

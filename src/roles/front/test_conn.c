@@ -30,8 +30,7 @@ struct world {
 
 static struct world *world_of(struct conn *c);
 
-/* -- the protocol: one line a command ----------------------------------------
- */
+/* -- the protocol: one line a command ------------------------------------ */
 
 static void
 write_more(struct conn *c)

@@ -90,8 +90,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* -- doors --------------------------------------------------------------------
- */
+/* -- doors --------------------------------------------------------------- */
 
 static void
 listen_as(struct world *w, unsigned service)

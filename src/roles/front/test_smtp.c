@@ -47,7 +47,7 @@ struct world {
 	size_t summary_len;
 };
 
-/* -- a store --------------------------------------------------------------- */
+/* -- a store ------------------------------------------------------------- */
 
 static const struct wire_verdict yes = { .code = 250 };
 
@@ -230,7 +230,7 @@ static const struct channel_ops store_ops = { store_dispatch, on_peer_closed,
 static const struct channel_ops keeper_ops = { keeper_dispatch, on_peer_closed,
 	NULL };
 
-/* -- the world ------------------------------------------------------------- */
+/* -- the world ----------------------------------------------------------- */
 
 static void
 on_stop(struct env_timer *t)
@@ -417,7 +417,7 @@ envelope(struct world *w)
 	hear(w, "354 ");
 }
 
-/* -- what is shown --------------------------------------------------------- */
+/* -- what is shown ------------------------------------------------------- */
 
 static void
 keeps_a_mail(void **state)

@@ -110,8 +110,7 @@ wipe(struct slice s)
 		sodium_memzero((void *)(uintptr_t)s.at, s.len);
 }
 
-/* -- answers ------------------------------------------------------------------
- */
+/* -- answers ------------------------------------------------------------- */
 
 static void
 send_refused(struct keeper *k, const struct login *l, bool temporary,

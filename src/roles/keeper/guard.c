@@ -24,8 +24,7 @@ guard_init(struct guard *g, const uint8_t key[GUARD_KEY])
 	memcpy(g->key, key, GUARD_KEY);
 }
 
-/* -- good ones ----------------------------------------------------------------
- */
+/* -- good ones ----------------------------------------------------------- */
 
 static void
 mac_add(crypto_generichash_state *h, struct slice s)
@@ -98,8 +97,7 @@ guard_remember(struct guard *g, uint64_t account, struct slice verifier,
 	place->until = now + GOOD_TIME;
 }
 
-/* -- bad ones -----------------------------------------------------------------
- */
+/* -- bad ones ------------------------------------------------------------ */
 
 static uint64_t
 bad_hash(const struct guard *g, uint8_t kind, const uint8_t *at, size_t n)

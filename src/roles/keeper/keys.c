@@ -37,8 +37,7 @@ struct keeper_master {
 	OSSL_PROVIDER *provider;
 };
 
-/* -- the master secret ------------------------------------------------------
- */
+/* -- the master secret --------------------------------------------------- */
 
 int
 keeper_master_create(struct env *env, struct env_dir *data)
@@ -148,8 +147,7 @@ keeper_master_lib(const struct keeper_master *m)
 	return m->lib;
 }
 
-/* -- sealing ----------------------------------------------------------------
- */
+/* -- sealing ------------------------------------------------------------- */
 
 static int
 key_kind(const EVP_PKEY *key)
@@ -252,8 +250,7 @@ keeper_key_open(const struct keeper_master *m, struct slice sealed,
 	return KEEPER_OK;
 }
 
-/* -- certificates -------------------------------------------------------------
- */
+/* -- certificates -------------------------------------------------------- */
 
 static bool
 is_label_byte(uint8_t c)

@@ -51,8 +51,7 @@ world_of(struct channel *c)
 	return c->ctx;
 }
 
-/* -- the others ---------------------------------------------------------------
- */
+/* -- the others ---------------------------------------------------------- */
 
 static int
 on_verifier_get(struct channel *c, const struct wire_head *h,
