@@ -243,14 +243,26 @@ admin_print_json(const json_t *value)
 	return CLI_OK;
 }
 
+/* The answer of a command without a table; what its row says ("affected",
+ * "key") stands beside the code. */
 static int
 print_end_json(const struct admin_answer *answer)
 {
+	static const struct table_column numbers[] = {
+		{ "affected", NULL, TABLE_NUMBER },
+		{ "key", NULL, TABLE_NUMBER },
+		{ NULL, NULL, TABLE_TEXT },
+	};
+	json_t *typed = table_json(answer->rows, numbers);
 	json_t *end = json_pack("{s:I, s:s}", "code", (json_int_t)answer->code,
 	    "text", answer->text);
-	int r = admin_print_json(end);
+	int r;
 
+	if (json_array_size(typed) > 0)
+		(void)json_object_update_missing(end, json_array_get(typed, 0));
+	r = admin_print_json(end);
 	json_decref(end);
+	json_decref(typed);
 	return r;
 }
 
