@@ -224,7 +224,7 @@ update_watch(struct conn *c)
 	case CONN_OPEN:
 		if (!c->is_paused && !c->is_eof && buf_room(&c->in) > 0)
 			want |= ENV_READ;
-		/* fall through */
+		__attribute__((fallthrough));
 	case CONN_TLS_FLUSH:
 	case CONN_ENDING:
 		if (c->out.len > 0)

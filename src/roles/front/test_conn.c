@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "roles/front/conn.h"
+#include "sys/env_faulty.h"
 #include "sys/env_posix.h"
 
 struct world {
@@ -464,6 +465,62 @@ store_dies(void **state)
 	leave(w);
 }
 
+/* Whatever the n-th call of a kind says, the conn ends or goes on, is freed
+ * once, and gives everything back; the front serves the next. */
+static void
+calls_fail(void **state)
+{
+	static const struct {
+		enum env_fault fault;
+		int error;
+	} kinds[] = { { FAULT_TIMER, ENOMEM }, { FAULT_WATCH, ENOMEM },
+		{ FAULT_RECV, ECONNRESET }, { FAULT_SEND, EPIPE },
+		{ FAULT_SEND, EAGAIN } };
+	struct world *w = *state;
+	struct env *faulty;
+	uint64_t failed = 0;
+
+	test_int(env_faulty_new(w->env, &faulty), 0);
+	w->front.env = faulty;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		for (uint64_t n = 1; n < 12; n++) {
+			struct fault_plan plan = {
+				.nth = n, .n = 1, .error = kinds[k].error
+			};
+			struct env_addr peer = { .family = 6 };
+			int pair[2];
+
+			test_int(socketpair(AF_UNIX,
+				     SOCK_STREAM | SOCK_NONBLOCK, 0, pair),
+			    0);
+			w->closed = 0;
+			w->peer = pair[1];
+			env_faulty_arm(faulty, kinds[k].fault, &plan);
+			w->c = conn_new(&w->front, pair[0], &peer, SERVICE_MX,
+			    &proto, false);
+			if (w->c != NULL)
+				conn_set_idle(w->c, TIME_MINUTE);
+			for (int i = 0; i < 4; i++) {
+				(void)!send(w->peer, "a\r\nBIG\r\n", 8,
+				    MSG_NOSIGNAL);
+				turns(w, TIME_MS);
+			}
+			(void)!send(w->peer, "END\r\n", 5, MSG_NOSIGNAL);
+			turns(w, TIME_MS);
+			failed += env_faulty_failed(faulty, kinds[k].fault) > 0;
+			plan.nth = 0;
+			env_faulty_arm(faulty, kinds[k].fault, &plan);
+			leave(w);
+			test_int(front_own(&w->front)->n_conns, 0);
+			test_int(w->front.memory.used, 0);
+			test_int(w->closed, w->c != NULL);
+		}
+	}
+	test_true(failed > 20);
+	w->front.env = w->env;
+	env_faulty_free(faulty);
+}
+
 static void
 stops(void **state)
 {
@@ -494,4 +551,5 @@ TEST_MAIN(cmocka_unit_test_setup_teardown(talks, setup, teardown),
     cmocka_unit_test_setup_teardown(idles, setup, teardown),
     cmocka_unit_test_setup_teardown(vanishes, setup, teardown),
     cmocka_unit_test_setup_teardown(store_dies, setup, teardown),
+    cmocka_unit_test_setup_teardown(calls_fail, setup, teardown),
     cmocka_unit_test_setup_teardown(stops, setup, teardown))
