@@ -266,11 +266,26 @@ print_end_json(const struct admin_answer *answer)
 	return r;
 }
 
+static void
+print_end(const struct admin_answer *answer)
+{
+	const char *affected =
+	    json_string_value(json_object_get(json_array_get(answer->rows, 0),
+		"affected"));
+	char text[TABLE_CELL];
+
+	table_clean(slice_cstr(affected != NULL ? affected : answer->text),
+	    text);
+	(void)printf("%s%s\n", text,
+	    affected == NULL                 ? ""
+		: strcmp(affected, "1") == 0 ? " row"
+					     : " rows");
+}
+
 static int
 print_answer(struct cli *cli, const struct admin_answer *answer)
 {
 	const struct admin_action *a = cli->action->admin;
-	char text[TABLE_CELL];
 	json_t *typed;
 	int r;
 
@@ -279,8 +294,7 @@ print_answer(struct cli *cli, const struct admin_answer *answer)
 	if (a->columns == NULL && cli->json)
 		return print_end_json(answer);
 	if (a->columns == NULL) {
-		table_clean(slice_cstr(answer->text), text);
-		(void)printf("%s\n", text);
+		print_end(answer);
 		return CLI_OK;
 	}
 	if (!cli->json) {
