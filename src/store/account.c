@@ -331,9 +331,9 @@ alias_remove(struct db *db, struct slice address, struct slice target)
 
 int
 tls_key_add(struct db *db, struct slice names, struct slice sealed,
-    struct slice chain, bool is_default, int64_t now)
+    struct slice chain, bool is_default, int64_t now, uint64_t *ret_key)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int r = next_number(db, SLICE("tls_key"), &number);
 
 	if (r == 0 && is_default)
@@ -342,6 +342,8 @@ tls_key_add(struct db *db, struct slice names, struct slice sealed,
 		r = DB_EXEC(tls_key_insert, db, .tls_key = number,
 		    .names = names, .sealed = sealed, .chain = chain,
 		    .is_default = is_default, .created = now);
+	if (r == 0)
+		*ret_key = number;
 	return ERR_TRACE(r);
 }
 
@@ -567,7 +569,7 @@ apply_key(struct db *db, struct store_write *w)
 {
 	struct offline *o = LIST_ENTRY(w, struct offline, write);
 
-	return tls_key_add(db, o->a, o->b, o->c, o->flag, o->now);
+	return tls_key_add(db, o->a, o->b, o->c, o->flag, o->now, &o->account);
 }
 
 int

@@ -48,7 +48,7 @@ int alias_add(struct db *db, struct slice address, struct slice target,
 /* An empty target: all of them. */
 int alias_remove(struct db *db, struct slice address, struct slice target);
 int tls_key_add(struct db *db, struct slice names, struct slice sealed,
-    struct slice chain, bool is_default, int64_t now);
+    struct slice chain, bool is_default, int64_t now, uint64_t *ret_key);
 
 /* Who gets what is addressed to this: policy/rcpt, with its questions answered
  * from the database. 0; ACCOUNT_E_ADDRESS; -errno. */

@@ -163,10 +163,12 @@ after_group(struct env_job *job)
 		struct store_write *w =
 		    LIST_ENTRY(link, struct store_write, link);
 
-		if (result == 0 && w->result == STORE_AGAIN)
+		if (result == 0 && w->result == STORE_AGAIN) {
+			w->was_kept = true;
 			committer_submit(c, w);
-		else
+		} else {
 			w->done(w, result == 0 ? w->result : result);
+		}
 	}
 	if (is_fatal(result))
 		break_down(c, result);
@@ -343,6 +345,7 @@ committer_run(struct db *writer, struct store_write *w)
 		list_init(&group);
 		list_add_last(&group, &w->link);
 		r = run_group(writer, &group);
+		w->was_kept = true;
 	} while (r == 0 && w->result == STORE_AGAIN);
 	return r != 0 ? ERR_TRACE(r) : w->result;
 }

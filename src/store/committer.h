@@ -44,6 +44,10 @@ struct store_write {
 	 * -errno: not done, or after -EIO perhaps done. The write is the
 	 * caller's again and may be freed. */
 	void (*done)(struct store_write *w, int r);
+	/* Set before apply() is called once more after STORE_AGAIN: what it
+	 * did the last time is durable. When it is called again without this,
+	 * what it did was rolled back. apply() clears it. */
+	bool was_kept;
 	/* the committer's own */
 	int result;
 	struct list link;

@@ -596,3 +596,13 @@ store_submit(struct store *s, struct store_write *w)
 {
 	committer_submit(s->committer, w);
 }
+
+void
+store_segment_remove(struct store *s, uint64_t number)
+{
+	char path[SEGMENT_PATH];
+
+	store_segment_forget(s, number);
+	segment_path(number, path);
+	(void)env_dir_unlink(s->dir, path);
+}

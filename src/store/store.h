@@ -72,6 +72,9 @@ void store_read(struct store *s, struct store_read *r);
 /* Segments below this one get no further records: empty ones may go. */
 uint64_t store_safe_segment(const struct store *s);
 
+/* Unlinks the file of a segment whose row is gone. */
+void store_segment_remove(struct store *s, uint64_t number);
+
 /* In a READ thread: n bytes of the segment at offset. -ENOENT when the file
  * is gone (look the place up once more), -EIO when it is shorter. */
 int segment_read(struct store *s, uint64_t segment, uint64_t offset, void *at,

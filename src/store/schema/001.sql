@@ -145,6 +145,7 @@ CREATE TABLE mailbox (
 	special_use TEXT NOT NULL,
 	uidvalidity INTEGER NOT NULL,
 	uidnext INTEGER NOT NULL,
+	seen_uid INTEGER NOT NULL,       -- lower ones were in an opened view
 	visible_uid INTEGER NOT NULL,    -- 0: all; else only lower ones are
 	messages INTEGER NOT NULL,
 	unseen INTEGER NOT NULL,

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/handles - who has logged in, and what that gives him
+ *
+ * Only the keeper mints: GRANT names a front by its instance, which the front
+ * cannot choose, and the handle goes to that front alone. It is a number in the
+ * table of the channel, so it means nothing on another one, and goes with it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "roles/store/store_role.h"
+
+enum {
+	HANDLES_MAX = 100000,
+	VERIFIER_MAX = 512
+};
+
+struct handle *
+handle_find(struct peer *p, uint32_t number, uint32_t scopes)
+{
+	struct handle *h =
+	    number == 0 ? NULL : map_get_number(&p->handles, number);
+
+	return h != NULL && (h->scopes & scopes) == scopes ? h : NULL;
+}
+
+static void
+handle_free(struct handle *h)
+{
+	struct store_role *s = h->peer->role;
+
+	scan_unwatch(h, 0);
+	if (h->has_lock)
+		(void)map_take_number(&s->locks, h->account);
+	(void)map_take_number(&h->peer->handles, h->number);
+	free(h);
+}
+
+void
+handles_peer_lost(struct peer *p)
+{
+	struct handle *h;
+	size_t at = 0;
+
+	while ((h = map_next(&p->handles, &at)) != NULL)
+		handle_free(h);
+}
+
+void
+handles_drop_account(struct store_role *s, uint64_t account)
+{
+	LIST_FOREACH (it, &s->peer_list) {
+		struct peer *p = LIST_ENTRY(it, struct peer, link);
+		struct handle *h;
+		size_t at = 0;
+
+		while ((h = map_next(&p->handles, &at)) != NULL)
+			if (h->account == account)
+				handle_free(h);
+	}
+}
+
+int
+on_handle_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_handle_drop *m)
+{
+	struct handle *handle = handle_find(peer_of(c), m->handle, 0);
+
+	(void)h;
+	if (handle != NULL)
+		handle_free(handle);
+	return 0;
+}
+
+/* -- VERIFIER_GET
+ * -------------------------------------------------------------------- */
+
+struct verifier_job {
+	struct store_read read;
+	struct asker asker;
+	uint64_t account;
+	bool found, disabled;
+	size_t len, address_len;
+	char address[LIMIT_ADDRESS];
+	char verifier[VERIFIER_MAX];
+};
+
+static int
+run_verifier(struct db *db, struct store_read *r)
+{
+	struct verifier_job *j = LIST_ENTRY(r, struct verifier_job, read);
+	struct q_account_by_address account;
+	struct q_credential_get credential;
+	int q = DB_ONE(account_by_address, db, &account,
+	    .canonical = slice_of(j->address, j->address_len));
+
+	if (q != 0)
+		return q == DB_NONE ? 0 : ERR_TRACE(q);
+	j->account = account.account;
+	j->disabled = account.disabled;
+	q = DB_ONE(credential_get, db, &credential, .account = j->account);
+	if (q != 0)
+		return q == DB_NONE ? 0 : ERR_TRACE(q);
+	if (credential.verifier.len > VERIFIER_MAX)
+		return ERR_ORIGIN(-EBADMSG);
+	j->found = true;
+	j->len = credential.verifier.len;
+	memcpy(j->verifier, credential.verifier.at, j->len);
+	return 0;
+}
+
+static void
+done_verifier(struct store_read *r, int result)
+{
+	struct verifier_job *j = LIST_ENTRY(r, struct verifier_job, read);
+	struct channel *c = asker_channel(&j->asker);
+	struct wire_verifier m = { .found = result == 0 && j->found,
+		.temporary = result != 0,
+		.account = j->account,
+		.disabled = j->disabled,
+		.verifier = slice_of(j->verifier, j->len) };
+
+	if (c != NULL)
+		(void)wire_send_verifier(c, j->asker.session, j->asker.ticket,
+		    &m);
+	sodium_memzero(j->verifier, sizeof(j->verifier));
+	free(j);
+}
+
+int
+on_verifier_get(struct channel *c, const struct wire_head *h,
+    const struct wire_verifier_get *m)
+{
+	struct verifier_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	j->asker = asker_of(c, h);
+	j->address_len = m->address.len;
+	memcpy(j->address, m->address.at, m->address.len);
+	j->read.run = run_verifier;
+	j->read.done = done_verifier;
+	store_read(peer_of(c)->role->store, &j->read);
+	return 0;
+}
+
+/* -- GRANT
+ * -------------------------------------------------------------------------------
+ */
+
+struct grant_job {
+	struct store_read read;
+	struct asker asker; /* the front, with AUTH_TRY's session and ticket */
+	uint64_t account;
+	uint32_t scopes;
+	size_t address_len, name_len;
+	char address[LIMIT_ADDRESS];
+	char name[255];
+};
+
+static int
+run_grant(struct db *db, struct store_read *r)
+{
+	struct grant_job *j = LIST_ENTRY(r, struct grant_job, read);
+	struct q_account_get row;
+	int q = DB_ONE(account_get, db, &row, .account = j->account);
+
+	if (q != 0)
+		return ERR_TRACE(q);
+	if (row.disabled)
+		return DB_NONE;
+	row.address = slice_upto(row.address, sizeof(j->address));
+	row.name = slice_upto(row.name, sizeof(j->name));
+	j->address_len = row.address.len;
+	memcpy(j->address, row.address.at, row.address.len);
+	j->name_len = row.name.len;
+	memcpy(j->name, row.name.at, row.name.len);
+	return 0;
+}
+
+static struct handle *
+handle_new(struct peer *p, const struct grant_job *j)
+{
+	struct handle *h =
+	    p->handles.n >= HANDLES_MAX ? NULL : calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	do
+		p->next_handle++;
+	while (p->next_handle == 0 ||
+	    map_get_number(&p->handles, p->next_handle) != NULL);
+	h->number = p->next_handle;
+	h->peer = p;
+	h->account = j->account;
+	h->scopes = j->scopes;
+	h->session = j->asker.session;
+	list_init(&h->watchers);
+	memcpy(h->address, j->address, j->address_len);
+	if (map_put_number(&p->handles, h->number, h) != 0) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+/* Handle 0 says that there is none after all: 4xx, the front's words. */
+static void
+done_grant(struct store_read *r, int result)
+{
+	struct grant_job *j = LIST_ENTRY(r, struct grant_job, read);
+	struct channel *c = asker_channel(&j->asker);
+	struct handle *h = NULL;
+	struct wire_handle m = { .account = j->account,
+		.address = slice_of(j->address, j->address_len),
+		.name = slice_of(j->name, j->name_len) };
+
+	if (c != NULL && result == 0)
+		h = handle_new(peer_of(c), j);
+	m.handle = h == NULL ? 0 : h->number;
+	if (c != NULL)
+		(void)wire_send_handle(c, j->asker.session, j->asker.ticket,
+		    &m);
+	free(j);
+}
+
+int
+on_grant(struct channel *c, const struct wire_head *h,
+    const struct wire_grant *m)
+{
+	struct store_role *s = peer_of(c)->role;
+	struct grant_job *j;
+
+	LIST_FOREACH (it, &s->peer_list) {
+		struct peer *p = LIST_ENTRY(it, struct peer, link);
+
+		if (p->c.peer != WIRE_USER || p->c.peer_instance != m->front)
+			continue;
+		j = calloc(1, sizeof(*j));
+		if (j == NULL)
+			return ERR_ORIGIN(-ENOMEM);
+		j->asker =
+		    (struct asker){ s, p->serial, h->session, h->ticket };
+		j->account = m->account;
+		j->scopes = m->scopes;
+		j->read.run = run_grant;
+		j->read.done = done_grant;
+		store_read(s->store, &j->read);
+		break;
+	}
+	return 0; /* a front that has gone meanwhile needs no handle */
+}
+
+/* -- REHASHED
+ * ------------------------------------------------------------------------------
+ */
+
+struct rehash {
+	struct store_write write;
+	uint64_t account;
+	int64_t now;
+	size_t len;
+	char verifier[VERIFIER_MAX];
+};
+
+static int
+apply_rehash(struct db *db, struct store_write *w)
+{
+	struct rehash *j = LIST_ENTRY(w, struct rehash, write);
+	struct q_account_exists row;
+	int r = DB_ONE(account_exists, db, &row, .account = j->account);
+
+	if (r != 0 || row.n == 0)
+		return ERR_TRACE(r);
+	return ERR_TRACE(DB_EXEC(credential_set, db, .account = j->account,
+	    .verifier = slice_of(j->verifier, j->len), .created = j->now));
+}
+
+static void
+done_rehash(struct store_write *w, int r)
+{
+	struct rehash *j = LIST_ENTRY(w, struct rehash, write);
+
+	(void)r; /* the old verifier still works */
+	sodium_memzero(j->verifier, sizeof(j->verifier));
+	free(j);
+}
+
+int
+on_rehashed(struct channel *c, const struct wire_head *h,
+    const struct wire_rehashed *m)
+{
+	struct store_role *s = peer_of(c)->role;
+	struct rehash *j = calloc(1, sizeof(*j));
+
+	(void)h;
+	if (j == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	j->account = m->account;
+	j->now = env_wall(s->env);
+	j->len = m->verifier.len;
+	memcpy(j->verifier, m->verifier.at, m->verifier.len);
+	j->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_rehash,
+		.done = done_rehash };
+	store_submit(s->store, &j->write);
+	return 0;
+}

@@ -1,0 +1,905 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/mailboxes - what fronts do with mailboxes
+ *
+ * Looking runs in the READ lane, changing in the writer's interactive lane,
+ * slice by slice. Every request names a handle of the channel it came on; the
+ * account is the handle's, never the front's to say.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "roles/store/pages.h"
+#include "roles/store/store_role.h"
+
+enum {
+	PAGE_ROWS = 64,
+	PAIRS_ROWS = 1024,
+	MAILBOXES_MAX = 20000 /* of one account, in one answer */
+};
+
+/* -- looking
+ * ----------------------------------------------------------------------- */
+
+struct look {
+	struct store_read read;
+	struct asker asker;
+	uint64_t account, modseq;
+	uint32_t handle;
+	bool read_only, exclusive;
+	struct mailbox_name name;
+	struct pages pages;
+	struct wire_mailbox box;
+	char special_use[32];
+	void (*answer)(struct look *l, struct channel *c, int r);
+};
+
+static uint32_t
+first_recent(uint32_t seen_uid, uint32_t uidnext)
+{
+	return seen_uid < uidnext ? seen_uid : 0;
+}
+
+static int
+is_subscribed(struct db *db, uint64_t account, struct slice name, bool *ret)
+{
+	struct q_subscription_get row;
+	int r = DB_ONE(subscription_get, db, &row, .account = account,
+	    .name = name);
+
+	if (r == 0)
+		*ret = row.n > 0;
+	return ERR_TRACE(r);
+}
+
+static int
+add_row(struct look *l, const struct wire_mailbox *box)
+{
+	struct page *p = pages_next(&l->pages, PAGE_ROWS);
+
+	if (p == NULL || l->pages.n > MAILBOXES_MAX / PAGE_ROWS ||
+	    wire_mailbox_add(&p->rows, box) != 0)
+		return ERR_ORIGIN(-ENOMEM);
+	p->n++;
+	return 0;
+}
+
+/* A name that is no mailbox: a parent that was deleted, or a subscription. */
+static int
+add_name(struct db *db, struct look *l, struct slice name)
+{
+	struct wire_mailbox box = { .name = name, .special_use = SLICE("") };
+	int r = is_subscribed(db, l->account, name, &box.subscribed);
+
+	return r != 0 ? ERR_TRACE(r) : add_row(l, &box);
+}
+
+static int
+exists(struct db *db, uint64_t account, struct slice name, bool *ret)
+{
+	struct q_mailbox_by_name row;
+	int r =
+	    DB_ONE(mailbox_by_name, db, &row, .account = account, .name = name);
+
+	*ret = r == 0;
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+static bool
+is_below(struct slice name, struct slice parent)
+{
+	return name.len > parent.len && name.at[parent.len] == '/' &&
+	    slice_starts(name, parent);
+}
+
+/* The rows come sorted, so that the children of a name follow each other: a
+ * parent is looked at when the first of them comes. */
+static int
+add_parents(struct db *db, struct look *l, struct slice name,
+    struct slice previous)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		struct slice parent = slice_upto(name, i);
+		bool is_there = true;
+		int r;
+
+		if (name.at[i] != '/' || is_below(previous, parent))
+			continue;
+		r = exists(db, l->account, parent, &is_there);
+		if (r == 0 && !is_there)
+			r = add_name(db, l, parent);
+		if (r != 0)
+			return ERR_TRACE(r);
+	}
+	return 0;
+}
+
+static int
+has_children(struct db *db, uint64_t account, struct slice name, bool *ret)
+{
+	struct mailbox_name lo, hi;
+	struct q_mailbox_children row;
+	struct db_rows rows;
+	int r;
+
+	*ret = false;
+	if (name.len >= LIMIT_MAILBOX_NAME)
+		return 0;
+	memcpy(lo.text, name.at, name.len);
+	lo.text[name.len] = '/';
+	lo.len = name.len + 1;
+	hi = lo;
+	hi.text[name.len] = '0';
+	r = DB_MANY(mailbox_children, db, &rows, .account = account,
+	    .from = mailbox_name_slice(&lo), .upto = mailbox_name_slice(&hi));
+	if (r != 0)
+		return ERR_TRACE(r);
+	r = q_mailbox_children_next(&rows, &row);
+	db_rows_close(&rows);
+	*ret = r == 0;
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+static int
+add_subscriptions(struct db *db, struct look *l)
+{
+	struct q_subscription_list row;
+	struct db_rows rows;
+	int r = DB_MANY(subscription_list, db, &rows, .account = l->account);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_subscription_list_next(&rows, &row)) == 0) {
+		bool is_known = false;
+
+		r = exists(db, l->account, row.name, &is_known);
+		if (r == 0 && !is_known)
+			r = has_children(db, l->account, row.name, &is_known);
+		if (r == 0 && !is_known)
+			r = add_name(db, l, row.name);
+		if (r != 0)
+			break;
+	}
+	db_rows_close(&rows);
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+static int
+add_mailbox(struct db *db, struct look *l, const struct q_mailbox_list *row)
+{
+	struct wire_mailbox box = { .mailbox = row->mailbox,
+		.name = row->name,
+		.uidvalidity = row->uidvalidity,
+		.uidnext = row->uidnext,
+		.messages = row->messages,
+		.unseen = row->unseen,
+		.deleted = row->deleted,
+		.size = row->size,
+		.modseq = row->modseq,
+		.exists = true,
+		.special_use = row->special_use,
+		.recent = first_recent(row->seen_uid, row->uidnext) };
+	int r = is_subscribed(db, l->account, row->name, &box.subscribed);
+
+	return r != 0 ? ERR_TRACE(r) : add_row(l, &box);
+}
+
+static int
+run_list(struct db *db, struct store_read *read)
+{
+	struct look *l = LIST_ENTRY(read, struct look, read);
+	struct mailbox_name previous = { 0 };
+	struct q_mailbox_list row;
+	struct db_rows rows;
+	int r = DB_MANY(mailbox_list, db, &rows, .account = l->account,
+	    .after = SLICE(""));
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_mailbox_list_next(&rows, &row)) == 0) {
+		r = add_parents(db, l, row.name, mailbox_name_slice(&previous));
+		if (r == 0)
+			r = add_mailbox(db, l, &row);
+		if (r != 0 || row.name.len > LIMIT_MAILBOX_NAME)
+			break;
+		memcpy(previous.text, row.name.at, row.name.len);
+		previous.len = row.name.len;
+	}
+	db_rows_close(&rows);
+	return r == DB_NONE ? ERR_TRACE(add_subscriptions(db, l))
+			    : ERR_TRACE(r);
+}
+
+static void
+answer_list(struct look *l, struct channel *c, int r)
+{
+	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(r) };
+
+	for (size_t i = 0; r == 0 && i < l->pages.n; i++) {
+		m.rows = page_list(&l->pages.at[i]);
+		m.more = i + 1 < l->pages.n;
+		(void)wire_send_mailbox_rows(c, l->asker.session,
+		    l->asker.ticket, &m);
+	}
+	if (r != 0 || l->pages.n == 0)
+		(void)wire_send_mailbox_rows(c, l->asker.session,
+		    l->asker.ticket, &m);
+}
+
+/* One mailbox, and the modseq of its account at the same moment. */
+static int
+run_one(struct db *db, struct store_read *read)
+{
+	struct look *l = LIST_ENTRY(read, struct look, read);
+	struct slice name = mailbox_name_slice(&l->name);
+	struct q_mailbox_by_name row;
+	struct q_account_get account;
+	int r = DB_ONE(mailbox_by_name, db, &row, .account = l->account,
+	    .name = name);
+
+	if (r == DB_NONE)
+		return STORE_E_NO_MAILBOX;
+	if (r == 0)
+		r = DB_ONE(account_get, db, &account, .account = l->account);
+	if (r != 0)
+		return ERR_TRACE(r < 0 ? r : -EBADMSG);
+	l->modseq = account.modseq;
+	l->box = (struct wire_mailbox){ .mailbox = row.mailbox,
+		.name = name,
+		.uidvalidity = row.uidvalidity,
+		.uidnext = row.uidnext,
+		.messages = row.messages,
+		.unseen = row.unseen,
+		.deleted = row.deleted,
+		.size = row.size,
+		.modseq = row.modseq,
+		.exists = true,
+		.recent = first_recent(row.seen_uid, row.uidnext) };
+	(void)slice_to_cstr(row.special_use, l->special_use,
+	    sizeof(l->special_use));
+	l->box.special_use = slice_cstr(l->special_use);
+	return ERR_TRACE(is_subscribed(db, l->account, name,
+	    &l->box.subscribed));
+}
+
+static void
+answer_status(struct look *l, struct channel *c, int r)
+{
+	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(r) };
+
+	if (r == 0)
+		r = add_row(l, &l->box);
+	if (r == 0)
+		m.rows = page_list(&l->pages.at[0]);
+	else
+		m.verdict = wire_verdict_box(r);
+	(void)wire_send_mailbox_rows(c, l->asker.session, l->asker.ticket, &m);
+}
+
+struct saw {
+	struct store_write write;
+	uint64_t mailbox;
+	uint32_t uid;
+};
+
+static int
+apply_saw(struct db *db, struct store_write *w)
+{
+	struct saw *s = LIST_ENTRY(w, struct saw, write);
+
+	return DB_EXEC(mailbox_saw, db, .mailbox = s->mailbox, .uid = s->uid);
+}
+
+static void
+done_saw(struct store_write *w, int r)
+{
+	(void)r; /* somebody sees \Recent once more */
+	free(LIST_ENTRY(w, struct saw, write));
+}
+
+static void
+note_seen(struct store_role *s, const struct wire_mailbox *box)
+{
+	struct saw *saw = box->recent == 0 ? NULL : calloc(1, sizeof(*saw));
+
+	if (saw == NULL)
+		return;
+	saw->mailbox = box->mailbox;
+	saw->uid = box->uidnext;
+	saw->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_saw,
+		.done = done_saw };
+	store_submit(s->store, &saw->write);
+}
+
+static void
+unlock(struct store_role *s, struct handle *h)
+{
+	if (!h->has_lock)
+		return;
+	h->has_lock = false;
+	(void)map_take_number(&s->locks, h->account);
+}
+
+static void
+answer_open(struct look *l, struct channel *c, int r)
+{
+	struct store_role *s = l->asker.role;
+	struct handle *h = handle_find(peer_of(c), l->handle, GRANT_READ);
+	struct wire_mailbox_opened m = { .verdict = wire_verdict_box(r),
+		.box = { .name = SLICE(""), .special_use = SLICE("") } };
+
+	if (r == 0 && h != NULL)
+		r = scan_watch(h, l->asker.session, l->box.mailbox);
+	else if (h == NULL)
+		r = -ENOENT;
+	m.verdict = wire_verdict_box(r);
+	if (r == 0)
+		m.box = l->box;
+	else if (h != NULL && l->exclusive)
+		unlock(s, h);
+	(void)wire_send_mailbox_opened(c, l->asker.session, l->asker.ticket,
+	    &m);
+	if (r != 0)
+		return;
+	/* Through the modseq that our snapshot had: what was committed since
+	 * is told at once. */
+	scan_arm(s, &l->asker, l->handle, l->box.mailbox, l->modseq);
+	if (!l->read_only)
+		note_seen(s, &l->box);
+}
+
+static void
+done_look(struct store_read *read, int r)
+{
+	struct look *l = LIST_ENTRY(read, struct look, read);
+	struct channel *c = asker_channel(&l->asker);
+
+	if (c != NULL)
+		l->answer(l, c, r);
+	pages_deinit(&l->pages);
+	free(l);
+}
+
+/* r: what is known already; then no thread is asked. */
+static int
+start_look(struct channel *c, const struct wire_head *h, uint32_t handle,
+    struct slice name, const struct look *how)
+{
+	struct handle *of = handle_find(peer_of(c), handle, GRANT_READ);
+	struct look *l = malloc(sizeof(*l));
+	int r = 0;
+
+	if (l == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	*l = *how;
+	l->asker = asker_of(c, h);
+	l->handle = handle;
+	l->read.done = done_look;
+	if (of == NULL)
+		r = -ENOENT;
+	else if (l->read.run == run_one &&
+	    mailbox_name_read(name, &l->name) != 0)
+		r = STORE_E_NO_MAILBOX;
+	if (r != 0) {
+		done_look(&l->read, r);
+		return 0;
+	}
+	l->account = of->account;
+	store_read(peer_of(c)->role->store, &l->read);
+	return 0;
+}
+
+int
+on_mailbox_list(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_list *m)
+{
+	struct look how = { .read.run = run_list, .answer = answer_list };
+
+	return start_look(c, h, m->handle, SLICE(""), &how);
+}
+
+int
+on_mailbox_status(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_status *m)
+{
+	struct look how = { .read.run = run_one, .answer = answer_status };
+
+	return start_look(c, h, m->handle, m->name, &how);
+}
+
+static bool
+lock(struct store_role *s, struct handle *h)
+{
+	struct handle *owner = map_get_number(&s->locks, h->account);
+
+	if (owner != NULL)
+		return owner == h;
+	if (map_put_number(&s->locks, h->account, h) != 0)
+		return false;
+	h->has_lock = true;
+	return true;
+}
+
+int
+on_mailbox_open(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_open *m)
+{
+	struct store_role *s = peer_of(c)->role;
+	struct handle *of = handle_find(peer_of(c), m->handle, GRANT_READ);
+	struct look how = { .read.run = run_one,
+		.answer = answer_open,
+		.read_only = m->read_only,
+		.exclusive = m->exclusive };
+	struct wire_mailbox_opened no = {
+		.verdict = wire_verdict_make(BOX_IN_USE, 4, 2, 0,
+		    "another session has the maildrop"),
+		.box = { .name = SLICE(""), .special_use = SLICE("") }
+	};
+
+	if (of != NULL && m->exclusive && !lock(s, of)) {
+		(void)wire_send_mailbox_opened(c, h->session, h->ticket, &no);
+		return 0;
+	}
+	return start_look(c, h, m->handle, m->name, &how);
+}
+
+int
+on_mailbox_close(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_close *m)
+{
+	struct handle *of = handle_find(peer_of(c), m->handle, 0);
+
+	(void)h;
+	if (of == NULL)
+		return 0;
+	scan_unwatch(of, m->mailbox);
+	unlock(of->peer->role, of);
+	return 0;
+}
+
+/* -- changing
+ * ------------------------------------------------------------------------- */
+
+/* One request, with copies of all that it names. */
+struct change {
+	struct store_write write;
+	struct asker asker;
+	int (*run)(struct db *db, struct change *c);
+	void (*answer)(struct change *c, struct channel *to, int r);
+	uint64_t account, modseq;
+	int64_t now;
+	struct mailbox_work work, next; /* next: when this slice is kept */
+	struct mailbox_copy copy;
+	uint8_t what;
+	struct mailbox_name name, to; /* not read, only kept */
+	char keywords[LIMIT_KEYWORDS];
+	struct uid_range ranges[];
+};
+
+static int
+apply_change(struct db *db, struct store_write *w)
+{
+	struct change *c = LIST_ENTRY(w, struct change, write);
+
+	return c->run(db, c);
+}
+
+static void
+change_free(struct change *c)
+{
+	free(c->copy.pairs);
+	free(c);
+}
+
+static void
+done_change(struct store_write *w, int r)
+{
+	struct change *c = LIST_ENTRY(w, struct change, write);
+	struct channel *to = asker_channel(&c->asker);
+
+	store_role_no_room(c->asker.role, r);
+	if (to != NULL)
+		c->answer(c, to, r);
+	/* After the answer, so that who changed it hears of it in order. */
+	if (r == 0 && c->modseq != 0)
+		scan_changed(c->asker.role, c->account, c->modseq);
+	change_free(c);
+}
+
+static struct change *
+change_new(struct channel *c, const struct wire_head *h, uint32_t handle,
+    uint64_t mailbox, const struct wire_list *uids)
+{
+	struct handle *of = handle_find(peer_of(c), handle, GRANT_WRITE);
+	struct wire_list in = uids == NULL ? (struct wire_list){ 0 } : *uids;
+	struct change *n =
+	    calloc(1, sizeof(*n) + (in.n + 1) * sizeof(n->ranges[0]));
+	struct wire_range range;
+	size_t k = 0;
+
+	if (n == NULL)
+		return NULL;
+	n->asker = asker_of(c, h);
+	n->account = of == NULL ? 0 : of->account;
+	n->now = env_wall(n->asker.role->env);
+	while (wire_range_next(&in, &range))
+		n->ranges[k++] = (struct uid_range){ range.lo, range.hi };
+	n->work = (struct mailbox_work){ .account = n->account,
+		.mailbox = mailbox,
+		.ranges = n->ranges,
+		.n_ranges = k };
+	n->copy = (struct mailbox_copy){ .account = n->account,
+		.mailbox = mailbox,
+		.ranges = n->ranges,
+		.n_ranges = k,
+		.now = n->now };
+	n->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_change,
+		.done = done_change };
+	return n;
+}
+
+static int
+change_submit(struct channel *c, struct change *n)
+{
+	if (n == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	if (n->account == 0)
+		done_change(&n->write, -ENOENT);
+	else
+		store_submit(peer_of(c)->role->store, &n->write);
+	return 0;
+}
+
+static void
+keep_name(struct mailbox_name *n, struct slice name)
+{
+	name = slice_upto(name, LIMIT_MAILBOX_NAME);
+	memcpy(n->text, name.at, name.len);
+	n->len = name.len;
+}
+
+/* -- MAILBOX_CHANGE -- */
+
+static int
+run_box(struct db *db, struct change *c)
+{
+	struct slice name = mailbox_name_slice(&c->name);
+	struct slice to = mailbox_name_slice(&c->to);
+
+	switch (c->what) {
+	case MAILBOX_CREATE:
+		return mailbox_create(db, c->account, name, c->now);
+	case MAILBOX_DELETE:
+		return mailbox_delete(db, c->account, name, &c->modseq);
+	case MAILBOX_RENAME:
+		return mailbox_rename(db, c->account, name, to, c->now);
+	case MAILBOX_SUBSCRIBE:
+	case MAILBOX_UNSUBSCRIBE:
+		return mailbox_subscribe(db, c->account, name,
+		    c->what == MAILBOX_SUBSCRIBE);
+	default:
+		return STORE_E_FORBIDDEN;
+	}
+}
+
+static void
+answer_box(struct change *c, struct channel *to, int r)
+{
+	struct wire_mailbox_done m = { .verdict = wire_verdict_box(r) };
+
+	(void)wire_send_mailbox_done(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_mailbox_change(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_change *m)
+{
+	struct change *n = change_new(c, h, m->handle, 0, NULL);
+
+	if (n != NULL) {
+		n->what = m->what;
+		keep_name(&n->name, m->name);
+		keep_name(&n->to, m->to);
+		n->run = run_box;
+		n->answer = answer_box;
+	}
+	return change_submit(c, n);
+}
+
+/* -- FLAGS_STORE, EXPUNGE -- */
+
+/* A slice goes on from where the last kept one ended. */
+static int
+run_slice(struct db *db, struct change *c,
+    int (*slice)(struct db *, struct mailbox_work *))
+{
+	int r;
+
+	if (c->write.was_kept)
+		c->work = c->next;
+	c->write.was_kept = false;
+	c->next = c->work;
+	r = slice(db, &c->next);
+	c->modseq = c->next.modseq;
+	return r;
+}
+
+static int
+run_flags(struct db *db, struct change *c)
+{
+	return run_slice(db, c, mailbox_flags);
+}
+
+static void
+answer_flags(struct change *c, struct channel *to, int r)
+{
+	struct wire_flags_done m = { .verdict = wire_verdict_box(r),
+		.modseq = c->modseq };
+
+	(void)wire_send_flags_done(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_flags_store(struct channel *c, const struct wire_head *h,
+    const struct wire_flags_store *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		n->work.mode = m->mode;
+		n->work.flags = m->flags & (uint8_t)~FLAG_RECENT;
+		memcpy(n->keywords, m->keywords.at, m->keywords.len);
+		n->work.keywords = slice_of(n->keywords, m->keywords.len);
+		n->run = run_flags;
+		n->answer = answer_flags;
+	}
+	return change_submit(c, n);
+}
+
+static int
+run_expunge(struct db *db, struct change *c)
+{
+	return run_slice(db, c, mailbox_expunge);
+}
+
+static void
+answer_expunge(struct change *c, struct channel *to, int r)
+{
+	struct wire_expunged m = { .verdict = wire_verdict_box(r),
+		.modseq = c->modseq,
+		.n = c->next.n };
+
+	(void)wire_send_expunged(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_expunge(struct channel *c, const struct wire_head *h,
+    const struct wire_expunge *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		n->work.any_flag = m->any_flag;
+		n->run = run_expunge;
+		n->answer = answer_expunge;
+	}
+	return change_submit(c, n);
+}
+
+/* -- COPY -- */
+
+static int
+run_copy(struct db *db, struct change *c)
+{
+	int r;
+
+	/* The group may run twice: from the start. */
+	free(c->copy.pairs);
+	c->copy.pairs = NULL;
+	c->copy.size = 0;
+	r = mailbox_copy(db, &c->copy);
+	c->modseq = c->copy.modseq;
+	return r;
+}
+
+static void
+answer_copy(struct change *c, struct channel *to, int r)
+{
+	struct wire_copied m = { .verdict = wire_verdict_box(r),
+		.uidvalidity = c->copy.uidvalidity };
+	struct buf rows;
+	size_t i = 0;
+
+	buf_init(&rows, LIMIT_FRAME);
+	do {
+		uint32_t n = 0;
+
+		buf_reset(&rows, LIMIT_FRAME);
+		while (r == 0 && i < c->copy.n_pairs && n < PAIRS_ROWS) {
+			struct wire_uid_pair pair = { c->copy.pairs[i].from,
+				c->copy.pairs[i].to };
+
+			(void)wire_uid_pair_add(&rows, &pair);
+			n++;
+			i++;
+		}
+		m.pairs = (struct wire_list){ buf_slice(&rows), n };
+		m.more = r == 0 && i < c->copy.n_pairs;
+		(void)wire_send_copied(to, c->asker.session, c->asker.ticket,
+		    &m);
+	} while (m.more);
+	buf_deinit(&rows);
+}
+
+int
+on_copy(struct channel *c, const struct wire_head *h, const struct wire_copy *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		keep_name(&n->to, m->to);
+		n->copy.to = mailbox_name_slice(&n->to);
+		n->run = run_copy;
+		n->answer = answer_copy;
+	}
+	return change_submit(c, n);
+}
+
+/* -- APPEND
+ * -------------------------------------------------------------------------------
+ */
+
+struct addition {
+	struct deposit d;
+	struct asker asker;
+	struct delivery delivery;
+	struct mailbox_name name;
+	struct message_row row;
+	size_t keywords_len, summary_len;
+	char keywords[LIMIT_KEYWORDS];
+	uint8_t summary[LIMIT_SUMMARY];
+};
+
+static struct addition *
+addition_of(struct store_write *w)
+{
+	return LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct addition,
+	    d);
+}
+
+static int
+apply_addition(struct db *db, struct store_write *w)
+{
+	struct addition *a = addition_of(w);
+	struct q_mailbox_by_name box;
+	int r = message_exists(db, &a->row.id);
+
+	if (r != DB_NONE)
+		return ERR_TRACE(r);
+	r = DB_ONE(mailbox_by_name, db, &box, .account = a->delivery.account,
+	    .name = mailbox_name_slice(&a->name));
+	if (r != 0)
+		return r == DB_NONE ? STORE_E_NO_MAILBOX : ERR_TRACE(r);
+	a->delivery.mailbox = box.mailbox;
+	a->delivery.size = a->d.append.place.stored_len;
+	a->row.place = &a->d.append.place;
+	a->row.refs = 1;
+	r = mailbox_deliver(db, &a->delivery);
+	if (r == 0)
+		r = message_insert(db, &a->row);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+static void
+done_addition(struct store_write *w, int r)
+{
+	struct addition *a = addition_of(w);
+	struct channel *c = asker_channel(&a->asker);
+	struct wire_done m = { .id = a->row.id,
+		.verdict = wire_verdict_box(r),
+		.uidvalidity = a->delivery.uidvalidity,
+		.uid = a->delivery.uid };
+
+	store_role_no_room(a->asker.role, r);
+	if (c != NULL)
+		(void)wire_send_done(c, a->asker.session, a->asker.ticket, &m);
+	if (r == 0)
+		scan_changed(a->asker.role, a->delivery.account,
+		    a->delivery.modseq);
+	buf_deinit(&a->d.append.envelope);
+	free(a);
+}
+
+static struct addition *
+addition_new(struct channel *c, const struct wire_head *h,
+    const struct handle *of, const struct wire_append_commit *m)
+{
+	struct addition *a = calloc(1, sizeof(*a));
+	int64_t now = env_wall(peer_of(c)->role->env);
+	struct buf *e;
+
+	if (a == NULL)
+		return NULL;
+	a->asker = asker_of(c, h);
+	a->d.append.header = (struct segment_header){
+		.id = m->id, .time = now, .kind = SEGMENT_APPEND
+	};
+	memcpy(a->keywords, m->keywords.at, m->keywords.len);
+	memcpy(a->summary, m->summary.at, m->summary.len);
+	a->row = (struct message_row){ .id = m->id,
+		.received_at = now,
+		.summary = slice_of(a->summary, m->summary.len) };
+	a->delivery = (struct delivery){ .account = of->account,
+		.message = m->id,
+		.flags = m->flags,
+		.keywords = slice_of(a->keywords, m->keywords.len),
+		.date = m->date == 0 ? now : m->date,
+		.zone = m->date == 0 ? 0 : m->zone,
+		.saved_at = now,
+		.summary = a->row.summary };
+	e = &a->d.append.envelope;
+	buf_init(e, SEGMENT_ENVELOPE_MAX);
+	(void)segment_envelope_add(e, SEGMENT_ACCOUNT, slice_cstr(of->address));
+	(void)segment_envelope_add(e, SEGMENT_MAILBOX, m->mailbox);
+	a->d.write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_addition,
+		.done = done_addition };
+	return a;
+}
+
+/* Keywords in the form in which they are kept. */
+static bool
+set_keywords(struct addition *a)
+{
+	struct buf sorted;
+	bool is_ok;
+
+	buf_init(&sorted, LIMIT_KEYWORDS + 1);
+	is_ok = keywords_change(SLICE(""), a->delivery.keywords, FLAGS_SET,
+	    &sorted);
+	if (is_ok) {
+		struct slice s = buf_slice(&sorted);
+
+		if (s.len > 0)
+			memcpy(a->keywords, s.at, s.len);
+		a->delivery.keywords = slice_of(a->keywords, s.len);
+	}
+	buf_deinit(&sorted);
+	return is_ok;
+}
+
+int
+on_append_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_append_commit *m)
+{
+	struct peer *p = peer_of(c);
+	struct handle *of = handle_find(p, m->handle, GRANT_WRITE);
+	struct body *body = accept_take_body(p, m->body);
+	struct addition *a = NULL;
+	int r = 0;
+
+	if (of != NULL && body != NULL)
+		a = addition_new(c, h, of, m);
+	if (a == NULL)
+		r = -ENOMEM;
+	else if (mailbox_name_read(m->mailbox, &a->name) != 0)
+		r = STORE_E_NO_MAILBOX;
+	else if (!set_keywords(a))
+		r = STORE_E_FORBIDDEN;
+	if (r == 0) {
+		deposit_submit(p->role->store, &a->d, body);
+		return 0;
+	}
+	body_free(body);
+	if (a != NULL) {
+		buf_deinit(&a->d.append.envelope);
+		free(a);
+	}
+	(void)wire_send_done(c, h->session, h->ticket,
+	    &(struct wire_done){ .id = m->id, .verdict = wire_verdict_box(r) });
+	return 0;
+}

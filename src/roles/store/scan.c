@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/scan - the rows of a view, and word that they have changed
+ *
+ * SCAN is answered from reader's jobs of a bounded number of rows each; `upto`
+ * is the modseq of the first job's snapshot, so that what changed while later
+ * rows were read is asked for again. Arrivals need no index: from the top down
+ * they are the run whose modseq is above `since`; what changed below that run
+ * stands in the change table.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "roles/store/pages.h"
+#include "roles/store/store_role.h"
+
+enum {
+	PAGE_ROWS = 64,
+	PAGE_RANGES = 256,
+	JOB_ROWS = 1024 /* read in one transaction */
+};
+
+/* -- CHANGED
+ * ------------------------------------------------------------------------- */
+
+/* An account that somebody looks at. */
+struct watched {
+	uint64_t account, modseq; /* the last that was told to us */
+	struct list watchers;
+};
+
+struct watcher {
+	struct list link;    /* of the handle */
+	struct list of_link; /* of the account */
+	struct watched *of;
+	struct handle *handle;
+	uint64_t session, mailbox, upto;
+	bool is_armed;
+};
+
+static struct watcher *
+watcher_find(const struct handle *h, uint64_t mailbox)
+{
+	LIST_FOREACH (it, &h->watchers) {
+		struct watcher *w = LIST_ENTRY(it, struct watcher, link);
+
+		if (w->mailbox == mailbox)
+			return w;
+	}
+	return NULL;
+}
+
+static struct watched *
+watched_get(struct store_role *s, uint64_t account)
+{
+	struct watched *a = map_get_number(&s->watched, account);
+
+	if (a != NULL)
+		return a;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	a->account = account;
+	list_init(&a->watchers);
+	if (map_put_number(&s->watched, account, a) != 0) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+int
+scan_watch(struct handle *h, uint64_t session, uint64_t mailbox)
+{
+	struct watcher *w = watcher_find(h, mailbox);
+
+	if (w != NULL) {
+		w->is_armed = false;
+		w->session = session;
+		return 0;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	w->of = watched_get(h->peer->role, h->account);
+	if (w->of == NULL) {
+		free(w);
+		return ERR_ORIGIN(-ENOMEM);
+	}
+	w->handle = h;
+	w->session = session;
+	w->mailbox = mailbox;
+	list_add_last(&h->watchers, &w->link);
+	list_add_last(&w->of->watchers, &w->of_link);
+	return 0;
+}
+
+static void
+watcher_free(struct store_role *s, struct watcher *w)
+{
+	list_remove(&w->link);
+	list_remove(&w->of_link);
+	if (list_is_empty(&w->of->watchers)) {
+		(void)map_take_number(&s->watched, w->of->account);
+		free(w->of);
+	}
+	free(w);
+}
+
+void
+scan_unwatch(struct handle *h, uint64_t mailbox)
+{
+	LIST_FOREACH_SAFE (it, tmp, &h->watchers) {
+		struct watcher *w = LIST_ENTRY(it, struct watcher, link);
+
+		if (mailbox == 0 || w->mailbox == mailbox)
+			watcher_free(h->peer->role, w);
+	}
+}
+
+static void
+tell(struct watcher *w)
+{
+	struct wire_changed m = { .handle = w->handle->number,
+		.mailbox = w->mailbox,
+		.modseq = w->of->modseq };
+
+	if (!w->is_armed || w->of->modseq <= w->upto)
+		return;
+	w->is_armed = false;
+	(void)wire_send_changed(&w->handle->peer->c, w->session, 0, &m);
+}
+
+void
+scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
+    uint64_t mailbox, uint64_t upto)
+{
+	struct channel *c = asker_channel(a);
+	struct handle *h =
+	    c == NULL ? NULL : handle_find(peer_of(c), handle, 0);
+	struct watcher *w = h == NULL ? NULL : watcher_find(h, mailbox);
+
+	(void)s;
+	if (w == NULL)
+		return;
+	w->upto = upto;
+	w->is_armed = true;
+	tell(w);
+}
+
+void
+scan_changed(struct store_role *s, uint64_t account, uint64_t modseq)
+{
+	struct watched *a = map_get_number(&s->watched, account);
+
+	if (a == NULL || a->modseq >= modseq)
+		return;
+	a->modseq = modseq;
+	LIST_FOREACH (it, &a->watchers)
+		tell(LIST_ENTRY(it, struct watcher, of_link));
+}
+
+/* -- SCAN
+ * ----------------------------------------------------------------------------------
+ */
+
+struct scan {
+	struct store_read read;
+	struct waiting waiting;
+	struct asker asker;
+	uint64_t account, mailbox, since, upto;
+	uint32_t handle, uidnext;
+	uint32_t next, hi; /* rows still to be read: [next, hi] */
+	bool has_snapshot, is_done;
+	struct pages rows, gone;
+	int result;
+};
+
+static int
+add_entry(struct scan *s, const struct q_entry_scan *row)
+{
+	struct page *p = pages_next(&s->rows, PAGE_ROWS);
+	struct wire_entry e = { .uid = row->uid,
+		.flags =
+		    (uint8_t)(row->flags | (row->deleted ? FLAG_DELETED : 0)),
+		.modseq = row->modseq,
+		.size =
+		    row->size > UINT32_MAX ? UINT32_MAX : (uint32_t)row->size,
+		.date = row->date,
+		.zone = row->zone,
+		.message = row->message,
+		.keywords = row->keywords };
+
+	if (p == NULL || wire_entry_add(&p->rows, &e) != 0)
+		return ERR_ORIGIN(-ENOMEM);
+	p->n++;
+	return 0;
+}
+
+/* The rows of [lo, hi], at most `most`; *ret_n says how many there were. */
+static int
+add_range(struct db *db, struct scan *s, uint32_t lo, uint32_t hi,
+    uint32_t most, uint32_t *ret_n, uint32_t *ret_last)
+{
+	struct q_entry_scan row;
+	struct db_rows rows;
+	uint32_t n = 0;
+	int r = DB_MANY(entry_scan, db, &rows, .account = s->account,
+	    .mailbox = s->mailbox, .lo = lo, .hi = hi, .limit = most);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_entry_scan_next(&rows, &row)) == 0) {
+		r = add_entry(s, &row);
+		if (r != 0)
+			break;
+		*ret_last = row.uid;
+		n++;
+	}
+	db_rows_close(&rows);
+	*ret_n = n;
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+/* Where the run of arrivals since `since` begins. */
+static int
+first_arrival(struct db *db, struct scan *s, uint32_t *ret)
+{
+	struct q_entry_from_top row;
+	struct db_rows rows;
+	int r = DB_MANY(entry_from_top, db, &rows, .mailbox = s->mailbox,
+	    .hi = s->hi);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	*ret = s->hi == UINT32_MAX ? s->hi : s->hi + 1;
+	while ((r = q_entry_from_top_next(&rows, &row)) == 0 &&
+	    row.modseq > s->since && row.uid >= s->next)
+		*ret = row.uid;
+	db_rows_close(&rows);
+	return r == DB_NONE || r == 0 ? 0 : ERR_TRACE(r);
+}
+
+/* Those below the arrivals that changed. */
+static int
+add_changed(struct db *db, struct scan *s, uint32_t below)
+{
+	struct q_change_scan row;
+	struct db_rows rows;
+	uint32_t n, last, previous = 0;
+	int r;
+
+	if (below <= s->next)
+		return 0;
+	r = DB_MANY(change_scan, db, &rows, .account = s->account,
+	    .mailbox = s->mailbox, .since = s->since, .lo = s->next,
+	    .hi = below - 1);
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_change_scan_next(&rows, &row)) == 0) {
+		if (row.uid == previous)
+			continue;
+		previous = row.uid;
+		r = add_range(db, s, row.uid, row.uid, 1, &n, &last);
+		if (r != 0)
+			break;
+	}
+	db_rows_close(&rows);
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+static int
+add_gone_range(struct scan *s, const struct wire_range *range)
+{
+	struct page *p = pages_next(&s->gone, PAGE_RANGES);
+
+	if (p == NULL || wire_range_add(&p->rows, range) != 0)
+		return ERR_ORIGIN(-ENOMEM);
+	p->n++;
+	return 0;
+}
+
+static int
+add_gone(struct db *db, struct scan *s)
+{
+	struct wire_range range = { 0 };
+	struct q_tombstone_scan row;
+	struct db_rows rows;
+	int r = DB_MANY(tombstone_scan, db, &rows, .mailbox = s->mailbox,
+	    .since = s->since);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_tombstone_scan_next(&rows, &row)) == 0) {
+		if (range.hi != 0 && row.uid <= range.hi + 1) {
+			range.hi = row.uid;
+			continue;
+		}
+		r = range.hi == 0 ? 0 : add_gone_range(s, &range);
+		if (r != 0)
+			break;
+		range.lo = range.hi = row.uid;
+	}
+	db_rows_close(&rows);
+	if (r == DB_NONE)
+		r = range.hi == 0 ? 0 : add_gone_range(s, &range);
+	return ERR_TRACE(r);
+}
+
+static int
+take_snapshot(struct db *db, struct scan *s)
+{
+	struct q_mailbox_get box;
+	struct q_account_get account;
+	int r = DB_ONE(mailbox_get, db, &box, .account = s->account,
+	    .mailbox = s->mailbox);
+
+	if (r == DB_NONE)
+		return STORE_E_NO_MAILBOX;
+	if (r == 0)
+		r = DB_ONE(account_get, db, &account, .account = s->account);
+	if (r != 0)
+		return ERR_TRACE(r < 0 ? r : -EBADMSG);
+	s->upto = account.modseq;
+	s->uidnext = box.uidnext;
+	s->has_snapshot = true;
+	return 0;
+}
+
+static int
+run_since(struct db *db, struct scan *s)
+{
+	uint32_t from = 0, n, last;
+	int r = first_arrival(db, s, &from);
+
+	if (r == 0)
+		r = add_changed(db, s, from);
+	if (r == 0 && from <= s->hi)
+		r = add_range(db, s, from, s->hi, UINT32_MAX, &n, &last);
+	if (r == 0)
+		r = add_gone(db, s);
+	s->is_done = true;
+	return ERR_TRACE(r);
+}
+
+static int
+run_scan(struct db *db, struct store_read *read)
+{
+	struct scan *s = LIST_ENTRY(read, struct scan, read);
+	uint32_t n = 0, last = 0;
+	int r = s->has_snapshot ? 0 : take_snapshot(db, s);
+
+	if (r != 0)
+		return r < 0 ? ERR_TRACE(r) : r;
+	if (s->since > 0)
+		return run_since(db, s);
+	r = add_range(db, s, s->next, s->hi, JOB_ROWS, &n, &last);
+	s->is_done = n < JOB_ROWS || last >= s->hi;
+	s->next = last + 1;
+	return ERR_TRACE(r);
+}
+
+static void
+scan_free(struct scan *s)
+{
+	pages_deinit(&s->rows);
+	pages_deinit(&s->gone);
+	free(s);
+}
+
+static void
+send_pages(struct scan *s, struct channel *c)
+{
+	size_t n = s->rows.n > s->gone.n ? s->rows.n : s->gone.n;
+	struct wire_scan_rows m = { .verdict = wire_verdict_box(s->result),
+		.upto = s->upto,
+		.uidnext = s->uidnext };
+
+	if (s->result != 0)
+		n = 0;
+	for (size_t i = 0; i < n || i == 0; i++) {
+		m.rows = i < s->rows.n ? page_list(&s->rows.at[i])
+				       : (struct wire_list){ 0 };
+		m.gone = i < s->gone.n ? page_list(&s->gone.at[i])
+				       : (struct wire_list){ 0 };
+		if (s->result != 0)
+			m.rows = m.gone = (struct wire_list){ 0 };
+		m.more = s->result == 0 && (i + 1 < n || !s->is_done);
+		(void)wire_send_scan_rows(c, s->asker.session, s->asker.ticket,
+		    &m);
+	}
+}
+
+static void
+scan_next(struct waiting *w)
+{
+	struct scan *s = LIST_ENTRY(w, struct scan, waiting);
+
+	store_read(s->asker.role->store, &s->read);
+}
+
+static void
+scan_gone(struct waiting *w)
+{
+	scan_free(LIST_ENTRY(w, struct scan, waiting));
+}
+
+static void
+done_scan(struct store_read *read, int r)
+{
+	struct scan *s = LIST_ENTRY(read, struct scan, read);
+	struct channel *c = asker_channel(&s->asker);
+
+	s->result = r;
+	if (c == NULL) {
+		scan_free(s);
+		return;
+	}
+	send_pages(s, c);
+	if (r == 0 && !s->is_done) {
+		pages_deinit(&s->rows);
+		peer_when_room(&s->asker, &s->waiting);
+		return;
+	}
+	if (r == 0)
+		scan_arm(s->asker.role, &s->asker, s->handle, s->mailbox,
+		    s->upto);
+	scan_free(s);
+}
+
+int
+on_scan(struct channel *c, const struct wire_head *h, const struct wire_scan *m)
+{
+	struct handle *of = handle_find(peer_of(c), m->handle, GRANT_READ);
+	struct scan *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	s->asker = asker_of(c, h);
+	s->handle = m->handle;
+	s->mailbox = m->mailbox;
+	s->since = m->since;
+	s->next = m->lo;
+	s->hi = m->hi;
+	s->waiting.go = scan_next;
+	s->waiting.gone = scan_gone;
+	list_init(&s->waiting.link);
+	s->read.run = run_scan;
+	s->read.done = done_scan;
+	if (of == NULL) {
+		done_scan(&s->read, -ENOENT);
+		return 0;
+	}
+	s->account = of->account;
+	store_read(peer_of(c)->role->store, &s->read);
+	return 0;
+}

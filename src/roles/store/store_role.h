@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/store_role - what the files of the store role share
+ *
+ * A peer is a channel with what belongs to it: bodies on their way in, mail
+ * transactions with the recipients that were approved, handles. All of it goes
+ * with the channel. Jobs in threads never hold a pointer to any of this: they
+ * carry an asker (numbers), and an answer for the dead is dropped.
+ *
+ *   store.c      the role's life, peers, room on the disk
+ *   accept.c     bodies, RCPT and COMMIT
+ *   handles.c    verifiers, grants, handles
+ *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
+ *   scan.c       SCAN and CHANGED
+ *   reads.c      summaries and bodies on their way out
+ *   admin.c      ADMIN_ASK (queue commands: outbound_admin.c)
+ */
+#ifndef ROLES_STORE_STORE_ROLE_H
+#define ROLES_STORE_STORE_ROLE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "policy/rcpt.h"
+#include "roles/role.h"
+#include "roles/store/outbound.h"
+#include "store/account.h"
+#include "store/events.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+
+struct tls_key {
+	struct list link;
+	uint32_t number;
+	bool is_default;
+	struct slice names, sealed, chain; /* in `bytes` */
+	uint8_t bytes[];
+};
+
+struct store_role {
+	struct role *role;
+	struct env *env;
+	const struct settings *settings;
+	struct env_dir *dir;
+	struct store *store;
+	struct outbound *outbound;
+	struct map peers; /* by serial */
+	struct list peer_list;
+	uint64_t next_serial;
+	struct map cache; /* rcpt as typed -> struct cached */
+	struct list cached;
+	struct map watched; /* account -> struct watched */
+	struct map locks;   /* account -> struct handle, POP3's */
+	struct list keys;
+	int64_t started;
+	/* room on the disk */
+	bool strangers, submission, disk_is_full;
+	struct env_timer tick;
+	uint64_t n_ticks;
+	bool is_stopping;
+	/* admin.c: a verify at work */
+	bool is_verifying;
+};
+
+struct peer {
+	struct channel c;
+	struct store_role *role;
+	struct list link;
+	uint64_t serial;
+	struct map bodies;  /* number -> struct incoming */
+	struct map txns;    /* number -> struct txn */
+	struct map handles; /* number -> struct handle */
+	struct list reads;  /* struct body_read, scans: waiting for room */
+	struct list waiting;
+	uint32_t next_handle;
+};
+
+struct handle {
+	uint32_t number;
+	struct peer *peer;
+	uint64_t account, session;
+	uint32_t scopes;
+	struct list watchers;
+	bool has_lock;
+	char address[LIMIT_ADDRESS + 1];
+};
+
+/* Who asked, for an answer that comes later. */
+struct asker {
+	struct store_role *role;
+	uint64_t peer;
+	uint64_t session;
+	uint32_t ticket;
+};
+static inline struct peer *
+peer_of(struct channel *c)
+{
+	return LIST_ENTRY(c, struct peer, c);
+}
+struct asker asker_of(struct channel *c, const struct wire_head *h);
+/* NULL: gone. */
+struct channel *asker_channel(const struct asker *a);
+/* A later piece of an answer waits until the channel has room. */
+struct waiting {
+	struct list link;
+	void (*go)(struct waiting *w);
+	void (*gone)(struct waiting *w); /* the channel ended */
+};
+/* Calls go now, or when there is room. */
+void peer_when_room(const struct asker *a, struct waiting *w);
+
+struct wire_verdict wire_verdict_of(const struct verdict *v);
+struct wire_verdict wire_verdict_make(unsigned code, unsigned class,
+    unsigned subject, unsigned detail, const char *text);
+/* What a front is told of a failed piece of mailbox work (store/flags.h). */
+struct wire_verdict wire_verdict_box(int r);
+
+/* -- store.c -- */
+void store_role_send_state(struct store_role *s);
+void store_role_no_room(struct store_role *s, int r);
+int store_role_load_keys(struct store_role *s);
+void store_role_announce_keys(struct store_role *s);
+
+/* -- accept.c -- */
+int on_body_open(struct channel *c, const struct wire_head *h,
+    const struct wire_body_open *m);
+int on_body_chunk(struct channel *c, const struct wire_head *h,
+    const struct wire_body_chunk *m);
+int on_body_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_body_drop *m);
+int on_mail_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_mail_ask *m);
+int on_rcpt_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_rcpt_ask *m);
+int on_txn_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_txn_drop *m);
+int on_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_commit *m);
+/* Out of the peer's table; NULL when there is none. */
+struct body *accept_take_body(struct peer *p, uint64_t number);
+void accept_peer_lost(struct peer *p);
+/* Addresses have changed. */
+void accept_forget_addresses(struct store_role *s);
+struct wire_verdict accept_verdict(struct store_role *s, int r);
+
+/* -- handles.c -- */
+int on_verifier_get(struct channel *c, const struct wire_head *h,
+    const struct wire_verifier_get *m);
+int on_grant(struct channel *c, const struct wire_head *h,
+    const struct wire_grant *m);
+int on_handle_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_handle_drop *m);
+int on_rehashed(struct channel *c, const struct wire_head *h,
+    const struct wire_rehashed *m);
+/* NULL: no such handle here, or it does not reach that far. */
+struct handle *handle_find(struct peer *p, uint32_t number, uint32_t scopes);
+void handles_peer_lost(struct peer *p);
+/* Its password is another one, or it is gone: all handles end. */
+void handles_drop_account(struct store_role *s, uint64_t account);
+
+/* -- mailboxes.c -- */
+int on_mailbox_list(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_list *m);
+int on_mailbox_status(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_status *m);
+int on_mailbox_open(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_open *m);
+int on_mailbox_close(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_close *m);
+int on_mailbox_change(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_change *m);
+int on_flags_store(struct channel *c, const struct wire_head *h,
+    const struct wire_flags_store *m);
+int on_expunge(struct channel *c, const struct wire_head *h,
+    const struct wire_expunge *m);
+int on_copy(struct channel *c, const struct wire_head *h,
+    const struct wire_copy *m);
+int on_append_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_append_commit *m);
+
+/* -- scan.c -- */
+int on_scan(struct channel *c, const struct wire_head *h,
+    const struct wire_scan *m);
+/* The account's modseq is now this; whoever watches it hears so. */
+void scan_changed(struct store_role *s, uint64_t account, uint64_t modseq);
+/* A view begins: not yet armed. */
+int scan_watch(struct handle *h, uint64_t session, uint64_t mailbox);
+void scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
+    uint64_t mailbox, uint64_t upto);
+void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */
+
+/* -- reads.c -- */
+int on_summary_read(struct channel *c, const struct wire_head *h,
+    const struct wire_summary_read *m);
+int on_body_read(struct channel *c, const struct wire_head *h,
+    const struct wire_body_read *m);
+int on_read_credit(struct channel *c, const struct wire_head *h,
+    const struct wire_read_credit *m);
+int on_read_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_read_drop *m);
+void reads_peer_lost(struct peer *p);
+
+/* -- admin.c -- */
+int on_admin_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_admin_ask *m);
+
+#endif
