@@ -81,6 +81,24 @@ print_detail(const char *detail)
 	}
 }
 
+/* What an event's text needs to be a sentence. */
+static const char *
+before_text(const char *event)
+{
+	static const struct {
+		const char *event, *before;
+	} befores[] = {
+		{ "accepted", "from " },
+		{ "sent", "delivered to the next server: " },
+		{ "queued", "for " },
+	};
+
+	for (size_t i = 0; i < sizeof(befores) / sizeof(befores[0]); i++)
+		if (strcmp(befores[i].event, event) == 0)
+			return befores[i].before;
+	return "";
+}
+
 static void
 print_event(const struct cli *cli, const json_t *row, const char *last_id)
 {
@@ -99,7 +117,8 @@ print_event(const struct cli *cli, const json_t *row, const char *last_id)
 		(void)printf(" %s", cell);
 	table_clean(slice_cstr(value_of(row, "text")), cell);
 	if (cell[0] != '\0')
-		(void)printf("  %s", cell);
+		(void)printf("  %s%s", before_text(value_of(row, "event")),
+		    cell);
 	(void)putchar('\n');
 	if (cli_option(cli, "brief") == NULL)
 		print_detail(value_of(row, "detail"));
