@@ -82,7 +82,7 @@ flush(struct imap_session *s)
 {
 	struct fetch *f = s->fetch;
 
-	imap_say(s, buf_slice(&f->b));
+	imap_say_buf(s, &f->b);
 	if (s->fetch != NULL)
 		buf_reset(&f->b, PIECE * 2);
 }

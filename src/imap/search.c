@@ -267,7 +267,7 @@ ask_window(struct imap_session *s)
 
 	ask.length = n < IMAP_ASK_BYTES ? n : IMAP_ASK_BYTES;
 	f->window_end = f->at + ask.length;
-	imap_say(s, buf_slice(&f->b));
+	imap_say_buf(s, &f->b);
 	buf_reset(&f->b, LIMIT_CHUNK);
 	if (s->state != IMAP_LOGGED_OUT)
 		(void)imap_ask(s, &ask, then_bytes);
@@ -359,10 +359,11 @@ look_at_row(struct imap_session *s)
 			break;
 		f->level = f->level == LEVEL_ROW ? LEVEL_HEADER : LEVEL_BODY;
 	}
-	if (r == YES)
-		(void)buf_printf(&f->b, " %u",
-		    s->cmd.is_uid ? s->view.rows[f->row].uid
-				  : (uint32_t)f->row + 1);
+	if (r == YES &&
+	    buf_printf(&f->b, " %u",
+		s->cmd.is_uid ? s->view.rows[f->row].uid
+			      : (uint32_t)f->row + 1) != BUF_OK)
+		f->has_trouble = true;
 	leave_row(f);
 	return true;
 }
@@ -373,8 +374,8 @@ search_done(struct imap_session *s)
 	struct search *f = s->search;
 	bool has_trouble = f->has_trouble;
 
-	(void)buf_add(&f->b, SLICE("\r\n"));
-	imap_say(s, buf_slice(&f->b));
+	imap_say_buf(s, &f->b);
+	imap_say(s, SLICE("\r\n"));
 	imap_search_free(s);
 	s->more = NULL;
 	imap_sync_done(s,
@@ -400,7 +401,7 @@ search_more(struct imap_session *s)
 		if (!look_at_row(s))
 			return;
 	}
-	imap_say(s, buf_slice(&f->b));
+	imap_say_buf(s, &f->b);
 	buf_reset(&f->b, LIMIT_CHUNK);
 }
 

@@ -79,6 +79,15 @@ imap_say(struct imap_session *s, struct slice bytes)
 }
 
 void
+imap_say_buf(struct imap_session *s, const struct buf *b)
+{
+	if (b->lost)
+		imap_fatal(s, NULL);
+	else
+		imap_say(s, buf_slice(b));
+}
+
+void
 imap_printf(struct imap_session *s, const char *format, ...)
 {
 	struct buf b;
@@ -153,7 +162,7 @@ imap_done(struct imap_session *s, const char *line)
 	imap_say(s, word);
 	imap_say(s, SLICE(" "));
 	if (slice_equal(word, SLICE("OK")))
-		imap_say(s, buf_slice(&s->code));
+		imap_say_buf(s, &s->code);
 	imap_say(s, rest);
 	imap_say(s, SLICE("\r\n"));
 	imap_append_forget(s);
@@ -301,6 +310,7 @@ then_login(struct imap_session *s, const struct imap_answer *a)
 	buf_init(&b, 1024);
 	put_capabilities(s, &b);
 	(void)buf_printf(&s->code, "[%.*s] ", SLICE_FMT(buf_slice(&b)));
+	s->code.lost |= b.lost;
 	buf_deinit(&b);
 	imap_done(s, "OK Logged in");
 }
@@ -785,8 +795,10 @@ void
 imap_session_pump(struct imap_session *s)
 {
 	drain(s);
-	while (s->more != NULL && s->out.len == 0 &&
-	    s->host->room(s->ctx) >= PUMP_ROOM)
+	/* A step that found no memory has ended the session, and may have named
+	 * the next step all the same. */
+	while (s->more != NULL && s->state != IMAP_LOGGED_OUT &&
+	    s->out.len == 0 && s->host->room(s->ctx) >= PUMP_ROOM)
 		s->more(s);
 }
 

@@ -228,7 +228,7 @@ then_status(struct imap_session *s, const struct imap_answer *a)
 		sep = " ";
 	}
 	(void)buf_add_cstr(&b, ")\r\n");
-	imap_say(s, buf_slice(&b));
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 	imap_sync_done(s, "OK Done", false);
 }
@@ -352,7 +352,7 @@ say_box(struct imap_session *s, const struct list_run *run, struct slice name,
 	    SLICE_FMT(use));
 	(void)put_name(&b, name);
 	(void)buf_add(&b, SLICE("\r\n"));
-	imap_say(s, buf_slice(&b));
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 }
 

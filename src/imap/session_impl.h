@@ -99,6 +99,9 @@ struct imap_session {
 
 /* Bytes to the host, or to `out` when it has no room. */
 void imap_say(struct imap_session *s, struct slice bytes);
+/* A text made of many pieces; one of them lost ends the session: half an
+ * answer is none. */
+void imap_say_buf(struct imap_session *s, const struct buf *b);
 void imap_printf(struct imap_session *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool imap_is_drained(const struct imap_session *s);

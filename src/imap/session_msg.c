@@ -185,7 +185,7 @@ copied(struct imap_session *s)
 	/* COPYUID comes before the EXPUNGEs, untagged. */
 	if (s->code.len > 0) {
 		imap_say(s, SLICE("* OK "));
-		imap_say(s, buf_slice(&s->code));
+		imap_say_buf(s, &s->code);
 		imap_say(s, SLICE("Moved\r\n"));
 		buf_reset(&s->code, 0);
 	}

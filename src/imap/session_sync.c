@@ -133,7 +133,7 @@ tell_flags(struct imap_session *s)
 		(void)imap_put_flags(s, row, &b);
 		(void)buf_add(&b, SLICE(")\r\n"));
 	}
-	imap_say(s, buf_slice(&b));
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 	if (s->state == IMAP_LOGGED_OUT)
 		return;
@@ -176,7 +176,7 @@ tell_expunge(struct imap_session *s)
 	}
 	if (number == 0)
 		s->more = tell_exists;
-	imap_say(s, buf_slice(&b));
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 }
 
