@@ -81,6 +81,7 @@ client_leave(struct conn *c)
 
 	if (client == NULL)
 		return;
+	c->client = NULL;
 	list_remove(&c->client_link);
 	if (--client->n > 0)
 		return;
@@ -434,6 +435,7 @@ begin_linger(struct conn *c)
 		c->tls = NULL;
 	}
 	conn_close_session(c);
+	client_leave(c); /* it may come anew while the old one fades */
 	if (c->is_eof) {
 		conn_kill(c, false);
 		return;

@@ -262,7 +262,9 @@ talks(void **state)
 	test_true(w->front.memory.used < 4096);
 	test_true(conn_find(&w->front, w->c->number) == w->c);
 	test_true(conn_find(&w->front, w->c->number + 1) == NULL);
+	test_int(front_client_count(&w->front, &w->c->peer), 1);
 	say(w, SLICE("END\r\nafter\r\n"));
+	test_int(front_client_count(&w->front, &w->c->peer), 0);
 	hear(w, SLICE("bye\r\n"));
 	hear_end(w);
 	test_int(w->closed, 1);
