@@ -416,6 +416,9 @@ add_anchor(struct dns *d, char *line)
 	return ub_ctx_add_ta(d->ctx, line);
 }
 
+/* A stub for the root would only say where to learn of the root servers, which
+ * are then asked at their own addresses and on port 53. Whoever writes it means
+ * "ask this server for everything". */
 static int
 add_stub(struct dns *d, char *line)
 {
@@ -425,6 +428,8 @@ add_stub(struct dns *d, char *line)
 		return -1;
 	*address++ = '\0';
 	address += strspn(address, " \t");
+	if (strcmp(line, ".") == 0)
+		return ub_ctx_set_fwd(d->ctx, address);
 	return ub_ctx_set_stub(d->ctx, line, address, 0);
 }
 

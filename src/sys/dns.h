@@ -29,7 +29,7 @@ struct dns_options {            /* strings may be NULL or empty */
 	const char *server;     /* forward everything to it, not to the roots */
 	uint16_t port;          /* of that server; 0: 53 */
 	const char *root_hints; /* path of a file */
-	const char *stubs;      /* lines "zone address@port" */
+	const char *stubs;      /* lines "zone address@port"; "." is all */
 	const char *trust_anchor; /* lines of DS or DNSKEY records */
 	bool permit_loopback;     /* servers on loopback may be asked */
 };

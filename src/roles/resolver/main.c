@@ -78,7 +78,7 @@ static void
 answer_records(struct ask *a, const struct dns_result *result,
     const struct dns_answer *got)
 {
-	struct wire_dns_answer answer = { .rcode = (uint16_t)result->rcode,
+	struct wire_dns_answer answer = { .rcode = got->rcode,
 		.secure = result->is_secure,
 		.bogus = result->is_bogus,
 		.why = slice_upto(slice_cstr(result->why), WHY_MAX),
@@ -105,16 +105,20 @@ on_result(struct dns_query *q, const struct dns_result *result)
 {
 	struct ask *a = LIST_ENTRY(q, struct ask, query);
 	struct dns_answer got = { 0 };
-	struct dns_result bad = { .rcode = DNS_SERVFAIL,
+	const struct dns_result bad = { .rcode = DNS_SERVFAIL,
 		.why = "malformed answer" };
 	struct arena arena;
+
+	/* what the library says is about itself; NXDOMAIN is in the packet */
+	got.rcode = (uint16_t)result->rcode;
 
 	arena_init(&arena, ANSWER_ARENA);
 	if (result->packet.len > 0 &&
 	    dns_packet_parse(result->packet, slice_cstr(a->name), a->type,
-		&arena, &got) != DNS_OK)
+		&arena, &got) != DNS_OK) {
 		result = &bad;
-	else if (result->is_bogus) /* what is forged is not handed on */
+		got.rcode = DNS_SERVFAIL;
+	} else if (result->is_bogus) /* what is forged is not handed on */
 		got.n_records = 0;
 	answer_records(a, result, &got);
 	arena_reset(&arena);
