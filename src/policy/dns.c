@@ -255,7 +255,7 @@ dns_packet_parse(struct slice packet, struct slice name, uint16_t type,
 	struct dns_answer got = { .ttl = UINT32_MAX };
 	struct name owner, next;
 	char text[DNS_NAME_TEXT];
-	uint16_t flags, n_questions, n_answers;
+	uint16_t flags, n_questions, n_answers, asked, class;
 	size_t at = 2;
 	int r;
 
@@ -267,9 +267,11 @@ dns_packet_parse(struct slice packet, struct slice name, uint16_t type,
 		return DNS_E_FORM;
 	at = PACKET_HEAD;
 	if (n_questions == 1) {
-		if (!take_name(packet, &at, &next) || packet.len - at < 4)
+		if (!take_name(packet, &at, &next) ||
+		    !take_u16(packet, &at, &asked) ||
+		    !take_u16(packet, &at, &class) ||
+		    !name_equal(&next, &owner) || asked != type || class != 1)
 			return DNS_E_FORM;
-		at += 4;
 	}
 	got.rcode = flags & 0xf;
 	for (unsigned i = 0; i < DNS_CHAIN && type != DNS_CNAME; i++) {

@@ -66,6 +66,11 @@ static const struct {
 	{ "two questions",
 	    SLICE("\x12\x34\x81\x80\0\2\0\0\0\0\0\0" QUESTION QUESTION),
 	    DNS_E_FORM },
+	{ "an answer to another question",
+	    SLICE(HEAD("\x80", "\0") "\3one\7example\0\0\x0f\0\1"),
+	    DNS_E_FORM },
+	{ "an answer to another type",
+	    SLICE(HEAD("\x80", "\0") "\3two\7example\0\0\1\0\1"), DNS_E_FORM },
 	{ "no packet", SLICE("\x12\x34"), DNS_E_FORM },
 	{ "empty", SLICE(""), DNS_E_FORM },
 };

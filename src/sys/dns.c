@@ -307,10 +307,11 @@ on_answer(void *arg, int rcode, void *packet, int len, int security,
 {
 	struct slot *s = arg;
 	struct dns_query *q = s->query;
+	/* after a failure the library's buffer holds what was there before */
+	bool has_packet = rcode == 0 && packet != NULL && len > 0;
 	struct dns_result result = {
 		.rcode = rcode,
-		.packet = slice_of(packet,
-		    packet == NULL || len < 0 ? 0 : (size_t)len),
+		.packet = slice_of(packet, has_packet ? (size_t)len : 0),
 		.is_bogus = security == 1,
 		.is_secure = security == 2,
 		.why = why_bogus == NULL ? "" : why_bogus,

@@ -35,8 +35,8 @@ struct dns_options {            /* strings may be NULL or empty */
 };
 
 struct dns_result {
-	int rcode;
-	struct slice packet; /* may be empty when rcode != 0 */
+	int rcode;           /* 0: see the packet for what the answer says */
+	struct slice packet; /* empty when rcode != 0 */
 	bool is_secure, is_bogus;
 	const char *why; /* of bogus; never NULL */
 };
