@@ -16,45 +16,52 @@
 
 #include "cli/cli.h"
 
+enum {
+	READ_FIRST = 64 * 1024
+};
+
+/* Room for more in *text, up to one byte beyond cap; 0 or -errno. */
+static int
+grow(char **text, size_t *size, size_t cap)
+{
+	size_t more = *size == 0 ? READ_FIRST : *size * 2;
+	char *grown;
+
+	if (more > cap + 1)
+		more = cap + 1;
+	if (more <= *size)
+		return -EFBIG;
+	grown = realloc(*text, more);
+	if (grown == NULL)
+		return -ENOMEM;
+	*text = grown;
+	*size = more;
+	return 0;
+}
+
 static int
 read_all(int fd, size_t cap, char **ret, size_t *ret_len)
 {
 	size_t len = 0, size = 0;
 	char *text = NULL;
+	ssize_t n = 1;
+	int r = 0;
 
-	for (;;) {
-		ssize_t n;
-
-		if (len == size) {
-			size_t more = size == 0 ? 64 * 1024 : size * 2;
-			char *grown;
-
-			if (more > cap + 1)
-				more = cap + 1;
-			grown = more <= size ? NULL : realloc(text, more);
-			if (grown == NULL) {
-				free(text);
-				return more <= size ? -EFBIG : -ENOMEM;
-			}
-			text = grown;
-			size = more;
-		}
-		n = read(fd, text + len, size - len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
-			int e = errno;
-
-			free(text);
-			return -e;
-		}
-		if (n == 0)
+	while (r == 0 && n != 0) {
+		if (len == size)
+			r = grow(&text, &size, cap);
+		if (r != 0)
 			break;
-		len += (size_t)n;
+		n = read(fd, text + len, size - len);
+		if (n == -1 && errno != EINTR)
+			r = -errno;
+		len += n > 0 ? (size_t)n : 0;
 	}
-	if (len > cap) {
+	if (r == 0 && len > cap)
+		r = -EFBIG;
+	if (r != 0) {
 		free(text);
-		return -EFBIG;
+		return r;
 	}
 	*ret = text;
 	*ret_len = len;

@@ -526,10 +526,10 @@ send_all(struct send *s)
 static int
 run_send(struct cli *cli)
 {
-	struct send *s = calloc(1, sizeof(*s));
+	struct send *s;
 	int r;
 
-	if (s == NULL || sodium_init() < 0)
+	if (sodium_init() < 0 || (s = calloc(1, sizeof(*s))) == NULL)
 		return cli_fail(CLI_REFUSED, "out of memory");
 	s->cli = cli;
 	s->fd = -1;

@@ -156,9 +156,9 @@ fail_unknown_section(struct reader *rd, const struct toml_node *node)
 static uint8_t
 service_by_name(struct slice name)
 {
-	for (uint8_t i = SERVICE_MX; i < SERVICE_CONTROL; i++)
+	for (unsigned i = SERVICE_MX; i < SERVICE_CONTROL; i++)
 		if (slice_equal(name, slice_cstr(settings_service_names[i])))
-			return i;
+			return (uint8_t)i;
 	return SERVICE_NONE;
 }
 
