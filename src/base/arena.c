@@ -32,6 +32,7 @@ arena_reset(struct arena *a)
 	}
 	a->first = NULL;
 	a->used = 0;
+	a->starved = false;
 }
 
 static struct arena_block *
@@ -62,13 +63,17 @@ arena_alloc(struct arena *a, size_t size)
 	size_t align = alignof(max_align_t);
 	void *at;
 
-	if (size > a->cap)
+	if (size > a->cap) {
+		a->starved = true;
 		return NULL;
+	}
 	size = (size + align - 1) & ~(align - 1);
 	if (b == NULL || b->size - b->used < size)
 		b = add_block(a, size);
-	if (b == NULL)
+	if (b == NULL) {
+		a->starved = true;
 		return NULL;
+	}
 	at = b->bytes + b->used;
 	b->used += size;
 	return at;
@@ -77,8 +82,10 @@ arena_alloc(struct arena *a, size_t size)
 void *
 arena_array(struct arena *a, size_t n, size_t size)
 {
-	if (size != 0 && n > a->cap / size)
+	if (size != 0 && n > a->cap / size) {
+		a->starved = true;
 		return NULL;
+	}
 	return arena_alloc(a, n * size);
 }
 

@@ -17,6 +17,8 @@ struct arena {
 	struct arena_block *first; /* newest first */
 	size_t used;               /* of all blocks, with their heads */
 	size_t cap;
+	bool starved; /* an allocation was refused since init or reset: for who
+		       * leaves out what does not fit, and asks in the end */
 };
 
 void arena_init(struct arena *a, size_t cap);

@@ -30,6 +30,7 @@ void
 buf_reset(struct buf *b, size_t keep)
 {
 	b->at = b->len = 0;
+	b->lost = false;
 	if (b->size > keep)
 		buf_deinit(b);
 }
@@ -64,20 +65,27 @@ grow(struct buf *b, size_t want)
 	return BUF_OK;
 }
 
+static int
+lose(struct buf *b, int r)
+{
+	b->lost = true;
+	return r;
+}
+
 int
 buf_reserve(struct buf *b, size_t n, uint8_t **ret_at)
 {
 	int r;
 
 	if (n > buf_room(b))
-		return BUF_E_FULL;
+		return lose(b, BUF_E_FULL);
 	if (b->size - b->at - b->len < n && b->at > 0) {
 		if (b->len > 0)
 			memmove(b->mem, b->mem + b->at, b->len);
 		b->at = 0;
 	}
 	if (b->size - b->at - b->len < n && (r = grow(b, b->len + n)) != BUF_OK)
-		return r;
+		return lose(b, r);
 	*ret_at = b->mem == NULL ? NULL : b->mem + b->at + b->len;
 	return BUF_OK;
 }
@@ -125,15 +133,15 @@ buf_vprintf(struct buf *b, const char *format, va_list ap)
 	n = vsnprintf(NULL, 0, format, again);
 	va_end(again);
 	if (n < 0)
-		return ERR_ORIGIN(-EINVAL);
+		return lose(b, ERR_ORIGIN(-EINVAL));
 	if ((size_t)n > buf_room(b))
-		return BUF_E_FULL;
+		return lose(b, BUF_E_FULL);
 	/* One byte more for the NUL, which is not counted as content. */
 	if (buf_room(b) == (size_t)n) {
 		char *text = NULL;
 
 		if (vasprintf(&text, format, ap) < 0)
-			return ERR_ORIGIN(-ENOMEM);
+			return lose(b, ERR_ORIGIN(-ENOMEM));
 		r = buf_add(b, slice_of(text, (size_t)n));
 		free(text);
 		return r;

@@ -23,6 +23,8 @@ struct buf {
 	size_t len;  /* bytes from `at` on */
 	size_t size; /* allocated */
 	size_t cap;
+	bool lost; /* something was not added since init or reset: for
+		    * who adds many pieces and asks once, at the end */
 };
 
 /* No allocation happens before the first byte arrives. */

@@ -61,9 +61,12 @@ copies(void **state)
 	arena_init(&a, 4096);
 	test_true(arena_copy(&a, SLICE("bytes"), &got));
 	test_slice(got, SLICE("bytes"));
+	test_true(!a.starved);
 	test_true(!arena_copy(&a, slice_of(got.at, 5000), &got));
 	test_slice(got, SLICE("bytes"));
+	test_true(a.starved);
 	arena_reset(&a);
+	test_true(!a.starved);
 }
 
 TEST_MAIN(cmocka_unit_test(keeps_its_cap),

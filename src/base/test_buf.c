@@ -88,7 +88,30 @@ gives_memory_back(void **state)
 	buf_deinit(&b);
 }
 
-TEST_MAIN(cmocka_unit_test(adds_whole_or_not_at_all),
+static void
+remembers_what_was_lost(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	test_case("lost");
+	buf_init(&b, 4);
+	test_int(buf_add(&b, SLICE("abc")), BUF_OK);
+	test_true(!b.lost);
+	test_int(buf_add(&b, SLICE("de")), BUF_E_FULL);
+	test_true(b.lost);
+	test_int(buf_add(&b, SLICE("d")), BUF_OK);
+	test_true(b.lost);
+	buf_reset(&b, 4);
+	test_true(!b.lost);
+	test_int(buf_printf(&b, "%s", "12345"), BUF_E_FULL);
+	test_true(b.lost);
+	buf_deinit(&b);
+	test_true(!b.lost);
+}
+
+TEST_MAIN(cmocka_unit_test(remembers_what_was_lost),
+    cmocka_unit_test(adds_whole_or_not_at_all),
     cmocka_unit_test(behaves_like_a_queue),
     cmocka_unit_test(prints_up_to_the_last_byte),
     cmocka_unit_test(gives_memory_back))

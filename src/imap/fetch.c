@@ -244,6 +244,8 @@ then_parse(struct imap_session *s, const struct imap_answer *a)
 		return;
 	if (f->at != f->window_end)
 		f->is_broken = true;
+	if (f->is_broken && a->result != IMAP_EXPUNGED)
+		f->has_trouble = true;
 	s->more = fetch_more;
 }
 
@@ -267,9 +269,12 @@ finish_parse(struct fetch *f)
 {
 	static const struct envelope none = { 0 };
 
-	if (!mime_end(f->mime, &f->tree))
-		return SKIP;
+	(void)mime_end(f->mime, &f->tree);
 	f->mime = NULL;
+	if (f->arena.starved) { /* a tree, but not this message's */
+		f->has_trouble = true;
+		return SKIP;
+	}
 	f->header_len = f->tree.parts[0].header_len;
 	f->envelope = f->tree.parts[0].envelope != NULL
 	    ? *f->tree.parts[0].envelope
@@ -291,6 +296,8 @@ parse_bytes(struct imap_session *s)
 		f->end = f->size;
 		f->is_broken = false;
 	}
+	if (f->mime == NULL)
+		f->has_trouble = true;
 	if (f->mime == NULL || f->is_broken)
 		return SKIP;
 	return f->at < f->end ? ask_window(s, then_parse) : finish_parse(f);

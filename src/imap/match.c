@@ -58,39 +58,47 @@ match_fold(struct slice in, struct buf *out)
 	return r;
 }
 
-static bool
+/* 1, 0, or -ENOMEM. What is too long to be folded contains nothing. */
+static int
 field_contains(struct slice body, struct slice needle)
 {
 	struct buf flat, decoded, folded;
-	bool ret = false;
+	bool found = false;
+	int r;
 
 	buf_init(&flat, LIMIT_HEADER);
 	buf_init(&decoded, TEXT_MAX);
 	buf_init(&folded, TEXT_MAX);
-	if (header_unfold(body, &flat) == BUF_OK &&
-	    encoded_words_decode(buf_slice(&flat), &decoded) == BUF_OK &&
-	    match_fold(buf_slice(&decoded), &folded) == BUF_OK)
-		ret = slice_find(buf_slice(&folded), needle) != SIZE_MAX;
+	r = header_unfold(body, &flat);
+	if (r == BUF_OK)
+		r = encoded_words_decode(buf_slice(&flat), &decoded);
+	if (r == BUF_OK)
+		r = match_fold(buf_slice(&decoded), &folded);
+	if (r == BUF_OK)
+		found = slice_find(buf_slice(&folded), needle) != SIZE_MAX;
 	buf_deinit(&flat);
 	buf_deinit(&decoded);
 	buf_deinit(&folded);
-	return ret;
+	return r < 0 ? r : found;
 }
 
-bool
+int
 match_header(struct slice section, struct slice name, struct slice needle)
 {
 	struct header_field field;
+	int r;
 
 	while (header_next(&section, &field)) {
 		if (name.len > 0 && !slice_equal_nocase(field.name, name))
 			continue;
-		if (needle.len == 0 ||
-		    field_contains(name.len > 0 ? field.body : field.whole,
-			needle))
-			return true;
+		if (needle.len == 0)
+			return 1;
+		r = field_contains(name.len > 0 ? field.body : field.whole,
+		    needle);
+		if (r != 0)
+			return r;
 	}
-	return false;
+	return 0;
 }
 
 /* -- bodies

@@ -19,9 +19,10 @@
 /* The form in which things are compared. BUF_* or -ENOMEM. */
 int match_fold(struct slice utf8, struct buf *out);
 
-/* Whether some field `name` of the section contains the folded needle; an
- * empty needle asks whether the field is there. An empty name: any field. */
-bool match_header(struct slice section, struct slice name, struct slice needle);
+/* Whether some field `name` of the section contains the folded needle: 1, 0, or
+ * -ENOMEM. An empty needle asks whether the field is there. An empty name: any
+ * field. */
+int match_header(struct slice section, struct slice name, struct slice needle);
 
 struct match_needle {
 	struct slice folded;

@@ -145,21 +145,33 @@ match_sent(const struct search *f, const struct imap_search *k)
 					       : day >= k->day;
 }
 
+/* Without memory nothing is said to match, and the command fails in the end. */
 static enum tri
-match_text(const struct search *f, struct imap_search *k)
+match_fields(struct search *f, struct slice section, struct slice name,
+    struct slice needle)
+{
+	int r = match_header(section, name, needle);
+
+	if (r < 0)
+		f->has_trouble = true;
+	return of(r > 0);
+}
+
+static enum tri
+match_text(struct search *f, struct imap_search *k)
 {
 	struct slice section = slice_upto(buf_slice(&f->header), f->header_len);
 
 	if (f->level == LEVEL_ROW)
 		return MAYBE;
 	if (k->what == IMAP_KEY_HEADER)
-		return of(match_header(section, k->field, k->folded));
+		return match_fields(f, section, k->field, k->folded);
 	if (k->is_found)
 		return YES;
 	if (f->level == LEVEL_BODY)
 		return NO;
 	if (k->what == IMAP_KEY_TEXT &&
-	    match_header(section, slice_of("", 0), k->folded)) {
+	    match_fields(f, section, slice_of("", 0), k->folded) == YES) {
 		k->is_found = true;
 		return YES;
 	}
@@ -317,7 +329,7 @@ get_body(struct imap_session *s)
 	}
 	(void)mime_end(f->mime, &tree);
 	match_body_end(&f->body);
-	f->has_trouble |= f->body.is_broken;
+	f->has_trouble |= f->body.is_broken || f->arena.starved;
 	match_body_deinit(&f->body);
 	f->mime = NULL;
 	return true;
@@ -359,11 +371,10 @@ look_at_row(struct imap_session *s)
 			break;
 		f->level = f->level == LEVEL_ROW ? LEVEL_HEADER : LEVEL_BODY;
 	}
-	if (r == YES &&
-	    buf_printf(&f->b, " %u",
-		s->cmd.is_uid ? s->view.rows[f->row].uid
-			      : (uint32_t)f->row + 1) != BUF_OK)
-		f->has_trouble = true;
+	if (r == YES)
+		(void)buf_printf(&f->b, " %u",
+		    s->cmd.is_uid ? s->view.rows[f->row].uid
+				  : (uint32_t)f->row + 1);
 	leave_row(f);
 	return true;
 }

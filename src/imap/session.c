@@ -235,8 +235,10 @@ run_capability(struct imap_session *s)
 	struct buf b;
 
 	buf_init(&b, 1024);
+	(void)buf_add_cstr(&b, "* ");
 	put_capabilities(s, &b);
-	imap_printf(s, "* %.*s\r\n", SLICE_FMT(buf_slice(&b)));
+	(void)buf_add_cstr(&b, "\r\n");
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 	imap_done(s, "OK That is what I can");
 }
@@ -874,9 +876,10 @@ imap_session_start(struct imap_session *s, bool has_tls)
 
 	s->has_tls = has_tls;
 	buf_init(&b, 1024);
+	(void)buf_add_cstr(&b, "* OK [");
 	put_capabilities(s, &b);
-	imap_printf(s, "* OK [%.*s] %s Ulak ready\r\n",
-	    SLICE_FMT(buf_slice(&b)), s->config->hostname);
+	(void)buf_printf(&b, "] %s Ulak ready\r\n", s->config->hostname);
+	imap_say_buf(s, &b);
 	buf_deinit(&b);
 }
 

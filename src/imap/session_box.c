@@ -47,6 +47,8 @@ say_selected(struct imap_session *s)
 	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
 	    "* OK [UIDNEXT %u] Next UID\r\n",
 	    s->uidvalidity, s->uidnext);
+	if (s->state == IMAP_LOGGED_OUT) /* no memory: it ended above */
+		return;
 	s->state = IMAP_SELECTED;
 	imap_done(s,
 	    s->is_read_only ? "OK [READ-ONLY] Selected"

@@ -95,6 +95,8 @@ imap_say_flags(struct imap_session *s)
 	s->view.has_new_words = false;
 	buf_init(&b, 512 * 1024);
 	put_all_flags(s, &b);
+	if (b.lost)
+		imap_fatal(s, NULL);
 	imap_printf(s, "* FLAGS (%.*s)\r\n", SLICE_FMT(buf_slice(&b)));
 	if (s->is_read_only)
 		imap_say(s, SLICE("* OK [PERMANENTFLAGS ()] Read only\r\n"));
