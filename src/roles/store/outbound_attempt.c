@@ -38,11 +38,14 @@ release_row(struct out_attempt *a, size_t i, int64_t due)
 		destination_row_due(&o->destinations, a->destination, due);
 }
 
+static void body_forget(struct out_attempt *a);
+
 static void
 attempt_free(struct out_attempt *a)
 {
 	struct outbound *o = a->outbound;
 
+	body_forget(a);
 	if (a->courier != NULL)
 		a->courier->in_hand--;
 	(void)map_take_number(&o->attempts, a->number);
@@ -250,6 +253,7 @@ out_attempt_start(struct outbound *o, struct destination *d,
 	a->number = l->number = ++o->next_number;
 	a->destination = d;
 	a->courier = courier;
+	list_init(&a->reads);
 	a->message = l->message = rows[0].message;
 	courier->in_hand++;
 	l->outbound = o;
@@ -268,13 +272,14 @@ out_attempt_start(struct outbound *o, struct destination *d,
 
 struct body_read {
 	struct store_read read;
+	struct list link; /* among those that wait */
 	struct outbound *outbound;
 	uint64_t number;
 	struct id message;
 	uint32_t ticket;
 	uint64_t offset;
 	size_t len;
-	uint8_t *bytes;
+	uint8_t bytes[];
 };
 
 /* The place is looked up each time: compaction may have moved the message. */
@@ -295,33 +300,68 @@ body_run(struct db *db, struct store_read *r)
 	    p.body + p.relay_from + b->offset, b->bytes, b->len));
 }
 
+/* One at a time: several threads would answer in any order, and the courier
+ * puts the chunks together as they come. */
+static void
+body_next(struct out_attempt *a)
+{
+	struct list *link;
+
+	if (a->is_reading || (link = list_take_first(&a->reads)) == NULL)
+		return;
+	a->is_reading = true;
+	store_read(a->outbound->store,
+	    &LIST_ENTRY(link, struct body_read, link)->read);
+}
+
+static void
+body_send(struct out_attempt *a, const struct body_read *b, int result)
+{
+	struct wire_attempt_data m = { 0 };
+
+	m.verdict.code = 250;
+	if (result == 0) {
+		m.data = slice_of(b->bytes, b->len);
+		m.last = b->offset + b->len == a->size;
+	} else {
+		m.verdict = (struct wire_verdict){ .code = 451,
+			.class = 4,
+			.subject = 3,
+			.text = SLICE("the message cannot be read") };
+		env_log(b->outbound->env, ENV_ERROR, "body-read", "errno=%d",
+		    -result);
+	}
+	(void)wire_send_attempt_data(a->courier->channel, b->number, b->ticket,
+	    &m);
+}
+
 static void
 body_done(struct store_read *r, int result)
 {
 	struct body_read *b = LIST_ENTRY(r, struct body_read, read);
 	struct out_attempt *a =
 	    map_get_number(&b->outbound->attempts, b->number);
-	struct wire_attempt_data m = { 0 };
 
-	if (a != NULL && a->courier != NULL) {
+	if (a != NULL) {
 		a->n_reads--;
-		m.verdict.code = 250;
-		if (result == 0) {
-			m.data = slice_of(b->bytes, b->len);
-			m.last = b->offset + b->len == a->size;
-		} else {
-			m.verdict = (struct wire_verdict){ .code = 451,
-				.class = 4,
-				.subject = 3,
-				.text = SLICE("the message cannot be read") };
-			env_log(b->outbound->env, ENV_ERROR, "body-read",
-			    "errno=%d", -result);
-		}
-		(void)wire_send_attempt_data(a->courier->channel, b->number,
-		    b->ticket, &m);
+		a->is_reading = false;
+		if (a->courier != NULL && b->ticket == a->read_ticket)
+			body_send(a, b, result);
+		body_next(a);
 	}
-	free(b->bytes);
 	free(b);
+}
+
+/* What waits for a try that the courier has given up. */
+static void
+body_forget(struct out_attempt *a)
+{
+	struct list *link;
+
+	while ((link = list_take_first(&a->reads)) != NULL) {
+		free(LIST_ENTRY(link, struct body_read, link));
+		a->n_reads--;
+	}
 }
 
 int
@@ -334,15 +374,16 @@ outbound_on_attempt_read(struct outbound *o, struct channel *c,
 	/* returned meanwhile, or not its own */
 	if (a == NULL || a->courier == NULL || a->courier->channel != c)
 		return 0;
+	if (h->ticket != a->read_ticket)
+		body_forget(a);
+	a->read_ticket = h->ticket;
 	if (!a->is_sent || m->length == 0 || m->length > LIMIT_CHUNK ||
 	    m->offset > a->size || m->length > a->size - m->offset ||
 	    a->n_reads >= OUT_READS)
 		return WIRE_E_BAD;
-	b = calloc(1, sizeof(*b));
-	if (b == NULL || (b->bytes = malloc((size_t)m->length)) == NULL) {
-		free(b);
+	b = calloc(1, sizeof(*b) + (size_t)m->length);
+	if (b == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	}
 	b->outbound = o;
 	b->number = a->number;
 	b->message = a->message;
@@ -352,7 +393,8 @@ outbound_on_attempt_read(struct outbound *o, struct channel *c,
 	b->read.run = body_run;
 	b->read.done = body_done;
 	a->n_reads++;
-	store_read(o->store, &b->read);
+	list_add_last(&a->reads, &b->link);
+	body_next(a);
 	return 0;
 }
 

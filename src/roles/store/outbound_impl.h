@@ -21,7 +21,7 @@
 enum {
 	OUT_ROWS = 100,  /* recipients of one attempt, as in ATTEMPT */
 	OUT_FILLS = 16,  /* windows read at a time */
-	OUT_READS = 8,   /* of one attempt's body at a time */
+	OUT_READS = 8,   /* of one attempt's body asked at a time */
 	OUT_BOUNCES = 20 /* being made at a time */
 };
 #define OUT_LEASE (2 * TIME_HOUR)
@@ -81,7 +81,10 @@ struct out_attempt {
 	struct out_rcpt rcpts[OUT_ROWS];
 	size_t n_rcpts;
 	uint64_t size;
-	unsigned n_reads;
+	struct list reads;    /* of the body, asked and not yet begun */
+	uint32_t read_ticket; /* of the courier's present try */
+	unsigned n_reads;     /* waiting and under way */
+	bool is_reading;
 	bool has_sender, is_sent, has_result;
 };
 
