@@ -15,248 +15,7 @@
 #include "store/mailbox.h"
 #include "store/segment.h"
 #include "store/store.h"
-#include "sys/env_posix.h"
-
-struct fixture {
-	struct env *env;
-	struct env_dir *dir;
-	struct store *store;
-	struct id_source ids;
-	char path[64];
-	uint64_t account;
-	unsigned n_waiting;
-	int last;
-};
-
-static void
-open_store(struct fixture *f, bool create, int want)
-{
-	struct store_options o = { .create = create,
-		.segment_size = 1024 * 1024 };
-
-	test_int(env_dir_open(f->env, f->path, &f->dir), 0);
-	test_int(store_open(f->env, f->dir, &o, &f->store), want);
-	if (want != 0)
-		env_dir_close(f->dir);
-}
-
-static void
-close_store(struct fixture *f)
-{
-	store_close(f->store);
-	env_dir_close(f->dir);
-}
-
-static void
-make(struct fixture *f)
-{
-	memset(f, 0, sizeof(*f));
-	(void)snprintf(f->path, sizeof(f->path), "/tmp/ulak-store-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	test_int(env_posix_new(&(struct env_posix_options){ .role = "test" },
-		     &f->env),
-	    0);
-	open_store(f, true, 0);
-	test_int(store_domain_add(f->store, SLICE("one.example")), 0);
-	test_int(store_account_add(f->store, SLICE("anna@one.example"),
-		     SLICE("Anna"), SLICE("verifier"), &f->account),
-	    0);
-}
-
-static void
-drop(struct fixture *f)
-{
-	char command[128];
-
-	env_posix_free(f->env);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f->path);
-	test_int(system(command), 0);
-}
-
-static struct env_timer idle_timer;
-static struct fixture *idle_fixture;
-
-static void
-on_idle(struct env_timer *t)
-{
-	struct fixture *f = idle_fixture;
-
-	if (f->n_waiting == 0 && store_is_idle(f->store))
-		env_stop(f->env);
-	else
-		(void)env_timer_set(f->env, t, env_now(f->env) + 1000);
-}
-
-static void
-run(struct fixture *f)
-{
-	memset(&idle_timer, 0, sizeof(idle_timer));
-	idle_timer.fire = on_idle;
-	idle_fixture = f;
-	test_int(env_timer_set(f->env, &idle_timer, env_now(f->env) + 1000), 0);
-	test_int(env_run(f->env), 0);
-}
-
-static void
-on_time(struct env_timer *t)
-{
-	(void)t;
-	env_stop(idle_fixture->env);
-}
-
-static void
-run_for(struct fixture *f, int64_t ms)
-{
-	memset(&idle_timer, 0, sizeof(idle_timer));
-	idle_timer.fire = on_time;
-	idle_fixture = f;
-	test_int(env_timer_set(f->env, &idle_timer,
-		     env_now(f->env) + ms * 1000),
-	    0);
-	test_int(env_run(f->env), 0);
-}
-
-struct mail {
-	struct deposit d;
-	struct fixture *f;
-	uint64_t account;
-	const char *queue_to;
-	int result;
-	uint32_t uid;
-};
-
-static int
-apply_mail(struct db *db, struct store_write *w)
-{
-	struct mail *m =
-	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct mail, d);
-	struct delivery to = { .account = m->account,
-		.message = m->d.append.header.id,
-		.size = m->d.append.place.stored_len,
-		.keywords = SLICE(""),
-		.summary = SLICE("") };
-	struct message_row row = { .id = m->d.append.header.id,
-		.place = &m->d.append.place,
-		.sender = SLICE("b@two.example") };
-	int r = message_exists(db, &row.id);
-
-	if (r != DB_NONE)
-		return r;
-	r = mailbox_deliver(db, &to);
-	row.refs = 1;
-	if (r == 0 && m->queue_to != NULL) {
-		r = queue_add(db,
-		    &(struct queue_add){ .message = row.id,
-			.tenant = 1,
-			.rcpt = slice_cstr(m->queue_to),
-			.rcpt_canon = slice_cstr(m->queue_to),
-			.route = SLICE("far.example") });
-		row.refs++;
-	}
-	m->uid = to.uid;
-	return r != 0 ? r : message_insert(db, &row);
-}
-
-static void
-done_mail(struct store_write *w, int r)
-{
-	struct mail *m =
-	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct mail, d);
-
-	m->result = r;
-	m->f->n_waiting--;
-}
-
-static void
-on_room(struct body *b, uint32_t n)
-{
-	(void)b;
-	(void)n;
-}
-
-static void
-on_refused(struct body *b, int r)
-{
-	(void)b;
-	test_int(r, 0);
-}
-
-static const struct body_ops body_ops = { on_room, on_refused };
-
-static uint8_t
-byte_at(size_t i, unsigned salt)
-{
-	return (uint8_t)(i * 31 + salt + i / 977);
-}
-
-static void
-send_mail(struct fixture *f, struct mail *m, size_t size, unsigned salt)
-{
-	uint8_t chunk[4096];
-	struct body *b;
-
-	m->f = f;
-	m->account = f->account;
-	test_int(body_new(store_appender(f->store), 64 << 20, &body_ops, NULL,
-		     &b),
-	    0);
-	for (size_t at = 0; at < size;) {
-		size_t n =
-		    size - at < sizeof(chunk) ? size - at : sizeof(chunk);
-
-		for (size_t i = 0; i < n; i++)
-			chunk[i] = byte_at(at + i, salt);
-		test_int(body_add(b, slice_of(chunk, n)), 0);
-		at += n;
-		if (at % (256 * 1024) == 0 && at > 256 * 1024)
-			run_for(f, 20); /* a sender waits for credit */
-	}
-	id_make(&f->ids, env_wall(f->env), env_random_u64(f->env),
-	    &m->d.append.header.id);
-	m->d.append.header.kind = SEGMENT_MAIL;
-	buf_init(&m->d.append.envelope, SEGMENT_ENVELOPE_MAX);
-	test_int(segment_envelope_add(&m->d.append.envelope, SEGMENT_SENDER,
-		     SLICE("b@two.example")),
-	    0);
-	m->d.write = (struct store_write){ .lane = STORE_LANE_ACCEPT,
-		.apply = apply_mail,
-		.done = done_mail };
-	f->n_waiting++;
-	deposit_submit(f->store, &m->d, b);
-}
-
-static void
-check_body(struct fixture *f, const struct mail *m, size_t size, unsigned salt)
-{
-	const struct segment_place *p = &m->d.append.place;
-	uint8_t *at = malloc(size + 1);
-
-	assert_non_null(at);
-	test_int(p->stored_len, size);
-	test_int(segment_read(f->store, p->segment, p->body, at, size), 0);
-	for (size_t i = 0; i < size; i++)
-		if (at[i] != byte_at(i, salt))
-			fail_msg("byte %zu differs", i);
-	free(at);
-}
-
-static void
-tell_problem(void *ctx, const char *what)
-{
-	(void)ctx;
-	print_error("%s\n", what);
-}
-
-static void
-verify(struct fixture *f, uint64_t messages, int want)
-{
-	struct verify_report report = { .problem =
-					    want == 0 ? tell_problem : NULL };
-
-	test_int(store_verify(f->store, &report), want);
-	if (want == 0)
-		test_int(report.messages, messages);
-}
+#include "store/store_fixture.h"
 
 static const size_t sizes[] = { 0, 1, 100, 4096, 65536, 262144, 262145, 300000,
 	1500000 };
@@ -271,25 +30,25 @@ bodies_of_all_sizes_survive(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
+	fixture_make(&f);
 	for (unsigned i = 0; i < N_SIZES; i++)
-		send_mail(&f, &mails[i], sizes[i], i);
-	run(&f);
+		fixture_send(&f, &mails[i], sizes[i], i);
+	fixture_run(&f);
 	for (unsigned i = 0; i < N_SIZES; i++) {
 		test_case("size");
 		test_int(mails[i].result, 0);
-		check_body(&f, &mails[i], sizes[i], i);
+		fixture_check_body(&f, &mails[i], sizes[i], i);
 	}
-	verify(&f, N_SIZES, 0);
-	close_store(&f);
-	open_store(&f, false, 0);
+	fixture_verify(&f, N_SIZES, 0);
+	fixture_close(&f);
+	fixture_open(&f, false, 0);
 	for (unsigned i = 0; i < N_SIZES; i++) {
-		check_body(&f, &mails[i], sizes[i], i);
+		fixture_check_body(&f, &mails[i], sizes[i], i);
 		buf_deinit(&mails[i].d.append.envelope);
 	}
-	verify(&f, N_SIZES, 0);
-	close_store(&f);
-	drop(&f);
+	fixture_verify(&f, N_SIZES, 0);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 static void
@@ -301,22 +60,22 @@ many_go_in_groups_and_segments_follow(void **state)
 
 	(void)state;
 	memset(mails, 0, sizeof(mails));
-	make(&f);
+	fixture_make(&f);
 	for (unsigned i = 0; i < 600; i++)
-		send_mail(&f, &mails[i], 4000, i);
-	run(&f);
+		fixture_send(&f, &mails[i], 4000, i);
+	fixture_run(&f);
 	for (unsigned i = 0; i < 600; i++) {
 		test_int(mails[i].result, 0);
 		test_int(mails[i].uid, i + 1);
-		check_body(&f, &mails[i], 4000, i);
+		fixture_check_body(&f, &mails[i], 4000, i);
 		if (mails[i].d.append.place.segment > highest)
 			highest = mails[i].d.append.place.segment;
 		buf_deinit(&mails[i].d.append.envelope);
 	}
 	test_true(highest >= 3); /* 1 MiB each */
-	verify(&f, 600, 0);
-	close_store(&f);
-	drop(&f);
+	fixture_verify(&f, 600, 0);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 static void
@@ -326,20 +85,20 @@ the_same_id_twice_is_one_mail(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
+	fixture_make(&f);
 	a.queue_to = "c@far.example";
-	send_mail(&f, &a, 500, 1);
-	run(&f);
-	send_mail(&f, &b, 500, 1);
+	fixture_send(&f, &a, 500, 1);
+	fixture_run(&f);
+	fixture_send(&f, &b, 500, 1);
 	b.d.append.header.id = a.d.append.header.id;
-	run(&f);
+	fixture_run(&f);
 	test_int(a.result, 0);
 	test_int(b.result, 0);
-	verify(&f, 1, 0);
+	fixture_verify(&f, 1, 0);
 	buf_deinit(&a.d.append.envelope);
 	buf_deinit(&b.d.append.envelope);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 static void
@@ -349,21 +108,21 @@ one_failure_does_not_hurt_its_neighbours(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
-	send_mail(&f, &a, 100, 1);
-	send_mail(&f, &b, 100, 2);
+	fixture_make(&f);
+	fixture_send(&f, &a, 100, 1);
+	fixture_send(&f, &b, 100, 2);
 	b.account = 4711;
-	send_mail(&f, &c, 100, 3);
-	run(&f);
+	fixture_send(&f, &c, 100, 3);
+	fixture_run(&f);
 	test_int(a.result, 0);
 	test_int(b.result, STORE_E_NO_ACCOUNT);
 	test_int(c.result, 0);
-	verify(&f, 2, 0);
+	fixture_verify(&f, 2, 0);
 	buf_deinit(&a.d.append.envelope);
 	buf_deinit(&b.d.append.envelope);
 	buf_deinit(&c.d.append.envelope);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 /* -- one byte wrong on the disk
@@ -379,10 +138,10 @@ verify_finds_a_wrong_byte(void **state)
 	int fd;
 
 	(void)state;
-	make(&f);
-	send_mail(&f, &a, 1000, 1);
-	send_mail(&f, &b, 1000, 2);
-	run(&f);
+	fixture_make(&f);
+	fixture_send(&f, &a, 1000, 1);
+	fixture_send(&f, &b, 1000, 2);
+	fixture_run(&f);
 	segment_path(a.d.append.place.segment, segment);
 	(void)snprintf(path, sizeof(path), "%s/%s", f.path, segment);
 	fd = open(path, O_RDWR);
@@ -391,11 +150,11 @@ verify_finds_a_wrong_byte(void **state)
 	byte ^= 1;
 	test_int(pwrite(fd, &byte, 1, (off_t)a.d.append.place.body + 10), 1);
 	(void)close(fd);
-	verify(&f, 2, 1);
+	fixture_verify(&f, 2, 1);
 	buf_deinit(&a.d.append.envelope);
 	buf_deinit(&b.d.append.envelope);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 /* -- mailboxes
@@ -440,7 +199,7 @@ do_change(struct fixture *f, struct change *c,
 		.done = done_change };
 	f->n_waiting++;
 	store_submit(f->store, &c->write);
-	run(f);
+	fixture_run(f);
 	return c->result;
 }
 
@@ -505,10 +264,10 @@ flags_copy_expunge(void **state)
 
 	(void)state;
 	memset(mails, 0, sizeof(mails));
-	make(&f);
+	fixture_make(&f);
 	for (unsigned i = 0; i < 300; i++)
-		send_mail(&f, &mails[i], 50, i);
-	run(&f);
+		fixture_send(&f, &mails[i], 50, i);
+	fixture_run(&f);
 	c.work = (struct mailbox_work){ .account = f.account,
 		.mailbox = box_number(&f, "INBOX", &box),
 		.ranges = &all,
@@ -532,7 +291,7 @@ flags_copy_expunge(void **state)
 	test_int(c.copy.pairs[9].from, 20);
 	test_int(c.copy.pairs[9].to, 10);
 	free(c.copy.pairs);
-	verify(&f, 300, 0);
+	fixture_verify(&f, 300, 0);
 
 	/* the flag of the email is seen in both mailboxes */
 	c.work.mode = FLAGS_REMOVE;
@@ -559,11 +318,11 @@ flags_copy_expunge(void **state)
 	(void)box_number(&f, "INBOX", &box);
 	test_int(box.messages, 0);
 	test_int(box.uidnext, 301);
-	verify(&f, 10, 0);
+	fixture_verify(&f, 10, 0);
 	for (unsigned i = 0; i < 300; i++)
 		buf_deinit(&mails[i].d.append.envelope);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 static const struct {
@@ -601,9 +360,9 @@ mailboxes_come_and_go(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
-	send_mail(&f, &m, 10, 1);
-	run(&f);
+	fixture_make(&f);
+	fixture_send(&f, &m, 10, 1);
+	fixture_run(&f);
 	for (size_t i = 0; i < sizeof(boxes) / sizeof(boxes[0]); i++) {
 		struct change c = { .name = boxes[i].name, .to = boxes[i].to };
 
@@ -611,10 +370,10 @@ mailboxes_come_and_go(void **state)
 		test_int(do_change(&f, &c, boxes[i].run), boxes[i].want);
 	}
 	test_case("its mail went with the renamed inbox");
-	verify(&f, 0, 0);
+	fixture_verify(&f, 0, 0);
 	buf_deinit(&m.d.append.envelope);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 /* -- opening
@@ -628,19 +387,19 @@ a_newer_store_is_not_touched(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
+	fixture_make(&f);
 	test_int(DB_EXEC(meta_set, store_writer(f.store),
 		     .key = SLICE("schema_version"), .value = SLICE("99")),
 	    0);
-	close_store(&f);
+	fixture_close(&f);
 	(void)snprintf(path, sizeof(path), "%s/ulak.db", f.path);
 	test_int(stat(path, &before), 0);
-	open_store(&f, false, STORE_E_NEWER);
-	open_store(&f, true, STORE_E_NEWER);
+	fixture_open(&f, false, STORE_E_NEWER);
+	fixture_open(&f, true, STORE_E_NEWER);
 	test_int(stat(path, &after), 0);
 	test_int(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 	test_int(before.st_size, after.st_size);
-	drop(&f);
+	fixture_drop(&f);
 }
 
 static void
@@ -650,17 +409,17 @@ absent_locked_and_keyless_are_told_apart(void **state)
 	char path[128];
 
 	(void)state;
-	make(&f);
+	fixture_make(&f);
 	g = f;
-	open_store(&g, false, STORE_E_LOCKED);
-	close_store(&f);
+	fixture_open(&g, false, STORE_E_LOCKED);
+	fixture_close(&f);
 	(void)snprintf(path, sizeof(path), "%s/segments/key", f.path);
 	test_int(unlink(path), 0);
-	open_store(&f, false, STORE_E_KEY);
+	fixture_open(&f, false, STORE_E_KEY);
 	(void)snprintf(path, sizeof(path), "%s/ulak.db", f.path);
 	test_int(unlink(path), 0);
-	open_store(&f, false, STORE_E_ABSENT);
-	drop(&f);
+	fixture_open(&f, false, STORE_E_ABSENT);
+	fixture_drop(&f);
 }
 
 static void
@@ -686,7 +445,7 @@ names_of_people(void **state)
 	struct fixture f;
 
 	(void)state;
-	make(&f);
+	fixture_make(&f);
 	test_int(store_alias_add(f.store, SLICE("all@one.example"),
 		     SLICE("anna@one.example")),
 	    0);
@@ -724,8 +483,8 @@ names_of_people(void **state)
 	test_int(sender_check(store_writer(f.store), f.account,
 		     SLICE("x@two.example")),
 	    DB_NONE);
-	close_store(&f);
-	drop(&f);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
