@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/test.h"
 #include "cli/cli.h"
+#include "roles/control/control.h"
 #include "roles/role.h"
 #include "sys/env_posix.h"
 #include "sys/listen.h"
@@ -496,4 +498,100 @@ survives_the_store(void **state)
 	world_deinit(&w);
 }
 
-TEST_MAIN(cmocka_unit_test(commands_work), cmocka_unit_test(survives_the_store))
+/* -- others at the socket ---------------------------------------------------
+ */
+
+static int
+connect_raw(const struct world *w)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	test_true(slice_to_cstr(slice_cstr(w->socket), at.sun_path,
+	    sizeof(at.sun_path)));
+	test_int(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* All that is said until the end. */
+static struct slice
+read_raw(int fd, char text[512])
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + len, 511 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	return slice_of(text, len);
+}
+
+static const struct {
+	const char *what, *unit; /* `unit` is sent n times, then a line end */
+	size_t n;
+	const char *reply;
+} junk[] = {
+	{ "no JSON", "x", 1, "501" },
+	{ "an empty line", "", 0, "501" },
+	{ "no object", "[]", 1, "501" },
+	{ "deep", "[", 5000, "501" },
+	{ "too long", "x", CONTROL_LINE + 1, "500" },
+	{ "two at once", "{}\n", 2, "501" },
+};
+
+static void
+answers_junk(void **state)
+{
+	static struct world w;
+	char text[512];
+
+	(void)state;
+	world_init(&w);
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
+		int fd = connect_raw(&w);
+		struct slice got;
+
+		test_case(junk[i].what);
+		for (size_t j = 0; j < junk[i].n; j++)
+			if (send(fd, junk[i].unit, strlen(junk[i].unit),
+				MSG_NOSIGNAL) == -1)
+				break;
+		(void)send(fd, "\n", 1, MSG_NOSIGNAL);
+		got = read_raw(fd, text);
+		test_true(slice_starts(got, SLICE("{\"code\":")));
+		test_true(slice_find(got, slice_cstr(junk[i].reply)) == 8);
+		test_int(slice_find_byte(got, '\n'), got.len - 1);
+		(void)close(fd);
+	}
+	world_deinit(&w);
+}
+
+/* One too many is told so; those that are there are not disturbed. */
+static void
+bounds_connections(void **state)
+{
+	static const char *const words[ARGS_MAX] = { "domain", "list" };
+	static struct world w;
+	int fds[CONTROL_CONNS], fd;
+	char text[512];
+
+	(void)state;
+	world_init(&w);
+	for (size_t i = 0; i < CONTROL_CONNS; i++)
+		fds[i] = connect_raw(&w);
+	fd = connect_raw(&w);
+	test_true(slice_find(read_raw(fd, text), SLICE("too many")) !=
+	    SIZE_MAX);
+	(void)close(fd);
+	test_int(run(&w, words), 1);
+	test_true(has(&w.err.text, "too many commands at once"));
+	forget(&w);
+	for (size_t i = 0; i < CONTROL_CONNS; i++)
+		(void)close(fds[i]);
+	test_int(run(&w, words), 0);
+	forget(&w);
+	world_deinit(&w);
+}
+
+TEST_MAIN(cmocka_unit_test(commands_work), cmocka_unit_test(survives_the_store),
+    cmocka_unit_test(answers_junk), cmocka_unit_test(bounds_connections))
