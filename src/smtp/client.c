@@ -158,6 +158,8 @@ verdict_of_reply(struct smtp_client *c)
 static void
 put(struct smtp_client *c, struct slice part)
 {
+	if (c->is_closing) /* nothing follows half a command */
+		return;
 	if (buf_add(&c->out, part) != BUF_OK)
 		fail(c, 3, 0, "no room for a command");
 }
