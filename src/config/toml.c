@@ -110,7 +110,7 @@ static int
 new_node(struct parser *p, const uint8_t *at, struct slice key,
     struct toml_node **ret)
 {
-	struct toml_node *node;
+	struct toml_node *node = NULL;
 
 	if (p->n_nodes == TOML_NODES)
 		return toml_fail(p, at, "more than %d keys and values",
@@ -139,7 +139,7 @@ static int
 add_table(struct parser *p, struct toml_node *parent, const uint8_t *at,
     struct slice key, enum origin origin, struct toml_node **ret)
 {
-	struct toml_node *node;
+	struct toml_node *node = NULL;
 	int r = new_node(p, at, key, &node);
 
 	if (r != TOML_OK)
@@ -366,7 +366,7 @@ take_path(struct parser *p, struct toml_node **table,
 static int
 parse_keyval(struct parser *p, struct toml_node *table)
 {
-	struct toml_node *node, *there;
+	struct toml_node *node = NULL, *there;
 	const uint8_t *at = NULL;
 	struct slice key = { 0 };
 	int r;
@@ -396,7 +396,7 @@ static int
 parse_array(struct parser *p, struct toml_node *array)
 {
 	const uint8_t *start = p->in.at - 1;
-	struct toml_node *node;
+	struct toml_node *node = NULL;
 	int r;
 
 	array->type = TOML_ARRAY;
