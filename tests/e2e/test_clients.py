@@ -2,6 +2,7 @@
 """The mail programs people use, as Debian ships them."""
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import time
@@ -12,9 +13,10 @@ from mua import compose, count, find, imap, submit
 from world import PASSWORD, wait_for
 
 
-def run(args, cwd=None, env=None, stdin=None, user=None, ok=(0,)):
+def run(args, cwd=None, env=None, stdin=None, user=None, group=None, ok=(0,)):
     full = dict(os.environ, LC_ALL="C.UTF-8", **(env or {}))
-    out = subprocess.run(args, cwd=cwd, env=full, input=stdin, capture_output=True, timeout=90, user=user)
+    out = subprocess.run(args, cwd=cwd, env=full, input=stdin, capture_output=True, timeout=90, user=user,
+                         group=group)
     assert out.returncode in ok, f"{args}: {out.returncode}\n{out.stdout.decode(errors='replace')}{out.stderr.decode(errors='replace')}"
     return out.stdout.decode(errors="replace") + out.stderr.decode(errors="replace")
 
@@ -29,7 +31,7 @@ def write(path, text, mode=0o600):
 @pytest.fixture
 def fresh(one, request):
     """An account of the test's own, with three messages in its INBOX."""
-    address = f"{request.node.name.replace('_', '-')}@one.example"
+    address = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-") + "@one.example"
     one.account(address)
     subjects = []
     for _ in range(3):
@@ -106,22 +108,19 @@ path = {tmp_path}/Maildir/
 delete = false
 read_all = true
 """)
-    user = None
+    user = group = None
     if os.geteuid() == 0:
         # getmail refuses to run as root; inside a user namespace there may be nobody else
         user = "nobody"
         try:
-            uid = pwd.getpwnam(user).pw_uid
-            subprocess.run(["chown", "-R", str(uid), str(tmp_path)], check=True, stderr=subprocess.DEVNULL)
-            p = tmp_path
-            while str(p) != "/" and os.stat(p).st_uid != uid:
-                p = p.parent
+            uid, group = pwd.getpwnam(user)[2:4]
+            subprocess.run(["chown", "-R", f"{uid}:{group}", str(tmp_path)], check=True, stderr=subprocess.DEVNULL)
             for parent in tmp_path.parents:
                 if str(parent).startswith("/tmp/"):
                     os.chmod(parent, os.stat(parent).st_mode | 0o755)
         except (KeyError, subprocess.CalledProcessError, PermissionError):
             pytest.skip("getmail refuses to run as root, and no other user can be had here")
-    run(["getmail", "--getmaildir", str(tmp_path)], user=user, env={"HOME": str(tmp_path)})
+    run(["getmail", "--getmaildir", str(tmp_path)], user=user, group=group, env={"HOME": str(tmp_path)})
     new = tmp_path / "Maildir" / "new"
     text = "".join(open(new / n).read() for n in os.listdir(new))
     assert all(s in text for s in subjects)

@@ -113,4 +113,4 @@ def test_as_they_lie(one):
             assert answer[:1] == b"5" and (b"CR" in answer or b"LF" in answer), (path, answer)
             refused += 1
     print(f"kept {kept}, refused {refused}")
-    assert kept + refused == 228 and refused == 119
+    assert kept + refused == 228 and refused == 118
