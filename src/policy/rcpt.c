@@ -10,6 +10,7 @@ struct walk {
 	struct rcpt_question *ask;
 	struct rcpt_target *targets;
 	size_t n_targets;
+	unsigned n_steps; /* aliases of aliases have more paths than names */
 	enum rcpt_outcome outcome;
 	/* The chain that led here; an address in it again is a circle. */
 	struct slice chain[RCPT_DEPTH + 1];
@@ -124,6 +125,8 @@ walk_to(struct walk *w, const struct rcpt_name *name, unsigned depth)
 {
 	const struct rcpt_answer *a;
 
+	if (++w->n_steps > RCPT_STEPS)
+		return stop(w, RCPT_TOO_MANY);
 	if (depth > RCPT_DEPTH)
 		return stop(w, RCPT_LOOP);
 	for (unsigned i = 0; i < depth; i++)

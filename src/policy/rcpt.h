@@ -18,7 +18,8 @@
 enum {
 	RCPT_DEPTH = 10,
 	RCPT_TARGETS = 500, /* design 3: more would be an `expand` row */
-	RCPT_QUESTIONS = 2000
+	RCPT_QUESTIONS = 2000,
+	RCPT_STEPS = 4000 /* of one walk */
 };
 
 enum rcpt_need {
