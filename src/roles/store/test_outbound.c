@@ -1,0 +1,903 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The outbound queue on a real store, with a made-up courier on the same loop.
+ *
+ * What the courier reports stands in the recipient's address: ok@, no@ (550),
+ * later@ (451), mute@ (nothing, ever); everything at dead.example is the
+ * failure of its host. After each scene the store is verified.
+ */
+#include <sys/socket.h>
+
+#include "base/time.h"
+#include "queue/bounce.h"
+#include "roles/store/outbound_impl.h"
+#include "store/store_fixture.h"
+
+enum {
+	RCPTS = 8,
+	SEEN = 2000
+};
+
+struct scene {
+	struct fixture f;
+	struct settings settings;
+	struct outbound *outbound;
+	bool has_courier;
+	struct channel store, courier; /* the two ends */
+	struct channel admin, control;
+	struct body *body; /* of a bounce */
+	uint64_t number;
+	unsigned n_attempts, n_bounces, n_changed, n_rows;
+	uint64_t affected;
+	uint16_t admin_code; /* 0: no answer yet */
+	char states[SEEN];   /* of the rows shown */
+	bool keeps_bounces;  /* the courier dies over them, so to say */
+	char seen[SEEN];     /* addresses, in order of their attempts */
+	char bounce[SEEN];   /* what was asked of it: address code.class */
+	struct slice body_got;
+	uint8_t body_bytes[200];
+	uint64_t size;
+	uint8_t bounce_kind;
+	struct id bounce_id;
+};
+
+/* -- the courier's side
+ * ------------------------------------------------------------ */
+
+static uint8_t
+kind_of(struct slice address, struct wire_outcome *o)
+{
+	static const struct {
+		const char *prefix;
+		uint8_t kind;
+		uint16_t code;
+		uint8_t class;
+	} kinds[] = {
+		{ "ok", QUEUE_DELIVERED, 250, 2 },
+		{ "no", QUEUE_PERMANENT, 550, 5 },
+		{ "later", QUEUE_TEMPORARY, 451, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!slice_starts(address, slice_cstr(kinds[i].prefix)))
+			continue;
+		o->kind = kinds[i].kind;
+		o->code = kinds[i].code;
+		o->class = kinds[i].class;
+		return true;
+	}
+	return false;
+}
+
+static void
+note(char *at, struct slice text)
+{
+	size_t n = strlen(at);
+
+	(void)snprintf(at + n, SEEN - n, "%.*s ", SLICE_FMT(text));
+}
+
+static int
+on_attempt(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt *m)
+{
+	struct scene *s = c->ctx;
+	struct wire_attempt_result result = { .remote = SLICE("mx [1]:25"),
+		.dialogue = SLICE("> hello") };
+	struct wire_attempt_read read = { .length = m->size };
+	struct wire_list rcpts = m->rcpts;
+	struct wire_rcpt r;
+	bool is_mute = false;
+	struct buf rows;
+
+	s->n_attempts++;
+	s->size = m->size;
+	test_true(m->lease_us > 0);
+	test_int(wire_send_attempt_read(&s->courier, h->session, 3, &read), 0);
+	result.is_host_failure = slice_equal(m->route, SLICE("dead.example"));
+	buf_init(&rows, 100000);
+	while (wire_rcpt_next(&rcpts, &r)) {
+		struct wire_outcome o = { .row = r.row,
+			.text = SLICE("in its own words") };
+
+		note(s->seen, r.address);
+		if (result.is_host_failure)
+			o.kind = QUEUE_TEMPORARY, o.code = 451, o.class = 4;
+		else
+			is_mute |= !kind_of(r.address, &o);
+		test_int(wire_outcome_add(&rows, &o), 0);
+		result.outcomes.n++;
+	}
+	result.outcomes.raw = buf_slice(&rows);
+	if (!is_mute)
+		test_int(wire_send_attempt_result(&s->courier, h->session, 0,
+			     &result),
+		    0);
+	buf_deinit(&rows);
+	return 0;
+}
+
+static int
+on_attempt_data(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_data *m)
+{
+	struct scene *s = c->ctx;
+
+	(void)h;
+	if (m->verdict.code != 250) /* its message went with the result */
+		return 0;
+	test_true(m->last && m->data.len <= sizeof(s->body_bytes));
+	memcpy(s->body_bytes, m->data.at, m->data.len);
+	s->body_got = slice_of(s->body_bytes, m->data.len);
+	return 0;
+}
+
+static int
+on_attempt_noted(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_noted *m)
+{
+	(void)c;
+	(void)h;
+	(void)m;
+	return 0;
+}
+
+static void
+send_bounce(struct scene *s, uint64_t session)
+{
+	struct wire_body_chunk chunk = { .body = 1,
+		.data = SLICE("Return-Path: <>\r\nSubject: sorry\r\n\r\n") };
+	struct wire_bounce_commit commit = { .body = 1 };
+	struct wire_body_open open = { .body = 1 };
+
+	id_make(&s->f.ids, env_wall(s->f.env), env_random_u64(s->f.env),
+	    &commit.id);
+	s->bounce_id = commit.id;
+	test_int(wire_send_body_open(&s->courier, session, 0, &open), 0);
+	test_int(wire_send_body_chunk(&s->courier, session, 0, &chunk), 0);
+	test_int(wire_send_bounce_commit(&s->courier, session, 0, &commit), 0);
+}
+
+static int
+on_bounce_make(struct channel *c, const struct wire_head *h,
+    const struct wire_bounce_make *m)
+{
+	struct scene *s = c->ctx;
+	struct wire_list rcpts = m->rcpts, rows = m->rows;
+	struct wire_outcome o;
+	struct wire_rcpt r;
+	char text[400];
+
+	s->n_bounces++;
+	s->bounce_kind = m->kind;
+	test_slice(m->hostname, SLICE("mx.one.example"));
+	test_int(m->rows.n, m->rcpts.n);
+	note(s->bounce, m->sender);
+	while (wire_rcpt_next(&rcpts, &r) && wire_outcome_next(&rows, &o)) {
+		test_int(o.row, r.row);
+		(void)snprintf(text, sizeof(text), "%.*s:%u:%u.%u.%u:%.*s",
+		    SLICE_FMT(r.address), o.code, o.class, o.subject, o.detail,
+		    SLICE_FMT(o.remote));
+		note(s->bounce, slice_cstr(text));
+	}
+	if (!s->keeps_bounces)
+		send_bounce(s, h->session);
+	return 0;
+}
+
+static int
+on_done(struct channel *c, const struct wire_head *h, const struct wire_done *m)
+{
+	(void)c;
+	(void)h;
+	(void)m;
+	return 0;
+}
+
+static int
+courier_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_courier_handlers handlers = {
+		.attempt = on_attempt,
+		.attempt_data = on_attempt_data,
+		.attempt_noted = on_attempt_noted,
+		.bounce_make = on_bounce_make,
+		.done = on_done,
+	};
+
+	return wire_dispatch_courier(&handlers, c, c->peer, h, payload, fd);
+}
+
+/* -- the store's side
+ * ---------------------------------------------------------------- */
+
+static int
+on_state(struct channel *c, const struct wire_head *h,
+    const struct wire_courier_state *m)
+{
+	struct scene *s = c->ctx;
+
+	(void)h;
+	return outbound_on_courier_state(s->outbound, c, m);
+}
+
+static int
+on_read(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_read *m)
+{
+	struct scene *s = c->ctx;
+
+	return outbound_on_attempt_read(s->outbound, c, h, m);
+}
+
+static int
+on_result(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_result *m)
+{
+	struct scene *s = c->ctx;
+
+	return outbound_on_attempt_result(s->outbound, c, h, m);
+}
+
+static void
+on_room(struct body *b, uint32_t n)
+{
+	(void)b;
+	(void)n;
+}
+
+static void
+on_refused(struct body *b, int r)
+{
+	(void)b;
+	(void)r;
+}
+
+static const struct body_ops body_ops = { on_room, on_refused };
+
+static int
+on_body_open(struct channel *c, const struct wire_head *h,
+    const struct wire_body_open *m)
+{
+	struct scene *s = c->ctx;
+
+	(void)h;
+	(void)m;
+	return body_new(store_appender(s->f.store), 1 << 20, &body_ops, NULL,
+	    &s->body);
+}
+
+static int
+on_body_chunk(struct channel *c, const struct wire_head *h,
+    const struct wire_body_chunk *m)
+{
+	struct scene *s = c->ctx;
+
+	(void)h;
+	return body_add(s->body, m->data);
+}
+
+static int
+on_bounce_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_bounce_commit *m)
+{
+	struct scene *s = c->ctx;
+	struct body *body = s->body;
+
+	s->body = NULL;
+	return outbound_on_bounce_commit(s->outbound, c, h, m, body);
+}
+
+static int
+store_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_store_handlers handlers = {
+		.courier_state = on_state,
+		.attempt_read = on_read,
+		.attempt_result = on_result,
+		.body_open = on_body_open,
+		.body_chunk = on_body_chunk,
+		.bounce_commit = on_bounce_commit,
+	};
+
+	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
+}
+
+static const struct channel_ops store_ops = { .dispatch = store_dispatch,
+	.on_closed = channel_close };
+static const struct channel_ops courier_ops = { .dispatch = courier_dispatch,
+	.on_closed = channel_close };
+
+/* -- scenes
+ * -----------------------------------------------------------------------------
+ */
+
+static void
+on_changed(void *ctx, uint64_t account, uint64_t mailbox, uint64_t modseq)
+{
+	struct scene *s = ctx;
+
+	test_int(account, s->f.account);
+	test_true(mailbox != 0 && modseq != 0);
+	s->n_changed++;
+}
+
+static void
+scene_begin(struct scene *s)
+{
+	struct outbound_options o = { on_changed, s };
+
+	test_int(outbound_new(s->f.env, s->f.store, &s->settings, &o,
+		     &s->outbound),
+	    0);
+	outbound_start(s->outbound);
+}
+
+static void
+courier_joins(struct scene *s)
+{
+	struct wire_courier_state state = { .free_slots = 5 };
+	int fds[2];
+
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		     0, fds),
+	    0);
+	test_int(channel_open(&s->store, s->f.env, s, fds[0], WIRE_STORE,
+		     WIRE_COURIER, 1, &store_ops),
+	    0);
+	test_int(channel_open(&s->courier, s->f.env, s, fds[1], WIRE_COURIER,
+		     WIRE_STORE, 1, &courier_ops),
+	    0);
+	test_int(wire_send_courier_state(&s->courier, 0, 0, &state), 0);
+	s->has_courier = true;
+}
+
+static void
+courier_leaves(struct scene *s)
+{
+	if (!s->has_courier)
+		return;
+	outbound_courier_lost(s->outbound, &s->store);
+	channel_close(&s->store);
+	channel_close(&s->courier);
+	s->has_courier = false;
+}
+
+static void
+scene_open(struct scene *s)
+{
+	memset(s, 0, sizeof(*s));
+	fixture_make(&s->f);
+	s->settings = (struct settings){ .hostname = "mx.one.example",
+		.retry_first = 10 * TIME_MINUTE,
+		.retry_max = TIME_HOUR,
+		.retry_growth = 200,
+		.lifetime = TIME_DAY,
+		.per_destination = 2 };
+	scene_begin(s);
+	courier_joins(s);
+}
+
+/* Long enough for what is due now; nothing else is due within an hour. */
+static void
+scene_run(struct scene *s)
+{
+	for (unsigned i = 0; i < 5; i++) {
+		fixture_run_for(&s->f, 20);
+		fixture_run(&s->f);
+	}
+}
+
+static void
+scene_sweep(struct scene *s)
+{
+	outbound_sweep_start(s->outbound);
+	scene_run(s);
+}
+
+static void
+scene_end(struct scene *s)
+{
+	courier_leaves(s);
+	fixture_run(&s->f);
+	outbound_free(s->outbound);
+	fixture_close(&s->f);
+}
+
+static void
+scene_close(struct scene *s, uint64_t messages)
+{
+	courier_leaves(s);
+	scene_run(s);
+	fixture_verify(&s->f, messages, 0);
+	scene_end(s);
+	fixture_drop(&s->f);
+}
+
+/* The same directory, a new life. */
+static void
+scene_restart(struct scene *s)
+{
+	scene_end(s);
+	fixture_open(&s->f, false, 0);
+	scene_begin(s);
+}
+
+struct letter {
+	struct deposit d;
+	const char *const *rcpts;
+	const char *sender;
+	int64_t age; /* how long ago it came */
+	int64_t lifetime;
+	struct scene *s;
+	int result;
+};
+
+static struct slice
+domain_of(const char *address)
+{
+	return slice_cstr(strchr(address, '@') + 1);
+}
+
+static int
+letter_apply(struct db *db, struct store_write *w)
+{
+	struct letter *l =
+	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct letter, d);
+	int64_t now = env_wall(l->s->f.env);
+	struct slice none = SLICE("");
+	struct message_row row = { .id = l->d.append.header.id,
+		.place = &l->d.append.place,
+		.relay_from = 4,
+		.received_at = now - l->age,
+		.sender = slice_cstr(l->sender),
+		.client = none,
+		.helo = none,
+		.protocol = none,
+		.envid = none,
+		.summary = none };
+	int r = 0;
+
+	for (; r == 0 && row.refs < RCPTS && l->rcpts[row.refs] != NULL;
+	     row.refs++) {
+		struct slice rcpt = slice_cstr(l->rcpts[row.refs]);
+		struct queue_add q = { .message = row.id,
+			.n = row.refs,
+			.tenant = 1,
+			.sender = row.sender,
+			.rcpt = rcpt,
+			.rcpt_canon = rcpt,
+			.route = domain_of(l->rcpts[row.refs]),
+			.now = now - l->age,
+			.expires = now - l->age + l->lifetime,
+			.orcpt = none };
+
+		r = queue_add(db, &q);
+	}
+	return r != 0 ? r : message_insert(db, &row);
+}
+
+static void
+letter_done(struct store_write *w, int r)
+{
+	struct letter *l =
+	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct letter, d);
+
+	l->result = r;
+	l->s->f.n_waiting--;
+	for (size_t i = 0; i < RCPTS && l->rcpts[i] != NULL; i++)
+		outbound_queued(l->s->outbound, domain_of(l->rcpts[i]),
+		    LANE_INTERACTIVE);
+}
+
+static void
+send_letter(struct scene *s, const char *sender, const char *const *rcpts,
+    int64_t age)
+{
+	struct letter l = { .rcpts = rcpts,
+		.sender = sender,
+		.age = age,
+		.lifetime = s->settings.lifetime,
+		.s = s,
+		.result = -1 };
+	struct body *b;
+
+	test_int(body_new(store_appender(s->f.store), 1 << 20, &body_ops, NULL,
+		     &b),
+	    0);
+	test_int(body_add(b, SLICE("HOMESubject: hi\r\n\r\nbody\r\n")), 0);
+	id_make(&s->f.ids, env_wall(s->f.env), env_random_u64(s->f.env),
+	    &l.d.append.header.id);
+	l.d.append.header.kind = SEGMENT_MAIL;
+	buf_init(&l.d.append.envelope, SEGMENT_ENVELOPE_MAX);
+	l.d.write = (struct store_write){ .lane = STORE_LANE_ACCEPT,
+		.apply = letter_apply,
+		.done = letter_done };
+	s->f.n_waiting++;
+	deposit_submit(s->f.store, &l.d, b);
+	fixture_run(&s->f);
+	test_int(l.result, 0);
+	buf_deinit(&l.d.append.envelope);
+	scene_run(s);
+}
+
+/* -- the administrator's side
+ * ------------------------------------------------------------- */
+
+static int
+on_admin_rows(struct channel *c, const struct wire_head *h,
+    const struct wire_admin_rows *m)
+{
+	struct scene *s = c->ctx;
+	struct wire_list rows = m->rows;
+	struct wire_field f;
+
+	test_int(h->session, 31);
+	while (wire_field_next(&rows, &f)) {
+		if (slice_equal(f.name, SLICE("affected")))
+			test_true(slice_to_u64(f.value, 1000, &s->affected));
+		if (slice_equal(f.name, SLICE("state")))
+			note(s->states, f.value);
+	}
+	if (!m->more)
+		s->admin_code = m->verdict.code;
+	return 0;
+}
+
+static int
+control_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_control_handlers handlers = {
+		.admin_rows = on_admin_rows,
+	};
+
+	return wire_dispatch_control(&handlers, c, c->peer, h, payload, fd);
+}
+
+static int
+on_admin_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_admin_ask *m)
+{
+	struct scene *s = c->ctx;
+
+	test_true(outbound_admin(s->outbound, c, h, m));
+	return 0;
+}
+
+static int
+admin_dispatch(struct channel *c, const struct wire_head *h,
+    struct slice payload, int fd)
+{
+	static const struct wire_store_handlers handlers = {
+		.admin_ask = on_admin_ask,
+	};
+
+	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
+}
+
+static const struct channel_ops admin_ops = { .dispatch = admin_dispatch,
+	.on_closed = channel_close };
+static const struct channel_ops control_ops = { .dispatch = control_dispatch,
+	.on_closed = channel_close };
+
+static void
+admin_opens(struct scene *s)
+{
+	int fds[2];
+
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		     0, fds),
+	    0);
+	test_int(channel_open(&s->admin, s->f.env, s, fds[0], WIRE_STORE,
+		     WIRE_CONTROL, 1, &admin_ops),
+	    0);
+	test_int(channel_open(&s->control, s->f.env, s, fds[1], WIRE_CONTROL,
+		     WIRE_STORE, 1, &control_ops),
+	    0);
+}
+
+static void
+admin_closes(struct scene *s)
+{
+	outbound_control_lost(s->outbound, &s->admin);
+	channel_close(&s->admin);
+	channel_close(&s->control);
+}
+
+static void
+admin(struct scene *s, const char *command, const char *name, const char *value)
+{
+	struct wire_field f = { slice_cstr(name), slice_cstr(value) };
+	struct wire_admin_ask m = { .command = slice_cstr(command) };
+	struct buf rows;
+
+	test_case(command);
+	buf_init(&rows, 1000);
+	if (name != NULL) {
+		test_int(wire_field_add(&rows, &f), 0);
+		m.args.n = 1;
+	}
+	m.args.raw = buf_slice(&rows);
+	s->admin_code = 0;
+	s->affected = 0;
+	s->states[0] = '\0';
+	test_int(wire_send_admin_ask(&s->control, 31, 4, &m), 0);
+	scene_run(s);
+	test_true(s->admin_code != 0);
+	buf_deinit(&rows);
+}
+
+#define RCPTS_OF(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+taken_rows_are_gone(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("ok1@two.example", "ok2@two.example", "ok@x.example"), 0);
+	test_int(s.n_attempts, 2);
+	test_int(s.size, 21); /* without what stays at home */
+	test_slice(slice_cstr(s.seen),
+	    SLICE("ok1@two.example ok2@two.example ok@x.example "));
+	test_int(s.n_bounces, 0);
+	scene_close(&s, 0);
+}
+
+static void
+the_body_begins_behind_what_stays_at_home(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"), 0);
+	test_slice(s.body_got, SLICE("Subject: hi\r\n\r\nbody\r\n"));
+	scene_close(&s, 1);
+}
+
+static void
+later_means_later(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("later@two.example", "ok@two.example"), 0);
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen),
+	    SLICE("later@two.example ok@two.example "));
+	/* nor does a restart make it due */
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 1);
+	scene_close(&s, 1);
+}
+
+static void
+a_refusal_becomes_a_bounce_to_a_mailbox(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("no@two.example", "ok@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	test_int(s.bounce_kind, BOUNCE_FAILED);
+	test_slice(slice_cstr(s.bounce),
+	    SLICE("anna@one.example no@two.example:550:5.0.0:mx [1]:25 "));
+	test_int(s.n_changed, 1);
+	scene_close(&s, 1); /* the bounce; the letter itself is gone */
+}
+
+static void
+a_bounce_to_elsewhere_is_queued_and_never_bounced(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "no@far.example", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	test_slice(slice_cstr(s.seen), SLICE("no@two.example no@far.example "));
+	test_int(s.size, 18); /* Return-Path stays at home */
+	scene_close(&s, 0);
+}
+
+static void
+nothing_bounces_to_nobody(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 0);
+	scene_close(&s, 0);
+}
+
+static void
+a_dead_host_changes_no_row(void **state)
+{
+	struct destination *d;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok1@dead.example"), 0);
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok2@dead.example"), 0);
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok3@two.example"), 0);
+	test_slice(slice_cstr(s.seen),
+	    SLICE("ok1@dead.example ok3@two.example "));
+	d = destination_find(&s.outbound->destinations, SLICE("dead.example"),
+	    0);
+	test_true(d != NULL && d->failures == 1);
+	/* the back-off outlives the process */
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 2);
+	d = destination_find(&s.outbound->destinations, SLICE("dead.example"),
+	    0);
+	test_true(d != NULL && d->failures == 1);
+	scene_close(&s, 2);
+}
+
+static void
+what_a_dead_courier_had_is_tried_again(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@two.example"), 0);
+	scene_run(&s);
+	test_int(s.n_attempts, 1);
+	courier_leaves(&s);
+	scene_run(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 2);
+	/* and so it is when the store dies */
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 3);
+	scene_close(&s, 1);
+}
+
+static void
+a_bounce_is_made_once_whoever_dies(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.keeps_bounces = true;
+	send_letter(&s, "anna@one.example", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	courier_leaves(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_bounces, 2);
+	s.keeps_bounces = false;
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_bounces, 3);
+	test_int(s.n_changed, 1);
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_bounces, 3);
+	test_int(s.n_attempts, 1);
+	scene_close(&s, 1);
+}
+
+static void
+what_is_too_old_expires(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("ok@dead.example", "later@two.example"), 2 * TIME_DAY);
+	scene_sweep(&s);
+	test_int(s.n_bounces, 1);
+	test_true(strstr(s.bounce, "ok@dead.example:451:4.4.7:mx [1]:25") !=
+	    NULL);
+	test_true(strstr(s.bounce, "later@two.example:451:4.0.0:") != NULL);
+	scene_close(&s, 1);
+}
+
+static void
+a_delay_is_told_once(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.settings.delay_warning = TIME_HOUR;
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"),
+	    2 * TIME_HOUR);
+	send_letter(&s, "", RCPTS_OF("later@x.example"), 2 * TIME_HOUR);
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@y.example"), 0);
+	scene_sweep(&s);
+	test_int(s.n_bounces, 1);
+	test_int(s.bounce_kind, BOUNCE_DELAYED);
+	scene_sweep(&s);
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_sweep(&s);
+	test_int(s.n_bounces, 1);
+	scene_close(&s, 4);
+}
+
+static void
+the_administrator_has_his_way(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"), 0);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@x.example"), 0);
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok@dead.example"), 0);
+	test_int(s.n_attempts, 3);
+	admin(&s, "queue list", NULL, NULL);
+	test_int(s.admin_code, 250);
+	test_slice(slice_cstr(s.states), SLICE("sending waiting waiting "));
+	admin(&s, "queue list", "state", "sending");
+	test_slice(slice_cstr(s.states), SLICE("sending "));
+
+	admin(&s, "queue hold", "recipient", "later@two.example");
+	test_int(s.affected, 1);
+	admin(&s, "queue list", "state", "held");
+	test_slice(slice_cstr(s.states), SLICE("held "));
+	admin(&s, "queue retry", "all", "1");
+	test_int(s.affected, 2);   /* what is being sent is left alone */
+	test_int(s.n_attempts, 4); /* what is held waits */
+	admin(&s, "queue release", "route", "two.example");
+	test_int(s.affected, 1);
+	test_int(s.n_attempts, 5);
+
+	admin(&s, "queue delete", "recipient", "later@two.example");
+	test_int(s.affected, 1);
+	admin(&s, "queue bounce", "route", "dead.example");
+	test_int(s.affected, 1);
+	test_int(s.n_bounces, 1);
+	admin(&s, "queue list", NULL, NULL);
+	test_slice(slice_cstr(s.states), SLICE("sending "));
+
+	admin(&s, "queue delete", NULL, NULL);
+	test_int(s.admin_code, 501);
+	admin(&s, "queue delete", "colour", "red");
+	test_int(s.admin_code, 501);
+	admin(&s, "queue show", "id", "nonsense");
+	test_int(s.admin_code, 501);
+	admin_closes(&s);
+	scene_close(&s, 2); /* the one in hand, and the bounce */
+}
+
+TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
+    cmocka_unit_test(the_body_begins_behind_what_stays_at_home),
+    cmocka_unit_test(later_means_later),
+    cmocka_unit_test(a_refusal_becomes_a_bounce_to_a_mailbox),
+    cmocka_unit_test(a_bounce_to_elsewhere_is_queued_and_never_bounced),
+    cmocka_unit_test(nothing_bounces_to_nobody),
+    cmocka_unit_test(a_dead_host_changes_no_row),
+    cmocka_unit_test(what_a_dead_courier_had_is_tried_again),
+    cmocka_unit_test(a_bounce_is_made_once_whoever_dies),
+    cmocka_unit_test(what_is_too_old_expires),
+    cmocka_unit_test(a_delay_is_told_once),
+    cmocka_unit_test(the_administrator_has_his_way))
