@@ -47,11 +47,11 @@ def world():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def one(world):
     return world.one
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two(world):
     return world.two

@@ -11,7 +11,10 @@ import time
 import pytest
 
 from mua import compose, count, find, imap, inject, submit
-from world import PASSWORD, Ulak, tls_context, wait_for
+from world import ULAK, Ulak, tls_context, wait_for
+
+
+SANITIZED = b"__asan_init" in open(ULAK, "rb").read()
 
 
 def connect(server, port=25):
@@ -69,7 +72,8 @@ def test_endless_line_is_bounded(one):
         except (ConnectionError, socket.timeout):
             pass
         s.close()
-    assert rss(one) - before < 20000
+    # AddressSanitizer keeps what was freed; without it the bound is strict.
+    assert rss(one) - before < (150000 if SANITIZED else 20000)
     polite_mail_works(one)
 
 
@@ -215,8 +219,9 @@ def test_full_disk_is_temporary(small_disk):
         try:
             with smtplib.SMTP(s.address, 25, timeout=30) as c:
                 c.ehlo("c.example")
-                c.mail("a@c.example")
-                code = c.rcpt("user@small.example")[0]
+                code = c.mail("a@c.example")[0]
+                if code == 250:
+                    code = c.rcpt("user@small.example")[0]
                 if code == 250:
                     code = c.data(b"Subject: x\r\n\r\n" + b"x" * 70 * 1024 + b"\r\n")[0]
                 codes.append(code)

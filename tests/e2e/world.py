@@ -184,7 +184,7 @@ class Ulak:
 
     def start(self, wait=True):
         self.log_file = open(self.log_path, "ab")
-        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1")
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:quarantine_size_mb=4", UBSAN_OPTIONS="print_stacktrace=1")
         self.process = subprocess.Popen([ULAK, "serve", "-c", self.config], stderr=self.log_file,
                                         stdout=self.log_file, env=env, start_new_session=True)
         if wait:
