@@ -70,6 +70,11 @@ take_mailbox(struct imap_in *in, struct slice *ret)
 	return IMAP_COMMAND_OK;
 }
 
+struct list_option {
+	const char *name;
+	unsigned bit;
+};
+
 /* -- one function for each form of arguments ------------------------------ */
 
 static int
@@ -132,12 +137,71 @@ args_rename(struct imap_in *in, struct imap_command *c)
 	return IMAP_COMMAND_OK;
 }
 
+/* "(" [option *(SP option)] ")" */
+static bool
+take_options(struct imap_in *in, const struct list_option *known, size_t n,
+    unsigned *ret)
+{
+	if (!slice_skip_byte(&in->rest, '('))
+		return false;
+	if (slice_skip_byte(&in->rest, ')'))
+		return true;
+	do {
+		size_t i;
+
+		for (i = 0; i < n; i++)
+			if (imap_skip_word(in, slice_cstr(known[i].name)))
+				break;
+		if (i == n)
+			return false;
+		*ret |= known[i].bit;
+	} while (imap_skip_sp(in));
+	return slice_skip_byte(&in->rest, ')');
+}
+
 static int
-args_list(struct imap_in *in, struct imap_command *c)
+args_lsub(struct imap_in *in, struct imap_command *c)
 {
 	if (!imap_skip_sp(in) || !imap_take_astring(in, &c->reference) ||
 	    !imap_skip_sp(in) || !imap_take_list_mailbox(in, &c->pattern))
 		return bad(in);
+	return end(in);
+}
+
+/* list = "LIST" [SP list-select-opts] SP mailbox SP list-mailbox
+ *        [SP "RETURN" SP list-return-opts]
+ * RFC 6154 adds options to RFC 3501; of RFC 5258 those are here that cost
+ * nothing. Special uses and children are told in any case. */
+static int
+args_list(struct imap_in *in, struct imap_command *c)
+{
+	static const struct list_option select[] = {
+		{ "SPECIAL-USE", IMAP_LIST_SPECIAL_USE },
+		{ "SUBSCRIBED", IMAP_LIST_SUBSCRIBED },
+		{ "REMOTE", 0 },
+	};
+	static const struct list_option tell[] = {
+		{ "SPECIAL-USE", 0 },
+		{ "SUBSCRIBED", IMAP_LIST_TELLS_SUBSCRIBED },
+		{ "CHILDREN", 0 },
+	};
+
+	if (!imap_skip_sp(in))
+		return IMAP_COMMAND_BAD;
+	if (in->rest.len > 0 && in->rest.at[0] == '(' &&
+	    (!take_options(in, select, sizeof(select) / sizeof(select[0]),
+		 &c->list) ||
+		!imap_skip_sp(in)))
+		return IMAP_COMMAND_BAD;
+	if (!imap_take_astring(in, &c->reference) || !imap_skip_sp(in) ||
+	    !imap_take_list_mailbox(in, &c->pattern))
+		return bad(in);
+	if (imap_is_end(in))
+		return IMAP_COMMAND_OK;
+	if (!imap_skip_sp(in) || !imap_skip_word(in, SLICE("RETURN")) ||
+	    !imap_skip_sp(in) ||
+	    !take_options(in, tell, sizeof(tell) / sizeof(tell[0]), &c->list))
+		return IMAP_COMMAND_BAD;
 	return end(in);
 }
 
@@ -328,7 +392,7 @@ static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_LIST] = { "LIST", false, args_list },
 	[IMAP_LOGIN] = { "LOGIN", false, args_login },
 	[IMAP_LOGOUT] = { "LOGOUT", false, args_none },
-	[IMAP_LSUB] = { "LSUB", false, args_list },
+	[IMAP_LSUB] = { "LSUB", false, args_lsub },
 	[IMAP_MOVE] = { "MOVE", true, args_copy },
 	[IMAP_NAMESPACE] = { "NAMESPACE", false, args_none },
 	[IMAP_NOOP] = { "NOOP", false, args_none },

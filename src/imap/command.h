@@ -135,6 +135,13 @@ enum {
 	IMAP_STATUS_UNSEEN = 16
 };
 
+/* Options of LIST (RFC 5258, 6154): which names, and what is told of them. */
+enum {
+	IMAP_LIST_SPECIAL_USE = 1, /* only those with a special use */
+	IMAP_LIST_SUBSCRIBED = 2,  /* only those that are subscribed */
+	IMAP_LIST_TELLS_SUBSCRIBED = 4
+};
+
 enum imap_store_mode {
 	IMAP_STORE_SET,
 	IMAP_STORE_ADD,
@@ -150,6 +157,7 @@ struct imap_command {
 				    * initial response */
 	bool has_secret;
 	struct slice reference, pattern; /* LIST, LSUB: as on the wire */
+	unsigned list;                   /* IMAP_LIST_* */
 	struct imap_set set;
 	struct imap_flags flags;
 	enum imap_store_mode mode;

@@ -13,7 +13,8 @@ enum {
 	OUT_MAX = 4 * 1024 * 1024, /* one response: a BODYSTRUCTURE of 1000
 				    * parts, a line of FLAGS */
 	SASL_MAX = LIMIT_SMTP_AUTH_LINE,
-	EARLY_LITERAL = 4096, /* before the login */
+	EARLY_LITERAL = 4096,                /* before the login */
+	LINE_ENDLESS = 16 * LIMIT_IMAP_LINE, /* nobody means that */
 	LINE_MAX_ALL = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
 };
 
@@ -686,14 +687,18 @@ read_line(struct imap_session *s, struct slice in)
 	size_t lf = slice_find_byte(in, '\n');
 	struct slice part = lf == SIZE_MAX ? in : slice_upto(in, lf + 1);
 
-	if (part.len > LIMIT_IMAP_LINE - s->n_text ||
+	if (s->n_text > LIMIT_IMAP_LINE ||
+	    part.len > LIMIT_IMAP_LINE - s->n_text ||
 	    buf_add(&s->line, part) != BUF_OK) {
+		s->n_text += part.len;
 		/* Only its beginning is kept, for the tag. */
 		if (s->line.len == 0)
 			(void)buf_add(&s->line, slice_upto(part, 100));
 		refuse_rest(s, "BAD [LIMIT] Line too long");
 		if (lf != SIZE_MAX)
 			say_refusal(s);
+		else if (s->n_text > LINE_ENDLESS)
+			imap_fatal(s, "A line has an end");
 		return part.len;
 	}
 	s->n_text += part.len;

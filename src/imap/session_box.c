@@ -255,8 +255,8 @@ struct packed {
 
 struct listed {
 	struct slice name, use;
-	bool is_wanted; /* exists (LIST), is subscribed (LSUB) */
-	bool exists;
+	bool is_wanted; /* exists, or is subscribed where that is asked */
+	bool exists, is_subscribed;
 };
 
 static bool
@@ -342,16 +342,23 @@ struct list_run {
 	bool is_lsub;
 };
 
+/* words: attributes that are not there are "". */
 static void
 say_box(struct imap_session *s, const struct list_run *run, struct slice name,
-    const char *attributes, struct slice use)
+    const struct slice *words, size_t n)
 {
+	const char *sep = "";
 	struct buf b;
 
 	buf_init(&b, WIRE_NAME + 512);
-	(void)buf_printf(&b, "* %s (%s%s%.*s) \"/\" ",
-	    run->is_lsub ? "LSUB" : "LIST", attributes, use.len > 0 ? " " : "",
-	    SLICE_FMT(use));
+	(void)buf_add_cstr(&b, run->is_lsub ? "* LSUB (" : "* LIST (");
+	for (size_t i = 0; i < n; i++) {
+		if (words[i].len == 0)
+			continue;
+		(void)buf_printf(&b, "%s%.*s", sep, SLICE_FMT(words[i]));
+		sep = " ";
+	}
+	(void)buf_add_cstr(&b, ") \"/\" ");
 	(void)put_name(&b, name);
 	(void)buf_add(&b, SLICE("\r\n"));
 	imap_say_buf(s, &b);
@@ -372,6 +379,11 @@ find_listed(const struct list_run *run, struct slice name)
 static void
 say_parents(struct imap_session *s, struct list_run *run, struct slice name)
 {
+	static const struct slice words[] = {
+		{ (const uint8_t *)"\\Noselect", 9 },
+		{ (const uint8_t *)"\\HasChildren", 12 },
+	};
+
 	for (size_t i = 1; i < name.len; i++) {
 		struct slice parent = slice_upto(name, i);
 		const struct listed *row;
@@ -384,10 +396,7 @@ say_parents(struct imap_session *s, struct list_run *run, struct slice name)
 			(run->parent.len == i || run->parent.at[i] == '/')))
 			continue;
 		if (matches(run->pattern, parent, false))
-			say_box(s, run, parent,
-			    run->is_lsub ? "\\Noselect"
-					 : "\\Noselect \\HasChildren",
-			    slice_of("", 0));
+			say_box(s, run, parent, words, run->is_lsub ? 1 : 2);
 	}
 }
 
@@ -408,26 +417,45 @@ has_children(const struct list_run *run, size_t i)
 }
 
 static void
+say_attributes(struct imap_session *s, struct list_run *run, size_t i)
+{
+	const struct listed *row = &run->rows[i];
+	bool tells =
+	    (s->cmd.list &
+		(IMAP_LIST_TELLS_SUBSCRIBED | IMAP_LIST_SUBSCRIBED)) != 0;
+	struct slice words[3] = { SLICE(""), row->use, SLICE("") };
+
+	if (!row->exists)
+		words[0] =
+		    run->is_lsub ? SLICE("\\Noselect") : SLICE("\\NonExistent");
+	else
+		words[0] = has_children(run, i) ? SLICE("\\HasChildren")
+						: SLICE("\\HasNoChildren");
+	if (tells && row->is_subscribed)
+		words[2] = SLICE("\\Subscribed");
+	say_box(s, run, row->name, words, 3);
+}
+
+/* RFC 3501, 6.3.9: LSUB shows a parent only for a name that the pattern does
+ * not reach. With options for selecting, LIST shows no parents. */
+static void
 say_row(struct imap_session *s, struct list_run *run, size_t i)
 {
 	struct listed *row = &run->rows[i];
 	size_t slash = slice_find_last_byte(row->name, '/');
+	bool is_match;
 
 	if (!row->is_wanted)
 		return;
-	if (slash != SIZE_MAX) {
+	is_match = matches(run->pattern, row->name,
+	    slice_equal(row->name, SLICE("INBOX")));
+	if (slash != SIZE_MAX && !(run->is_lsub && is_match) &&
+	    (s->cmd.list & ~(unsigned)IMAP_LIST_TELLS_SUBSCRIBED) == 0) {
 		say_parents(s, run, row->name);
 		run->parent = slice_upto(row->name, slash);
 	}
-	if (!matches(run->pattern, row->name,
-		slice_equal(row->name, SLICE("INBOX"))))
-		return;
-	if (run->is_lsub && !row->exists)
-		say_box(s, run, row->name, "\\Noselect", slice_of("", 0));
-	else
-		say_box(s, run, row->name,
-		    has_children(run, i) ? "\\HasChildren" : "\\HasNoChildren",
-		    row->use);
+	if (is_match)
+		say_attributes(s, run, i);
 }
 
 static void
@@ -441,6 +469,17 @@ list_more(struct imap_session *s)
 		return;
 	s->more = NULL;
 	imap_sync_done(s, "OK Done", false);
+}
+
+static bool
+is_wanted(const struct imap_session *s, const struct packed *p)
+{
+	if (s->cmd.verb == IMAP_LSUB)
+		return p->is_subscribed;
+	if ((s->cmd.list & IMAP_LIST_SPECIAL_USE) != 0 && p->use_len == 0)
+		return false;
+	return (s->cmd.list & IMAP_LIST_SUBSCRIBED) != 0 ? p->is_subscribed
+							 : p->exists;
 }
 
 static bool
@@ -461,8 +500,8 @@ unpack(struct imap_session *s, struct list_run *run)
 		run->rows[run->n++] = (struct listed){ .name = name,
 			.use = use,
 			.exists = p.exists,
-			.is_wanted =
-			    run->is_lsub ? p.is_subscribed : p.exists };
+			.is_subscribed = p.is_subscribed,
+			.is_wanted = is_wanted(s, &p) };
 	}
 	if (run->n > 0)
 		qsort(run->rows, run->n, sizeof(run->rows[0]), compare_listed);
