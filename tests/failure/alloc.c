@@ -23,6 +23,7 @@ void __real_free(void *at);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *at, size_t n);
+void *__wrap_reallocarray(void *at, size_t n, size_t size);
 void __wrap_free(void *at);
 
 void
@@ -154,6 +155,13 @@ __wrap_realloc(void *at, size_t n)
 	note(moved != NULL ? moved : at);
 	depth = was;
 	return moved;
+}
+
+void *
+__wrap_reallocarray(void *at, size_t n, size_t size)
+{
+	return size != 0 && n > SIZE_MAX / size ? NULL
+						: __wrap_realloc(at, n * size);
 }
 
 void

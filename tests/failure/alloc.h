@@ -2,11 +2,12 @@
 /*
  * failure/alloc - the n-th allocation fails
  *
- * A program that links alloc.c with --wrap of malloc, calloc, realloc and free
- * can let any allocation inside of ALLOC_IN fail: first each one alone, then
- * each one with all that come after it. What was allocated inside must be
- * freed when the run is over. Allocations of the test itself, outside, never
- * fail, and neither do those that shared libraries make for themselves.
+ * A program that links alloc.c with --wrap of malloc, calloc, realloc,
+ * reallocarray and free can let any allocation inside of ALLOC_IN fail: first
+ * each one alone, then each one with all that come after it. What was allocated
+ * inside must be freed when the run is over. Allocations of the test itself,
+ * outside, never fail, and neither do those that shared libraries make for
+ * themselves.
  */
 #ifndef FAILURE_ALLOC_H
 #define FAILURE_ALLOC_H
