@@ -4,9 +4,10 @@
 # As root it installs what is missing, without letting a package start a
 # service; otherwise it prints the one command to type and ends with 1.
 set -u
+installed=$(dpkg-query -W -f '${Package} ${Status}\n' "$@" 2>/dev/null | awk '/ ok installed$/ { print $1 }')
 missing=()
 for package; do
-	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+	grep -qxF "$package" <<<"$installed" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 command="apt-get install -y --no-install-recommends ${missing[*]}"
