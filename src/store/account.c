@@ -2,6 +2,7 @@
 #include "store/account.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -490,6 +491,36 @@ rcpt_lookup(struct db *db, struct slice typed, struct arena *arena,
 		if (r != 0)
 			return ERR_TRACE(r);
 	}
+}
+
+int
+postmaster_find(struct db *db, const char *hostname,
+    char ret[LIMIT_ADDRESS + 1])
+{
+	struct slice name = slice_cstr(hostname), label;
+	struct q_domain_get domain;
+	struct q_domain_first first;
+	char text[LIMIT_ADDRESS + 1];
+	size_t len;
+	int r = DB_NONE;
+
+	while (r == DB_NONE && name.len > 0) {
+		if (read_domain(name, text, &len) == 0)
+			r = DB_ONE(domain_get, db, &domain,
+			    .canonical = slice_of(text, len));
+		if (r == DB_NONE && !slice_take_until(&name, '.', &label))
+			break;
+	}
+	if (r == DB_NONE) {
+		r = DB_ONE(domain_first, db, &first, 0);
+		if (r != 0)
+			return r;
+		name = first.canonical;
+	}
+	if (r == 0)
+		(void)snprintf(ret, LIMIT_ADDRESS + 1, "postmaster@%.*s",
+		    SLICE_FMT(name));
+	return ERR_TRACE(r);
 }
 
 int

@@ -54,6 +54,10 @@ int tls_key_add(struct db *db, struct slice names, struct slice sealed,
  * from the database. 0; ACCOUNT_E_ADDRESS; -errno. */
 int rcpt_lookup(struct db *db, struct slice typed, struct arena *arena,
     struct rcpt_result *ret);
+/* "postmaster" of this host: of its name's nearest domain that is served here,
+ * else of the first one. DB_NONE: none is served. */
+int postmaster_find(struct db *db, const char *hostname,
+    char ret[LIMIT_ADDRESS + 1]);
 /* May this account send as this address: its own, or an alias that points to
  * it. 0: yes; DB_NONE: no. */
 int sender_check(struct db *db, uint64_t account, struct slice sender);

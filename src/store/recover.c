@@ -25,8 +25,8 @@ struct scan {
 };
 
 /* "0000000000000001.seg" */
-static bool
-number_of(const char *name, uint64_t *ret)
+bool
+store_segment_number(const char *name, uint64_t *ret)
 {
 	struct slice s = slice_cstr(name);
 
@@ -60,7 +60,7 @@ on_name(void *ctx, const char *name)
 	uint64_t number;
 	int r;
 
-	if (!number_of(name, &number))
+	if (!store_segment_number(name, &number))
 		return 0;
 	if (number > scan->highest)
 		scan->highest = number;

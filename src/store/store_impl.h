@@ -51,6 +51,7 @@ void store_segment_forget(struct store *s, uint64_t number);
 
 /* recover.c: what a start finds. Unfinished files are removed, the rest is
  * left alone. */
+bool store_segment_number(const char *name, uint64_t *ret);
 int store_recover(struct store *s, struct appender_options *ret);
 
 /* events.c */

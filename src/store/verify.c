@@ -350,9 +350,33 @@ check_absent(struct verify *v)
 		SLICE_FMT(row.route)));
 }
 
+/* A file that no row knows: an unfinished one, or garbage of a crash. */
+static int
+on_segment_name(void *ctx, const char *name)
+{
+	struct verify *v = ctx;
+	struct q_segment_get row;
+	uint64_t number;
+
+	if (!store_segment_number(name, &number))
+		return 0;
+	if (DB_ONE(segment_get, v->db, &row, .segment = number) == DB_NONE)
+		v->report->orphans++;
+	return 0;
+}
+
+static int
+count_orphans(struct verify *v)
+{
+	int r = env_dir_list(v->s->dir, "segments", on_segment_name, v);
+
+	return r == 0 ? 0 : ERR_TRACE(r);
+}
+
 static int (*const checks[])(struct verify *) = { check_messages, check_refs,
 	check_emails, check_entries, check_mailboxes, check_accounts,
-	check_segments, check_queue, check_destinations, check_absent };
+	check_segments, check_queue, check_destinations, check_absent,
+	count_orphans };
 
 int
 store_verify(struct store *s, struct verify_report *report)

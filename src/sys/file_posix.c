@@ -21,7 +21,7 @@
 #include "sys/posix.h"
 
 enum {
-	IOV_AT_ONCE = 64
+	IOV_AT_ONCE = 1024
 };
 
 struct posix_dir {

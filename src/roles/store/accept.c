@@ -482,9 +482,19 @@ static int
 run_rcpt(struct db *db, struct store_read *r)
 {
 	struct rcpt_job *j = LIST_ENTRY(r, struct rcpt_job, read);
+	struct slice rcpt = slice_of(j->rcpt, j->rcpt_len);
+	char text[LIMIT_ADDRESS + 1];
+	int q;
 
-	return rcpt_lookup(db, slice_of(j->rcpt, j->rcpt_len), &j->arena,
-	    &j->result);
+	/* RFC 5321, 4.5.1: it must work without a domain, too. */
+	if (slice_equal_nocase(rcpt, SLICE("postmaster"))) {
+		q = postmaster_find(db, j->asker.role->settings->hostname,
+		    text);
+		if (q != 0)
+			return ERR_TRACE(q);
+		rcpt = slice_cstr(text);
+	}
+	return rcpt_lookup(db, rcpt, &j->arena, &j->result);
 }
 
 static void
@@ -527,22 +537,6 @@ is_refused(struct peer *p, const struct wire_rcpt_ask *m,
 	return true;
 }
 
-/* RFC 5321, 4.5.1: "postmaster" alone is the one of this host's domain. */
-static void
-set_rcpt(struct rcpt_job *j, struct slice rcpt, const char *hostname)
-{
-	struct slice host = slice_cstr(hostname);
-
-	memcpy(j->rcpt, rcpt.at, rcpt.len);
-	j->rcpt_len = rcpt.len;
-	if (slice_equal_nocase(rcpt, SLICE("postmaster")) &&
-	    host.len < LIMIT_ADDRESS - rcpt.len) {
-		j->rcpt[j->rcpt_len++] = '@';
-		memcpy(j->rcpt + j->rcpt_len, host.at, host.len);
-		j->rcpt_len += host.len;
-	}
-}
-
 int
 on_rcpt_ask(struct channel *c, const struct wire_head *h,
     const struct wire_rcpt_ask *m)
@@ -566,7 +560,8 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j->txn = m->txn;
 	j->handle = m->handle;
 	j->notify = m->notify;
-	set_rcpt(j, m->rcpt, s->settings->hostname);
+	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
+	j->rcpt_len = m->rcpt.len;
 	memcpy(j->orcpt, m->orcpt.at, m->orcpt.len);
 	j->orcpt_len = m->orcpt.len;
 	e = cached_find(s, slice_of(j->rcpt, j->rcpt_len));

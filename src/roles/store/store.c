@@ -23,6 +23,8 @@ enum {
 	GC_MAX = 64
 };
 #define TICK (5 * TIME_SECOND)
+/* Of a large disk a tenth is more than mail needs in a day. */
+#define ROOM_ENOUGH (UINT64_C(4) << 30)
 #define STOP_POLL (20 * TIME_MS)
 
 /* -- askers and verdicts
@@ -316,6 +318,8 @@ look_at_disk(struct store_role *s)
 
 	if (env_dir_free_space(s->dir, &unused, &size) == 0 && size > 0) {
 		least = size / 100 * s->settings->min_free_percent;
+		if (least > ROOM_ENOUGH)
+			least = ROOM_ENOUGH;
 		strangers = unused >= least;
 		submission = unused >= least / 2;
 		if (s->disk_is_full && unused > RESERVE_SIZE + least / 2) {
