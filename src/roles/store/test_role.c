@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store role behind real channels: who may do what, and what answers look
+ * like. The role runs in a child; this process plays its peers. What a front
+ * could try (recipients that were not approved, handles of another front,
+ * messages that are not its own) is tried.
+ */
+#include "base/test.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "roles/role.h"
+#include "store/store_fixture.h"
+#include "sys/env_posix.h"
+
+enum {
+	SESSION = 7,
+	KEEPER = 20,
+	MX = 30,
+	USER_A = 40,
+	USER_B = 41,
+	CONTROL = 50,
+	BIG = 300000
+};
+
+/* Our end of a channel. */
+struct end {
+	int fd;
+	struct wire_head head; /* of the last frame */
+	struct slice payload;
+	uint8_t *mem;
+};
+
+static struct {
+	struct fixture f;
+	struct settings settings;
+	pid_t role;
+	struct end supervisor, keeper, mx, a, b, control;
+	struct id_source ids;
+} w;
+
+/* -- frames
+ * -------------------------------------------------------------------- */
+
+static void
+put_frame(struct end *e, uint16_t type, uint32_t ticket, struct buf *payload,
+    int fd)
+{
+	struct wire_head h = { (uint32_t)payload->len, type, fd >= 0, SESSION,
+		ticket };
+	uint8_t head[WIRE_HEAD];
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec v[2] = { { head, sizeof(head) },
+		{ (void *)(uintptr_t)buf_slice(payload).at, payload->len } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+
+	wire_head_encode(&h, head);
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
+	}
+	/* A role that ended the channel is found out by the next read. */
+	(void)sendmsg(e->fd, &m, MSG_NOSIGNAL);
+	buf_deinit(payload);
+}
+
+#define PUT(e, low, TYPE, ticket, ...)                                         \
+	do {                                                                   \
+		struct wire_##low m_ = { __VA_ARGS__ };                        \
+		struct buf p_;                                                 \
+                                                                               \
+		buf_init(&p_, LIMIT_FRAME);                                    \
+		test_int(wire_encode_##low(&p_, &m_), 0);                      \
+		put_frame((e), WIRE_##TYPE, (ticket), &p_, -1);                \
+	} while (0)
+
+static bool
+read_all(int fd, uint8_t *at, size_t n)
+{
+	while (n > 0) {
+		struct pollfd p = { fd, POLLIN, 0 };
+		ssize_t got;
+
+		if (poll(&p, 1, 10000) != 1)
+			fail_msg("no answer within ten seconds");
+		got = read(fd, at, n);
+		if (got <= 0)
+			return false;
+		at += got;
+		n -= (size_t)got;
+	}
+	return true;
+}
+
+/* The next frame's type; 0 at the end of the channel. */
+static uint16_t
+get_frame(struct end *e)
+{
+	uint8_t head[WIRE_HEAD];
+
+	free(e->mem);
+	e->mem = NULL;
+	if (!read_all(e->fd, head, sizeof(head)))
+		return WIRE_NONE;
+	test_true(wire_head_decode(head, &e->head));
+	e->mem = malloc(e->head.len + 1u);
+	assert_non_null(e->mem);
+	test_true(read_all(e->fd, e->mem, e->head.len));
+	e->payload = slice_of(e->mem, e->head.len);
+	return e->head.type;
+}
+
+/* Waits for that type; others (STATE and the like) are passed over. */
+#define GET(e, low, TYPE, ret)                                                 \
+	do {                                                                   \
+		uint16_t t_;                                                   \
+                                                                               \
+		while ((t_ = get_frame(e)) != WIRE_##TYPE)                     \
+			test_true(t_ != WIRE_NONE);                            \
+		test_int(wire_decode_##low((e)->payload, (ret)), WIRE_OK);     \
+	} while (0)
+
+static bool
+is_thrown_out(struct end *e)
+{
+	uint16_t type;
+
+	while ((type = get_frame(e)) != WIRE_NONE)
+		;
+	return true;
+}
+
+/* -- the world
+ * --------------------------------------------------------------------- */
+
+static void
+add_peer(struct end *e, enum wire_role role, uint32_t instance)
+{
+	struct wire_peer m = { (uint8_t)role, instance, PEER_CHANNEL };
+	struct buf p;
+	int pair[2];
+
+	test_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	buf_init(&p, 64);
+	test_int(wire_encode_peer(&p, &m), 0);
+	put_frame(&w.supervisor, WIRE_PEER, 0, &p, pair[1]);
+	(void)close(pair[1]);
+	e->fd = pair[0];
+}
+
+static void
+run_role(int fd)
+{
+	struct env_posix_options o = { .role = "store",
+		.log_level = ENV_ERROR };
+	struct env *env;
+
+	if (env_posix_new(&o, &env) != 0)
+		_exit(1);
+	_exit(role_store(env, &w.settings, fd));
+}
+
+static int
+setup(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	fixture_make(&w.f);
+	test_int(store_account_add(w.f.store, SLICE("otto@one.example"),
+		     SLICE(""), SLICE("v"), NULL),
+	    0);
+	test_int(store_alias_add(w.f.store, SLICE("info@one.example"),
+		     SLICE("anna@one.example")),
+	    0);
+	fixture_close(&w.f);
+	(void)snprintf(w.settings.data, sizeof(w.settings.data), "%s",
+	    w.f.path);
+	(void)snprintf(w.settings.hostname, sizeof(w.settings.hostname),
+	    "mx.one.example");
+	w.settings.max_size = 1024 * 1024;
+	w.settings.lifetime = 1000000;
+	test_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	w.role = fork();
+	test_true(w.role >= 0);
+	if (w.role == 0) {
+		(void)close(pair[0]);
+		run_role(pair[1]);
+	}
+	(void)close(pair[1]);
+	w.supervisor.fd = pair[0];
+	add_peer(&w.keeper, WIRE_KEEPER, KEEPER);
+	add_peer(&w.mx, WIRE_MX, MX);
+	add_peer(&w.a, WIRE_USER, USER_A);
+	add_peer(&w.b, WIRE_USER, USER_B);
+	add_peer(&w.control, WIRE_CONTROL, CONTROL);
+	PUT(&w.supervisor, start, START, 0, .instance = 1);
+	test_int(get_frame(&w.supervisor), WIRE_READY);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct end *all[] = { &w.supervisor, &w.keeper, &w.mx, &w.a, &w.b,
+		&w.control };
+	int status;
+
+	(void)state;
+	PUT(&w.supervisor, stop, STOP, 0, 0);
+	test_int(waitpid(w.role, &status, 0), w.role);
+	test_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		(void)close(all[i]->fd);
+		free(all[i]->mem);
+	}
+	fixture_open(&w.f, false, 0);
+	fixture_verify(&w.f, UINT64_MAX, 0);
+	fixture_close(&w.f);
+	fixture_drop(&w.f);
+	return 0;
+}
+
+static uint32_t
+log_in(struct end *front, uint32_t instance, uint32_t scopes)
+{
+	struct wire_handle m;
+
+	PUT(&w.keeper, grant, GRANT, 5, .front = instance,
+	    .account = w.f.account, .scopes = scopes);
+	GET(front, handle, HANDLE, &m);
+	test_int(front->head.ticket, 5);
+	test_slice(m.address, SLICE("anna@one.example"));
+	return m.handle;
+}
+
+static unsigned
+rcpt(struct end *e, uint32_t handle, uint64_t txn, struct slice address)
+{
+	struct wire_rcpt_answer m;
+
+	PUT(e, rcpt_ask, RCPT_ASK, 9, .handle = handle, .txn = txn,
+	    .rcpt = address);
+	GET(e, rcpt_answer, RCPT_ANSWER, &m);
+	test_int(e->head.ticket, 9);
+	return m.verdict.code;
+}
+
+static unsigned
+mail(struct end *e, uint32_t handle, uint64_t txn, struct slice sender)
+{
+	struct wire_mail_answer m;
+
+	PUT(e, mail_ask, MAIL_ASK, 8, .handle = handle, .txn = txn,
+	    .sender = sender);
+	GET(e, mail_answer, MAIL_ANSWER, &m);
+	return m.verdict.code;
+}
+
+static void
+put_body(struct end *e, uint64_t body, size_t n)
+{
+	static uint8_t data[LIMIT_CHUNK];
+
+	memset(data, 'x', sizeof(data));
+	PUT(e, body_open, BODY_OPEN, 0, .body = body);
+	while (n > 0) {
+		size_t now = n < sizeof(data) ? n : sizeof(data);
+
+		PUT(e, body_chunk, BODY_CHUNK, 0, .body = body,
+		    .data = slice_of(data, now));
+		n -= now;
+	}
+}
+
+static unsigned
+commit(struct end *e, uint32_t handle, uint64_t txn, uint64_t body,
+    struct slice sender)
+{
+	struct wire_done m;
+	struct id id;
+
+	id_make(&w.ids, 1764000000000000, 42, &id);
+	PUT(e, commit, COMMIT, 10, .handle = handle, .txn = txn, .body = body,
+	    .id = id, .sender = sender, .protocol = SLICE("ESMTP"));
+	GET(e, done, DONE, &m);
+	test_true(id_equal(&m.id, &id));
+	return m.verdict.code;
+}
+
+/* -- mail
+ * ------------------------------------------------------------------------------
+ */
+
+static const struct slice ANNA = { (const uint8_t *)"anna@one.example", 16 };
+static const struct slice STRANGER = { (const uint8_t *)"b@two.example", 13 };
+
+static void
+only_the_approved_are_reached(void **state)
+{
+	(void)state;
+	put_body(&w.mx, 1, 100);
+	test_int(commit(&w.mx, 0, 1, 1, STRANGER), 451); /* nobody approved */
+	test_int(rcpt(&w.mx, 0, 2, SLICE("nobody@one.example")), 550);
+	test_int(rcpt(&w.mx, 0, 2, SLICE("x@far.example")), 550);
+	put_body(&w.mx, 2, 100);
+	test_int(commit(&w.mx, 0, 2, 2, STRANGER), 451); /* only refusals */
+	test_int(rcpt(&w.mx, 0, 3, ANNA), 250);
+	test_int(rcpt(&w.mx, 0, 3, SLICE("Postmaster")), 250);
+	test_int(commit(&w.mx, 0, 3, 99, STRANGER), 451); /* no such body */
+	test_int(rcpt(&w.mx, 0, 4, ANNA), 250);
+	put_body(&w.mx, 4, 100);
+	test_int(commit(&w.mx, 0, 4, 4, STRANGER), 250);
+	put_body(&w.mx, 5, 100);
+	test_int(commit(&w.mx, 0, 4, 5, STRANGER), 451); /* used up */
+	test_int(rcpt(&w.mx, 0, 6, ANNA), 250);
+	PUT(&w.mx, txn_drop, TXN_DROP, 0, .txn = 6);
+	put_body(&w.mx, 6, 100);
+	test_int(commit(&w.mx, 0, 6, 6, STRANGER), 451); /* dropped */
+}
+
+static void
+a_front_cannot_borrow_a_login(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_SUBMIT);
+
+	(void)state;
+	test_true(handle != 0);
+	test_int(rcpt(&w.mx, handle, 1, SLICE("x@far.example")), 550);
+	test_int(rcpt(&w.b, handle, 1, SLICE("x@far.example")), 550);
+	test_int(mail(&w.b, handle, 1, ANNA), 451);
+	test_int(rcpt(&w.mx, 0, 2, ANNA), 250);
+	put_body(&w.mx, 1, 10);
+	test_int(commit(&w.mx, handle, 2, 1, ANNA), 451);
+	test_int(mail(&w.a, handle, 3, STRANGER), 553);
+	test_int(mail(&w.a, handle, 4, SLICE("Info@One.Example")), 250);
+	test_int(mail(&w.a, handle, 5, ANNA), 250);
+	test_int(rcpt(&w.a, handle, 5, SLICE("x@far.example")), 250);
+	put_body(&w.a, 2, 10);
+	test_int(commit(&w.a, handle, 5, 2, STRANGER), 451); /* other sender */
+	test_int(mail(&w.a, handle, 6, ANNA), 250);
+	test_int(rcpt(&w.a, handle, 6, SLICE("x@far.example")), 250);
+	put_body(&w.a, 3, 10);
+	test_int(commit(&w.a, handle, 6, 3, ANNA), 250);
+	PUT(&w.a, handle_drop, HANDLE_DROP, 0, .handle = handle);
+	test_int(mail(&w.a, handle, 7, ANNA), 451);
+}
+
+static void
+scopes_hold(void **state)
+{
+	uint32_t submit = log_in(&w.a, USER_A, GRANT_SUBMIT);
+	uint32_t reader = log_in(&w.a, USER_A, GRANT_READ);
+	struct wire_mailbox_rows rows;
+	struct wire_mailbox_done done;
+
+	(void)state;
+	PUT(&w.a, mailbox_list, MAILBOX_LIST, 1, .handle = submit);
+	GET(&w.a, mailbox_rows, MAILBOX_ROWS, &rows);
+	test_int(rows.verdict.code, 451);
+	PUT(&w.a, mailbox_list, MAILBOX_LIST, 1, .handle = reader);
+	GET(&w.a, mailbox_rows, MAILBOX_ROWS, &rows);
+	test_int(rows.verdict.code, 250);
+	test_int(rows.rows.n, 6);
+	PUT(&w.a, mailbox_change, MAILBOX_CHANGE, 2, .handle = reader,
+	    .what = MAILBOX_CREATE, .name = SLICE("new"));
+	GET(&w.a, mailbox_done, MAILBOX_DONE, &done);
+	test_int(done.verdict.code, 451);
+	test_int(mail(&w.a, reader, 7, ANNA), 451);
+}
+
+static void
+messages_of_others_end_the_channel(void **state)
+{
+	(void)state;
+	PUT(&w.mx, mailbox_list, MAILBOX_LIST, 1, .handle = 1);
+	test_true(is_thrown_out(&w.mx));
+	PUT(&w.b, grant, GRANT, 1, .front = USER_B, .account = 1, .scopes = 7);
+	test_true(is_thrown_out(&w.b));
+	PUT(&w.a, admin_ask, ADMIN_ASK, 1, .command = SLICE("status"));
+	test_true(is_thrown_out(&w.a));
+	/* the others do not notice */
+	PUT(&w.keeper, verifier_get, VERIFIER_GET, 3, .address = ANNA);
+	for (;;) {
+		struct wire_verifier v;
+
+		GET(&w.keeper, verifier, VERIFIER, &v);
+		test_true(v.found);
+		test_slice(v.verifier, SLICE("verifier"));
+		break;
+	}
+}
+
+static void
+too_large_is_refused(void **state)
+{
+	struct wire_body_refused no;
+
+	(void)state;
+	put_body(&w.mx, 1, 1200000);
+	GET(&w.mx, body_refused, BODY_REFUSED, &no);
+	test_int(no.body, 1);
+	test_int(no.verdict.code, 552);
+	PUT(&w.mx, body_drop, BODY_DROP, 0, .body = 1);
+	test_int(rcpt(&w.mx, 0, 1, ANNA), 250); /* it goes on */
+}
+
+/* -- views
+ * --------------------------------------------------------------------------------
+ */
+
+static uint64_t
+open_box(uint32_t handle, bool exclusive, unsigned want)
+{
+	struct wire_mailbox_opened m;
+
+	PUT(&w.a, mailbox_open, MAILBOX_OPEN, 1, .handle = handle,
+	    .name = SLICE("inbox"), .exclusive = exclusive);
+	GET(&w.a, mailbox_opened, MAILBOX_OPENED, &m);
+	test_int(m.verdict.code, want);
+	return m.box.mailbox;
+}
+
+struct scanned {
+	unsigned n_rows, n_gone;
+	uint64_t upto;
+	uint32_t last_uid;
+	uint8_t last_flags;
+};
+
+static struct scanned
+scan(uint32_t handle, uint64_t box, uint64_t since)
+{
+	struct scanned got = { 0 };
+	struct wire_scan_rows m;
+	struct wire_entry entry;
+	struct wire_range range;
+
+	PUT(&w.a, scan, SCAN, 2, .handle = handle, .mailbox = box, .lo = 1,
+	    .hi = UINT32_MAX, .since = since);
+	do {
+		GET(&w.a, scan_rows, SCAN_ROWS, &m);
+		test_int(m.verdict.code, 250);
+		while (wire_entry_next(&m.rows, &entry)) {
+			test_true(entry.uid > got.last_uid);
+			got.last_uid = entry.uid;
+			got.last_flags = entry.flags;
+			got.n_rows++;
+		}
+		while (wire_range_next(&m.gone, &range))
+			got.n_gone += range.hi - range.lo + 1;
+		got.upto = m.upto;
+	} while (m.more);
+	return got;
+}
+
+static void
+deliver(uint64_t n, size_t size)
+{
+	test_int(rcpt(&w.mx, 0, n, ANNA), 250);
+	put_body(&w.mx, n, size);
+	test_int(commit(&w.mx, 0, n, n, STRANGER), 250);
+}
+
+static struct wire_list
+one_range(struct buf *b, uint32_t lo, uint32_t hi)
+{
+	struct wire_range range = { lo, hi };
+
+	buf_init(b, 64);
+	test_int(wire_range_add(b, &range), 0);
+	return (struct wire_list){ buf_slice(b), 1 };
+}
+
+static void
+views_hear_of_changes(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint64_t box = open_box(handle, false, 250);
+	struct wire_changed changed;
+	struct wire_flags_done flags;
+	struct wire_expunged gone;
+	struct scanned all, next;
+	struct buf b;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 150; i++)
+		deliver(i, 10);
+	GET(&w.a, changed, CHANGED, &changed);
+	test_int(changed.mailbox, box);
+	all = scan(handle, box, 0);
+	test_int(all.n_rows, 150);
+	deliver(200, 10);
+	GET(&w.a, changed, CHANGED, &changed);
+	next = scan(handle, box, all.upto);
+	test_int(next.n_rows, 1);
+	test_int(next.last_uid, 151);
+
+	PUT(&w.a, flags_store, FLAGS_STORE, 3, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 5, 7), .mode = FLAGS_ADD,
+	    .flags = FLAG_SEEN | FLAG_DELETED);
+	buf_deinit(&b);
+	GET(&w.a, flags_done, FLAGS_DONE, &flags);
+	test_int(flags.verdict.code, 250);
+	GET(&w.a, changed, CHANGED, &changed);
+	all = scan(handle, box, next.upto);
+	test_int(all.n_rows, 3);
+	test_int(all.last_uid, 7);
+	test_int(all.last_flags, FLAG_SEEN | FLAG_DELETED);
+
+	PUT(&w.a, expunge, EXPUNGE, 4, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 1, UINT32_MAX));
+	buf_deinit(&b);
+	GET(&w.a, expunged, EXPUNGED, &gone);
+	test_int(gone.n, 3);
+	GET(&w.a, changed, CHANGED, &changed);
+	next = scan(handle, box, all.upto);
+	test_int(next.n_rows, 0);
+	test_int(next.n_gone, 3);
+	test_int(scan(handle, box, 0).n_rows, 148);
+}
+
+static void
+bodies_come_as_credit_allows(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_READ);
+	uint64_t box = open_box(handle, false, 250);
+	struct wire_body_data m;
+	size_t got = 0;
+
+	(void)state;
+	deliver(1, BIG);
+	PUT(&w.a, body_read, BODY_READ, 77, .handle = handle, .mailbox = box,
+	    .uid = 1, .offset = 0, .length = UINT64_MAX);
+	do {
+		GET(&w.a, body_data, BODY_DATA, &m);
+		test_int(w.a.head.ticket, 77);
+		test_int(m.verdict.code, 250);
+		got += m.data.len;
+		if (!m.last)
+			PUT(&w.a, read_credit, READ_CREDIT, 77,
+			    .bytes = (uint32_t)m.data.len);
+	} while (!m.last);
+	test_int(got, BIG);
+	PUT(&w.a, body_read, BODY_READ, 78, .handle = handle, .mailbox = box,
+	    .uid = 1, .offset = BIG - 5, .length = 100);
+	GET(&w.a, body_data, BODY_DATA, &m);
+	test_slice(m.data, SLICE("xxxxx"));
+	test_true(m.last);
+	PUT(&w.a, body_read, BODY_READ, 79, .handle = handle, .mailbox = box,
+	    .uid = 2, .length = 1);
+	GET(&w.a, body_data, BODY_DATA, &m);
+	test_int(m.verdict.code, BOX_EXPUNGED);
+	PUT(&w.a, body_read, BODY_READ, 80, .handle = handle, .mailbox = box,
+	    .uid = 1, .offset = UINT64_MAX, .length = UINT64_MAX);
+	GET(&w.a, body_data, BODY_DATA, &m);
+	test_int(m.data.len, 0);
+	test_true(m.last);
+}
+
+static void
+one_pop3_session_at_a_time(void **state)
+{
+	uint32_t one = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint32_t two = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+
+	(void)state;
+	(void)open_box(one, true, 250);
+	(void)open_box(two, true, BOX_IN_USE);
+	(void)open_box(two, false, 250);
+	PUT(&w.a, handle_drop, HANDLE_DROP, 0, .handle = one);
+	(void)open_box(two, true, 250);
+}
+
+static unsigned
+admin(const char *command, const char *name, const char *value,
+    const char *name2, const char *value2)
+{
+	struct wire_field f = { slice_cstr(name), slice_cstr(value) };
+	struct wire_admin_rows m;
+	struct buf b;
+	uint32_t n = 0;
+
+	buf_init(&b, 4096);
+	if (name != NULL && ++n)
+		test_int(wire_field_add(&b, &f), 0);
+	f = (struct wire_field){ slice_cstr(name2), slice_cstr(value2) };
+	if (name2 != NULL && ++n)
+		test_int(wire_field_add(&b, &f), 0);
+	PUT(&w.control, admin_ask, ADMIN_ASK, 4, .command = slice_cstr(command),
+	    .args = { buf_slice(&b), n });
+	buf_deinit(&b);
+	do
+		GET(&w.control, admin_rows, ADMIN_ROWS, &m);
+	while (m.more);
+	return m.verdict.code;
+}
+
+static const struct {
+	const char *command, *name, *value, *name2, *value2;
+	unsigned want;
+} asks[] = {
+	{ "domain add", "domain", "B\xc3\xbc\x63her.example", NULL, NULL, 250 },
+	{ "domain add", "domain", "xn--bcher-kva.example", NULL, NULL, 550 },
+	{ "domain add", "domain", "not a domain", NULL, NULL, 501 },
+	{ "domain add", "what", "x.example", NULL, NULL, 501 },
+	{ "domain list", NULL, NULL, NULL, NULL, 250 },
+	{ "domain remove", "domain", "one.example", NULL, NULL, 550 },
+	{ "account add", "address", "new@one.example", "verifier", "v", 250 },
+	{ "account add", "address", "New@one.example", "verifier", "v", 550 },
+	{ "account add", "address", "info@one.example", "verifier", "v", 550 },
+	{ "account add", "address", "a@no.example", "verifier", "v", 550 },
+	{ "account list", "domain", "one.example", NULL, NULL, 250 },
+	{ "account quota", "address", "new@one.example", "quota", "10", 250 },
+	{ "account quota", "address", "new@one.example", "quota", "-1", 501 },
+	{ "account remove", "address", "new@one.example", NULL, NULL, 250 },
+	{ "account remove", "address", "new@one.example", NULL, NULL, 550 },
+	{ "alias add", "address", "x@one.example", "target", "y@far.example",
+	    250 },
+	{ "alias list", NULL, NULL, NULL, NULL, 250 },
+	{ "alias remove", "address", "x@one.example", NULL, NULL, 250 },
+	{ "alias remove", "address", "x@one.example", NULL, NULL, 550 },
+	{ "status", NULL, NULL, NULL, NULL, 250 },
+	{ "status", "x", "y", NULL, NULL, 501 },
+	{ "verify", NULL, NULL, NULL, NULL, 250 },
+	{ "trace", NULL, NULL, NULL, NULL, 501 },
+	{ "trace", "id", "01M83MPTJQ000C24FR0KVA2XMM", NULL, NULL, 550 },
+	{ "key list", NULL, NULL, NULL, NULL, 250 },
+	{ "key remove", "key", "9", NULL, NULL, 550 },
+	{ "no such", NULL, NULL, NULL, NULL, 500 },
+};
+
+static void
+the_admin_is_answered(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		test_case(asks[i].command);
+		test_int(admin(asks[i].command, asks[i].name, asks[i].value,
+			     asks[i].name2, asks[i].value2),
+		    asks[i].want);
+	}
+}
+
+static void
+a_new_password_ends_logins(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_SUBMIT);
+
+	(void)state;
+	test_int(mail(&w.a, handle, 1, ANNA), 250);
+	test_int(admin("account password", "address", "anna@one.example",
+		     "verifier", "other"),
+	    250);
+	test_int(mail(&w.a, handle, 2, ANNA), 451);
+}
+
+static void
+a_full_mailbox_says_later(void **state)
+{
+	(void)state;
+	test_int(admin("account quota", "address", "anna@one.example", "quota",
+		     "1000"),
+	    250);
+	deliver(1, 900);
+	test_int(rcpt(&w.mx, 0, 2, ANNA), 250);
+	put_body(&w.mx, 2, 900);
+	test_int(commit(&w.mx, 0, 2, 2, STRANGER), 452);
+	test_int(rcpt(&w.mx, 0, 3, ANNA), 250);
+	put_body(&w.mx, 3, 100);
+	test_int(commit(&w.mx, 0, 3, 3, STRANGER), 250);
+	test_int(admin("domain add", "domain", "forget.example", NULL, NULL),
+	    250);
+	test_int(rcpt(&w.mx, 0, 4, ANNA), 452);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+TEST_MAIN(CASE(only_the_approved_are_reached),
+    CASE(a_front_cannot_borrow_a_login), CASE(scopes_hold),
+    CASE(messages_of_others_end_the_channel), CASE(too_large_is_refused),
+    CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
+    CASE(one_pop3_session_at_a_time), CASE(the_admin_is_answered),
+    CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later))
