@@ -228,10 +228,23 @@ add_code_point(struct buf *out, uint32_t c)
 	return buf_add(out, slice_of(at, n < 0 ? 0 : (size_t)n));
 }
 
+/* The octets below 128 at the front, taken off; most text is nothing else. */
 static bool
-is_ascii_octet(uint8_t c)
+take_ascii(struct slice *in, struct slice *ret_run)
 {
-	return c < 0x80;
+	uint64_t word;
+	size_t n = 0;
+
+	for (; n + sizeof(word) <= in->len; n += sizeof(word)) {
+		memcpy(&word, in->at + n, sizeof(word));
+		if ((word & UINT64_C(0x8080808080808080)) != 0)
+			break;
+	}
+	while (n < in->len && in->at[n] < 0x80)
+		n++;
+	*ret_run = slice_upto(*in, n);
+	*in = slice_from(*in, n);
+	return n > 0;
 }
 
 static int
@@ -241,7 +254,7 @@ add_single_byte(struct buf *out, struct slice text, const uint16_t *high)
 	int r = BUF_OK;
 
 	while (r == BUF_OK && text.len > 0) {
-		if (slice_take_while(&text, is_ascii_octet, &run)) {
+		if (take_ascii(&text, &run)) {
 			r = buf_add(out, run);
 			continue;
 		}
@@ -264,7 +277,7 @@ add_utf8(struct buf *out, struct slice text)
 		utf8proc_int32_t c;
 		utf8proc_ssize_t n;
 
-		if (slice_take_while(&text, is_ascii_octet, &run)) {
+		if (take_ascii(&text, &run)) {
 			r = buf_add(out, run);
 			continue;
 		}

@@ -65,10 +65,8 @@ struct mime {
 	size_t header_seen; /* octets of this header */
 
 	/* over all octets */
-	uint64_t n_lf, n_cr, n_crlf;
-	uint8_t all_or;
-	bool has_nul, header_has_8bit;
-	uint8_t scan_last;
+	bool has_8bit, has_nul, has_bare_lf, has_bare_cr, header_has_8bit;
+	bool ends_in_cr; /* the octet before the next chunk is a CR */
 };
 
 /* -- parts ------------------------------------------------------------------
@@ -485,6 +483,7 @@ end_line(struct mime *m, bool has_cr)
 	bool was_boundary = m->line == LINE_SKIPPED;
 
 	m->line_end = has_cr && len > 1 ? 2 : 1;
+	m->has_bare_lf |= m->line_end == 1;
 	m->lf++;
 	m->line_at = m->at;
 	m->n_held = 0;
@@ -543,28 +542,44 @@ take_line(struct mime *m, struct slice in)
 	return slice_from(in, run.len);
 }
 
-/* What holds for all octets together, in loops that a compiler can widen. */
+static bool
+has_high_bit(struct slice in)
+{
+	uint64_t word, all = 0;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= in.len; i += sizeof(word)) {
+		memcpy(&word, in.at + i, sizeof(word));
+		all |= word;
+	}
+	for (; i < in.len; i++)
+		all |= in.at[i];
+	return (all & UINT64_C(0x8080808080808080)) != 0;
+}
+
+static bool
+has_lone_cr(struct mime *m, struct slice in)
+{
+	size_t at;
+
+	if (m->ends_in_cr && in.at[0] != '\n')
+		return true;
+	m->ends_in_cr = in.at[in.len - 1] == '\r';
+	while ((at = slice_find_byte(in, '\r')) < in.len) {
+		in = slice_from(in, at + 1);
+		if (in.len > 0 && in.at[0] != '\n')
+			return true;
+	}
+	return false;
+}
+
+/* What holds for all octets together; nothing is looked for twice. */
 static void
 scan(struct mime *m, struct slice in)
 {
-	uint64_t lf = 0, cr = 0, nul = 0;
-	uint64_t crlf = in.at[0] == '\n' && m->scan_last == '\r';
-	uint8_t all = 0;
-
-	for (size_t i = 0; i < in.len; i++) {
-		all |= in.at[i];
-		lf += in.at[i] == '\n';
-		cr += in.at[i] == '\r';
-		nul += in.at[i] == 0;
-	}
-	for (size_t i = 1; i < in.len; i++)
-		crlf += (in.at[i] == '\n') & (in.at[i - 1] == '\r');
-	m->scan_last = in.at[in.len - 1];
-	m->n_lf += lf;
-	m->n_cr += cr;
-	m->n_crlf += crlf;
-	m->has_nul |= nul > 0;
-	m->all_or |= all;
+	m->has_8bit = m->has_8bit || has_high_bit(in);
+	m->has_nul = m->has_nul || slice_find_byte(in, 0) != SIZE_MAX;
+	m->has_bare_cr = m->has_bare_cr || has_lone_cr(m, in);
 }
 
 /* -- for everybody
@@ -648,7 +663,7 @@ lay_out(struct mime *m, struct mime_tree *ret)
 bool
 mime_end(struct mime *m, struct mime_tree *ret)
 {
-	struct mime_tree tree = { .size = m->at, .lines = m->n_lf };
+	struct mime_tree tree = { .size = m->at, .lines = m->lf };
 
 	if (m->line == LINE_UNDECIDED)
 		decide(m);
@@ -656,11 +671,11 @@ mime_end(struct mime *m, struct mime_tree *ret)
 	close_parts(m, NULL, m->at, m->lf);
 	lay_out(m, &tree);
 	tree.truncated = m->truncated;
-	tree.has_8bit = m->all_or >= 0x80;
+	tree.has_8bit = m->has_8bit;
 	tree.header_has_8bit = m->header_has_8bit;
 	tree.has_nul = m->has_nul;
-	tree.has_bare_lf = m->n_lf != m->n_crlf;
-	tree.has_bare_cr = m->n_cr != m->n_crlf;
+	tree.has_bare_lf = m->has_bare_lf;
+	tree.has_bare_cr = m->has_bare_cr || m->ends_in_cr;
 	*ret = tree;
 	return true;
 }

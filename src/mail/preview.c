@@ -171,24 +171,28 @@ html_text(struct slice html, struct buf *ret)
 	return r;
 }
 
-/* Controls and runs of blanks become one space. */
-static int
-squeeze(struct slice in, struct buf *out)
+static bool
+is_visible(uint8_t c)
 {
-	bool gap = false, begun = false;
+	return c > ' ' && c != 0x7f;
+}
+
+/* Controls and runs of blanks become one space; stops when there is enough. */
+static int
+squeeze(struct slice in, size_t enough, struct buf *out)
+{
+	struct slice word;
 	int r = BUF_OK;
 
-	for (size_t i = 0; r == BUF_OK && i < in.len; i++) {
-		if (in.at[i] <= ' ' || in.at[i] == 0x7f) {
-			gap = begun;
+	while (r == BUF_OK && in.len > 0 && out->len <= enough) {
+		if (!slice_take_while(&in, is_visible, &word)) {
+			in = slice_from(in, 1);
 			continue;
 		}
-		if (gap)
+		if (out->len > 0)
 			r = buf_add_byte(out, ' ');
-		gap = false;
-		begun = true;
 		if (r == BUF_OK)
-			r = buf_add_byte(out, in.at[i]);
+			r = buf_add(out, word);
 	}
 	return r;
 }
@@ -220,7 +224,7 @@ preview_end(struct preview *p, size_t max, struct buf *ret)
 		return BUF_OK;
 	buf_init(&text, 4 * (size_t)PREVIEW_HTML);
 	buf_init(&visible, 4 * (size_t)PREVIEW_HTML);
-	buf_init(&words, 4 * (size_t)PREVIEW_HTML);
+	buf_init(&words, 5 * (size_t)PREVIEW_HTML);
 	r = decoder_end(&p->decoder, &p->text);
 	raw = buf_slice(&p->text);
 	if (raw.len >= PREVIEW_TEXT)
@@ -230,7 +234,8 @@ preview_end(struct preview *p, size_t max, struct buf *ret)
 	if (r == BUF_OK && p->is_html)
 		r = html_text(buf_slice(&text), &visible);
 	if (r == BUF_OK)
-		r = squeeze(buf_slice(p->is_html ? &visible : &text), &words);
+		r = squeeze(buf_slice(p->is_html ? &visible : &text), max,
+		    &words);
 	if (r == BUF_OK)
 		r = buf_add(ret, utf8_upto(buf_slice(&words), max));
 	buf_deinit(&text);

@@ -16,7 +16,7 @@
 #include "mail/mime.h"
 
 enum {
-	PREVIEW_TEXT = 2048, /* decoded octets kept of plain text */
+	PREVIEW_TEXT = 1024, /* decoded octets kept of plain text */
 	PREVIEW_HTML = 8192, /* of HTML, which begins with what nobody reads */
 	PREVIEW_CHARSET = 40
 };
