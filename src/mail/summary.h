@@ -9,7 +9,7 @@
  * authority from it, and falls back to the bytes (envelope_parse, mime_parse)
  * when a function here says false. Format: version, then type-length-value
  * records; unknown types are skipped; at most LIMIT_SUMMARY octets
- * (docs/storage-format.md).
+ * (docs/summary-format.md).
  */
 #ifndef MAIL_SUMMARY_H
 #define MAIL_SUMMARY_H
