@@ -18,7 +18,7 @@
 #include "roles/store/store_role.h"
 
 enum {
-	RESERVE_SIZE = 64 * 1024 * 1024,
+	RESERVE_MAX = 64 * 1024 * 1024, /* or a twentieth of a small disk */
 	TICKS_PER_GC = 12,
 	GC_MAX = 64
 };
@@ -300,8 +300,8 @@ keep_reserve(struct store_role *s, bool wanted)
 		&f) != 0)
 		return;
 	if (env_file_size(f, &size) == 0) {
-		if (wanted && size < RESERVE_SIZE)
-			(void)env_file_allocate(f, RESERVE_SIZE);
+		if (wanted && size < s->reserve)
+			(void)env_file_allocate(f, s->reserve);
 		else if (!wanted && size > 0)
 			(void)env_file_truncate(f, 0);
 	}
@@ -320,9 +320,10 @@ look_at_disk(struct store_role *s)
 		least = size / 100 * s->settings->min_free_percent;
 		if (least > ROOM_ENOUGH)
 			least = ROOM_ENOUGH;
+		s->reserve = size / 20 < RESERVE_MAX ? size / 20 : RESERVE_MAX;
 		strangers = unused >= least;
 		submission = unused >= least / 2;
-		if (s->disk_is_full && unused > RESERVE_SIZE + least / 2) {
+		if (s->disk_is_full && unused > s->reserve + least / 2) {
 			s->disk_is_full = false;
 			keep_reserve(s, true);
 		}
@@ -426,7 +427,7 @@ on_tick(struct env_timer *t)
 	struct store_role *s = LIST_ENTRY(t, struct store_role, tick);
 
 	look_at_disk(s);
-	if (s->n_ticks++ % TICKS_PER_GC == 1)
+	if (s->n_ticks++ % TICKS_PER_GC == 1 || s->disk_is_full)
 		start_gc(s);
 	(void)env_timer_set(s->env, t, env_now(s->env) + TICK);
 }
@@ -674,8 +675,8 @@ started(struct role *r)
 {
 	struct store_role *s = r->ctx;
 
-	keep_reserve(s, true);
 	on_tick(&s->tick);
+	keep_reserve(s, !s->disk_is_full && s->submission);
 	outbound_start(s->outbound);
 	return 0;
 }

@@ -54,6 +54,7 @@ struct store_role {
 	int64_t started;
 	/* room on the disk */
 	bool strangers, submission, disk_is_full;
+	uint64_t reserve; /* bytes kept in the file of that name */
 	struct env_timer tick;
 	uint64_t n_ticks;
 	bool is_stopping;
