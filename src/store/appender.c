@@ -34,7 +34,8 @@ struct body {
 	struct buf flight; /* at work in the thread */
 	crypto_generichash_state hash;
 	struct env_job job;
-	int result;
+	int job_result;        /* the thread's */
+	int result;            /* what the loop knows: it has failed */
 	struct append *append; /* waits for the last bytes */
 };
 
@@ -322,7 +323,7 @@ on_big_write(struct env_job *job)
 		(void)crypto_generichash_update(&b->hash, s.at, s.len);
 		b->written += s.len;
 	}
-	b->result = r;
+	b->job_result = r;
 }
 
 /* Trailer, then header and envelope, then one sync: a file without a header
@@ -368,8 +369,8 @@ on_big_finish(struct env_job *job)
 {
 	struct body *b = LIST_ENTRY(job, struct body, job);
 
-	b->result = finish_big(b);
-	if (b->result == 0) {
+	b->job_result = finish_big(b);
+	if (b->job_result == 0) {
 		env_file_close(b->file);
 		b->file = NULL;
 	}
@@ -453,6 +454,8 @@ after_big_write(struct env_job *job)
 		big_discard(b);
 		return;
 	}
+	if (b->result == 0)
+		b->result = b->job_result;
 	if (b->result != 0) {
 		big_failed(b, b->result);
 		return;
@@ -469,8 +472,8 @@ after_big_finish(struct env_job *job)
 	struct append *w = b->append;
 
 	b->is_busy = false;
-	if (b->result != 0) {
-		big_failed(b, b->result);
+	if (b->job_result != 0) {
+		big_failed(b, b->job_result);
 		return;
 	}
 	w->body = NULL;

@@ -80,7 +80,7 @@ int
 segment_read(struct store *s, uint64_t segment, uint64_t offset, void *at,
     size_t n)
 {
-	struct open_segment *o;
+	struct open_segment *o = NULL;
 	ssize_t got;
 	int r = take_segment(s, segment, &o);
 
