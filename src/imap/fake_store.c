@@ -668,12 +668,13 @@ fake_client_feed(struct fake_client *c, struct slice bytes)
 {
 	for (;;) {
 		size_t n = imap_session_input(c->session, bytes);
+		/* Like a real host: it comes again only after an event. */
+		bool has_event =
+		    c->n_answers > 0 || imap_session_is_busy(c->session);
 
 		bytes = slice_from(bytes, n);
 		fake_client_run(c);
-		if (bytes.len == 0 ||
-		    (n == 0 && c->n_answers == 0 &&
-			imap_session_is_busy(c->session)))
+		if (bytes.len == 0 || !has_event || c->is_over || c->wants_tls)
 			return;
 	}
 }

@@ -788,9 +788,11 @@ imap_session_input(struct imap_session *s, struct slice in)
 	size_t eaten = 0;
 
 	while (eaten < in.len && !imap_session_is_busy(s)) {
-		size_t n = readers[s->reader](s, slice_from(in, eaten));
+		enum imap_reader before = s->reader;
+		size_t n = readers[before](s, slice_from(in, eaten));
 
-		if (n == 0)
+		/* What one reader leaves another may want. */
+		if (n == 0 && s->reader == before)
 			break;
 		eaten += n;
 		imap_session_pump(s);

@@ -34,7 +34,16 @@ struct look {
 	struct wire_mailbox box;
 	char special_use[32];
 	void (*answer)(struct look *l, struct channel *c, int r);
+	struct store_write saw;
+	bool is_kept; /* by `saw`, which answers */
 };
+
+static void
+look_free(struct look *l)
+{
+	pages_deinit(&l->pages);
+	free(l);
+}
 
 static uint32_t
 first_recent(uint32_t seen_uid, uint32_t uidnext)
@@ -278,42 +287,6 @@ answer_status(struct look *l, struct channel *c, int r)
 	(void)wire_send_mailbox_rows(c, l->asker.session, l->asker.ticket, &m);
 }
 
-struct saw {
-	struct store_write write;
-	uint64_t mailbox;
-	uint32_t uid;
-};
-
-static int
-apply_saw(struct db *db, struct store_write *w)
-{
-	struct saw *s = LIST_ENTRY(w, struct saw, write);
-
-	return DB_EXEC(mailbox_saw, db, .mailbox = s->mailbox, .uid = s->uid);
-}
-
-static void
-done_saw(struct store_write *w, int r)
-{
-	(void)r; /* somebody sees \Recent once more */
-	free(LIST_ENTRY(w, struct saw, write));
-}
-
-static void
-note_seen(struct store_role *s, const struct wire_mailbox *box)
-{
-	struct saw *saw = box->recent == 0 ? NULL : calloc(1, sizeof(*saw));
-
-	if (saw == NULL)
-		return;
-	saw->mailbox = box->mailbox;
-	saw->uid = box->uidnext;
-	saw->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
-		.apply = apply_saw,
-		.done = done_saw };
-	store_submit(s->store, &saw->write);
-}
-
 static void
 unlock(struct store_role *s, struct handle *h)
 {
@@ -324,7 +297,7 @@ unlock(struct store_role *s, struct handle *h)
 }
 
 static void
-answer_open(struct look *l, struct channel *c, int r)
+finish_open(struct look *l, struct channel *c, int r)
 {
 	struct store_role *s = l->asker.role;
 	struct handle *h = handle_find(peer_of(c), l->handle, GRANT_READ);
@@ -342,13 +315,47 @@ answer_open(struct look *l, struct channel *c, int r)
 		unlock(s, h);
 	(void)wire_send_mailbox_opened(c, l->asker.session, l->asker.ticket,
 	    &m);
-	if (r != 0)
-		return;
 	/* Through the modseq that our snapshot had: what was committed since
 	 * is told at once. */
-	scan_arm(s, &l->asker, l->handle, l->box.mailbox, l->modseq);
-	if (!l->read_only)
-		note_seen(s, &l->box);
+	if (r == 0)
+		scan_arm(s, &l->asker, l->handle, l->box.mailbox, l->modseq);
+}
+
+static int
+apply_saw(struct db *db, struct store_write *w)
+{
+	struct look *l = LIST_ENTRY(w, struct look, saw);
+
+	return DB_EXEC(mailbox_saw, db, .mailbox = l->box.mailbox,
+	    .uid = l->box.uidnext);
+}
+
+static void
+done_saw(struct store_write *w, int r)
+{
+	struct look *l = LIST_ENTRY(w, struct look, saw);
+	struct channel *c = asker_channel(&l->asker);
+
+	(void)r; /* somebody sees \Recent once more */
+	if (c != NULL)
+		finish_open(l, c, 0);
+	look_free(l);
+}
+
+/* What is \Recent to this opener is so to nobody after it: that is noted
+ * before the answer, for whoever opens the mailbox next. */
+static void
+answer_open(struct look *l, struct channel *c, int r)
+{
+	if (r != 0 || l->read_only || l->box.recent == 0) {
+		finish_open(l, c, r);
+		return;
+	}
+	l->is_kept = true;
+	l->saw = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_saw,
+		.done = done_saw };
+	store_submit(l->asker.role->store, &l->saw);
 }
 
 static void
@@ -359,8 +366,8 @@ done_look(struct store_read *read, int r)
 
 	if (c != NULL)
 		l->answer(l, c, r);
-	pages_deinit(&l->pages);
-	free(l);
+	if (!l->is_kept)
+		look_free(l);
 }
 
 /* r: what is known already; then no thread is asked. */
