@@ -153,6 +153,24 @@ find_users(struct supervisor *s)
 	return 0;
 }
 
+/* The store is to own what it keeps. Found out now, with a sentence, instead
+ * of by calls that fail one after the other behind its walls. */
+static int
+check_owner(const struct supervisor *s)
+{
+	uid_t want = s->is_root ? s->users[WIRE_STORE].uid : geteuid();
+	struct stat st;
+
+	if (stat(s->table.data, &st) == 0 && st.st_uid == want)
+		return 0;
+	(void)fprintf(stderr,
+	    "ulak: the data directory %s belongs to user %u, but its store "
+	    "runs as user %u: change server.drop_users, or the owner of all "
+	    "that is in it\n",
+	    s->table.data, (unsigned)st.st_uid, (unsigned)want);
+	return ROLE_EXIT_CONFIG;
+}
+
 /* -- sockets -----------------------------------------------------------------
  */
 
@@ -252,6 +270,8 @@ supervisor_begin(struct supervisor *s)
 
 		if (status == 0 && steps[i] == find_users)
 			status = check_data(s);
+		if (status == 0 && steps[i] == find_users)
+			status = check_owner(s);
 		if (status != 0)
 			return status;
 	}

@@ -355,7 +355,7 @@ roles_die_with_it(void **state)
 
 static const struct {
 	const char *what, *more, *want;
-	bool no_data, taken;
+	bool no_data, foreign, taken;
 	int status;
 } refusals[] = {
 	{ "syntax", "hostname = ", ":8:", .status = ROLE_EXIT_CONFIG },
@@ -363,6 +363,8 @@ static const struct {
 	    .status = ROLE_EXIT_CONFIG },
 	{ "no data directory", "", "ulak init", .no_data = true,
 	    .status = ROLE_EXIT_CONFIG },
+	{ "another user's data directory", "", "belongs to user",
+	    .foreign = true, .status = ROLE_EXIT_CONFIG },
 	{ "port taken", "", "has it", .taken = true,
 	    .status = ROLE_EXIT_TROUBLE },
 };
@@ -377,6 +379,10 @@ refuses_to_start(void **state)
 		char dir[64];
 		int fd = -1;
 
+		if (refusals[i].foreign && geteuid() != 0) {
+			free(s);
+			continue; /* only root can give files away */
+		}
 		test_case(refusals[i].what);
 		set_up(s, "mail.example", refusals[i].more);
 		(void)strcpy(dir, s->dir);
@@ -385,6 +391,8 @@ refuses_to_start(void **state)
 			write_config(s, "mail.example", "");
 			(void)strcpy(s->dir, dir);
 		}
+		if (refusals[i].foreign)
+			test_int(chown(s->dir, 65534, 65534), 0);
 		at.port = s->port;
 		if (refusals[i].taken)
 			test_int(listen_inet(&at, &fd, 1), 0);
