@@ -376,7 +376,10 @@ static const struct {
 	{ "rrset-cache-size:", "16m" },
 	{ "key-cache-size:", "4m" },
 	{ "infra-cache-numhosts:", "5000" },
-	{ "infra-host-ttl:", "60" },
+	{ "infra-host-ttl:", "10" },
+	{ "infra-keep-probing:", "yes" },
+	/* a server that was away must not be held against us for long */
+	{ "val-bogus-ttl:", "1" },
 	{ "cache-max-negative-ttl:", "300" },
 	{ "verbosity:", "0" },
 };
