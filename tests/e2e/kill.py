@@ -24,7 +24,8 @@ from mua import imap  # noqa: E402
 from world import PASSWORD, Dns, Ulak, standard_zones, tls_context, wait_for  # noqa: E402
 
 ROLES = ["store", "keeper", "resolver", "courier", "control", "mx", "user", "supervisor"]
-HOSTS = {"one.example": "192.0.2.1", "two.example": "192.0.2.2"}
+# Not those of conftest.py, whose servers may run beside these.
+HOSTS = {"one.example": "198.51.100.1", "two.example": "198.51.100.2"}
 
 
 class Load:
@@ -143,7 +144,7 @@ def main():
     rng = random.Random(seed)
     directory = tempfile.mkdtemp(prefix="ulak-kill.")
     os.chmod(directory, 0o755)
-    dns = Dns(os.path.join(directory, "dns"))
+    dns = Dns(os.path.join(directory, "dns"), "198.51.100.53")
     standard_zones(dns, HOSTS)
     dns.start()
     servers = []
