@@ -27,6 +27,7 @@ struct scene {
 	struct channel admin, control;
 	struct body *body; /* of a bounce */
 	uint64_t number;
+	unsigned n_frames; /* heard at either end so far */
 	unsigned n_attempts, n_bounces, n_changed, n_rows;
 	uint64_t affected;
 	uint16_t admin_code; /* 0: no answer yet */
@@ -206,6 +207,7 @@ courier_dispatch(struct channel *c, const struct wire_head *h,
 		.done = on_done,
 	};
 
+	((struct scene *)c->ctx)->n_frames++;
 	return wire_dispatch_courier(&handlers, c, c->peer, h, payload, fd);
 }
 
@@ -302,6 +304,7 @@ store_dispatch(struct channel *c, const struct wire_head *h,
 		.bounce_commit = on_bounce_commit,
 	};
 
+	((struct scene *)c->ctx)->n_frames++;
 	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
 }
 
@@ -384,9 +387,16 @@ scene_open(struct scene *s)
 static void
 scene_run(struct scene *s)
 {
-	for (unsigned i = 0; i < 5; i++) {
+	unsigned quiet = 0;
+
+	/* Until nothing was said and nothing worked on for some rounds. */
+	while (quiet < 5) {
+		unsigned before = s->n_frames;
+		bool was_idle = store_is_idle(s->f.store);
+
 		fixture_run_for(&s->f, 20);
 		fixture_run(&s->f);
+		quiet = was_idle && s->n_frames == before ? quiet + 1 : 0;
 	}
 }
 
@@ -554,6 +564,7 @@ control_dispatch(struct channel *c, const struct wire_head *h,
 		.admin_rows = on_admin_rows,
 	};
 
+	((struct scene *)c->ctx)->n_frames++;
 	return wire_dispatch_control(&handlers, c, c->peer, h, payload, fd);
 }
 
@@ -575,6 +586,7 @@ admin_dispatch(struct channel *c, const struct wire_head *h,
 		.admin_ask = on_admin_ask,
 	};
 
+	((struct scene *)c->ctx)->n_frames++;
 	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
 }
 
@@ -643,8 +655,11 @@ taken_rows_are_gone(void **state)
 	    RCPTS_OF("ok1@two.example", "ok2@two.example", "ok@x.example"), 0);
 	test_int(s.n_attempts, 2);
 	test_int(s.size, 21); /* without what stays at home */
-	test_slice(slice_cstr(s.seen),
-	    SLICE("ok1@two.example ok2@two.example ok@x.example "));
+	/* each once; which destination comes first is nobody's promise */
+	test_int(strlen(s.seen),
+	    strlen("ok1@two.example ok2@two.example ok@x.example "));
+	test_true(strstr(s.seen, "ok1@two.example ok2@two.example ") != NULL);
+	test_true(strstr(s.seen, "ok@x.example ") != NULL);
 	test_int(s.n_bounces, 0);
 	scene_close(&s, 0);
 }
