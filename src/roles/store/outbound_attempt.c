@@ -217,16 +217,20 @@ load_done(struct store_read *r, int result)
 	free(l);
 }
 
+/* A row that a sweep or the administrator has in hand just now stays theirs;
+ * one for which the map has no room stays out too. The next window finds both
+ * again, if there is still something to be done. */
 static void
 put_in_hand(struct out_attempt *a, struct load *l, const struct queue_row *rows,
     size_t n)
 {
+	struct outbound *o = a->outbound;
+
 	for (size_t i = 0; i < n; i++) {
-		/* without room in the map it stays out, and is found again by
-		 * the next window */
-		if (map_put_number(&a->outbound->in_hand, rows[i].row, a) < 0) {
-			destination_row_due(&a->outbound->destinations,
-			    a->destination, env_wall(a->outbound->env));
+		if (map_get_number(&o->in_hand, rows[i].row) != NULL ||
+		    map_put_number(&o->in_hand, rows[i].row, a) < 0) {
+			destination_row_due(&o->destinations, a->destination,
+			    env_wall(o->env) + OUT_TROUBLE);
 			continue;
 		}
 		l->rows[l->n++] = rows[i].row;

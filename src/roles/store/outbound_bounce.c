@@ -542,6 +542,7 @@ remove_rows(struct db *db, const struct commit *c, size_t *ret_n)
 	return 0;
 }
 
+/* Rows that are still late and were not told of meanwhile. */
 static int
 mark_warned(struct db *db, const struct commit *c, size_t *ret_n)
 {
@@ -550,8 +551,8 @@ mark_warned(struct db *db, const struct commit *c, size_t *ret_n)
 
 		if (r != 0)
 			return ERR_TRACE(r);
+		*ret_n += db_changed(db);
 	}
-	*ret_n = c->n_rows;
 	return 0;
 }
 

@@ -39,6 +39,7 @@ struct scene {
 	uint8_t body_bytes[200];
 	uint64_t size;
 	uint8_t bounce_kind;
+	uint64_t bounce_session;
 	struct id bounce_id;
 };
 
@@ -171,6 +172,7 @@ on_bounce_make(struct channel *c, const struct wire_head *h,
 
 	s->n_bounces++;
 	s->bounce_kind = m->kind;
+	s->bounce_session = h->session;
 	test_slice(m->hostname, SLICE("mx.one.example"));
 	test_int(m->rows.n, m->rcpts.n);
 	note(s->bounce, m->sender);
@@ -904,7 +906,58 @@ the_administrator_has_his_way(void **state)
 	scene_close(&s, 2); /* the one in hand, and the bounce */
 }
 
+/* As a sweep does, and `ulak queue`, while the row stands in a window. */
+static void
+a_row_in_other_hands_is_left_there(void **state)
+{
+	struct wire_courier_state one = { .free_slots = 1 };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	courier_leaves(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@two.example"), 0);
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok@two.example"), 0);
+	courier_joins(&s);
+	test_int(wire_send_courier_state(&s.courier, 0, 0, &one), 0);
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen), SLICE("mute@two.example "));
+	test_int(map_put_number(&s.outbound->in_hand, 2, &s), 0);
+	courier_leaves(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen),
+	    SLICE("mute@two.example mute@two.example "));
+	test_true(map_take_number(&s.outbound->in_hand, 2) == &s);
+	scene_close(&s, 2);
+}
+
+static void
+a_delay_that_is_over_is_not_told(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	s.settings.delay_warning = TIME_HOUR;
+	s.keeps_bounces = true;
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"),
+	    2 * TIME_HOUR);
+	scene_sweep(&s);
+	test_int(s.n_bounces, 1);
+	admin(&s, "queue delete", "recipient", "later@two.example");
+	test_int(s.affected, 1);
+	send_bounce(&s, s.bounce_session);
+	scene_run(&s);
+	test_int(s.n_changed, 0);
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
 TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
+    cmocka_unit_test(a_row_in_other_hands_is_left_there),
+    cmocka_unit_test(a_delay_that_is_over_is_not_told),
     cmocka_unit_test(the_body_begins_behind_what_stays_at_home),
     cmocka_unit_test(later_means_later),
     cmocka_unit_test(a_refusal_becomes_a_bounce_to_a_mailbox),
