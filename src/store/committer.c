@@ -24,6 +24,7 @@ struct committer {
 	struct list group;
 	struct env_job job, checkpoint_job;
 	int group_result, checkpoint_result;
+	uint64_t moved_at;  /* pages of the log at the last checkpoint */
 	struct list failed; /* submitted after the end */
 	struct env_defer tell_failed, start_later;
 	bool is_busy, is_broken;
@@ -206,6 +207,22 @@ take_group(struct committer *c)
 	return n;
 }
 
+/* A reader may hold the log where it is, and a full disk may keep its pages
+ * from moving: another try is worth it only when the log has grown again, and
+ * groups go on in between. */
+static bool
+wants_checkpoint(struct committer *c)
+{
+	uint64_t pages = db_log_pages(c->db);
+
+	if (pages > 0 && pages < c->moved_at)
+		c->moved_at = 0; /* it has begun anew */
+	if (pages <= c->moved_at + CHECKPOINT_PAGES)
+		return false;
+	c->moved_at = pages;
+	return true;
+}
+
 static void
 group_cannot_start(struct committer *c, int r)
 {
@@ -227,7 +244,7 @@ start(struct committer *c)
 		if (env_work(c->env, ENV_LANE_COMMIT, job) != 0)
 			job->done(job);
 	}
-	if (db_log_pages(c->db) > CHECKPOINT_PAGES) {
+	if (wants_checkpoint(c)) {
 		c->checkpoint_job = (struct env_job){ .run = on_checkpoint,
 			.done = after_checkpoint };
 		c->is_busy =

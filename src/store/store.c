@@ -176,8 +176,8 @@ after_read(struct env_job *job)
 	r->done(r, r->result);
 }
 
-/* A thread that cannot be had is told like any other trouble, but not from
- * inside the call: jobs end on the loop, always. */
+/* Where not one thread can be had the loop reads for itself, and done() comes
+ * from inside this call. */
 void
 store_read(struct store *s, struct store_read *r)
 {
@@ -201,12 +201,64 @@ after_deposit(struct deposit *d, int r)
 	d->caller_done(&d->write, r);
 }
 
+/* Bytes that were kept for a mail that was not: an account without room, a
+ * bounce whose rows are gone. No row names their segment, so that nothing would
+ * ever collect it. */
+struct garbage {
+	struct store_write write;
+	struct segment_place place;
+};
+
+static int
+apply_garbage(struct db *db, struct store_write *w)
+{
+	struct garbage *g = LIST_ENTRY(w, struct garbage, write);
+
+	return ERR_TRACE(DB_EXEC(segment_note, db, .segment = g->place.segment,
+	    .end = g->place.end));
+}
+
+static void
+done_garbage(struct store_write *w, int r)
+{
+	(void)r; /* the next one in this segment tells of it */
+	free(LIST_ENTRY(w, struct garbage, write));
+}
+
+/* After a condition, or after trouble that passes, it is certain that no row
+ * was written; after any other the store ends, and a start looks. */
+static void
+leave_garbage(struct store *s, const struct segment_place *p, int r)
+{
+	struct garbage *g;
+
+	if (r < 0 && r != -ENOSPC && r != -ENOMEM && r != -E2BIG)
+		return;
+	if (p->is_big) {
+		store_segment_remove(s, p->segment);
+		return;
+	}
+	if (s->noted_segment == p->segment)
+		return;
+	g = calloc(1, sizeof(*g));
+	if (g == NULL)
+		return;
+	s->noted_segment = r > 0 ? p->segment : s->noted_segment;
+	g->place = *p;
+	g->write = (struct store_write){ .lane = STORE_LANE_BULK,
+		.apply = apply_garbage,
+		.done = done_garbage };
+	store_submit(s, &g->write);
+}
+
 static void
 on_deposit_committed(struct store_write *w, int r)
 {
 	struct deposit *d = LIST_ENTRY(w, struct deposit, write);
 
 	w->done = d->caller_done;
+	if (r != 0)
+		leave_garbage(d->store, &d->append.place, r);
 	after_deposit(d, r);
 }
 

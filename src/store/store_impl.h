@@ -34,7 +34,8 @@ struct store {
 	struct appender *appender;
 	struct events *events;
 	uint8_t key[SEGMENT_KEY];
-	struct list deposits; /* in flight */
+	struct list deposits;   /* in flight */
+	uint64_t noted_segment; /* the last with garbage that has a row */
 	unsigned n_reads;
 	/* Behind the mutex: shared with the READ threads. */
 	pthread_mutex_t mutex;

@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "store/account.h"
 #include "store/events.h"
 #include "store/mailbox.h"
 #include "store/segment.h"
 #include "store/store.h"
 #include "store/store_fixture.h"
+#include "store/store_impl.h"
 
 static const size_t sizes[] = { 0, 1, 100, 4096, 65536, 262144, 262145, 300000,
 	1500000 };
@@ -121,6 +123,71 @@ one_failure_does_not_hurt_its_neighbours(void **state)
 	buf_deinit(&a.d.append.envelope);
 	buf_deinit(&b.d.append.envelope);
 	buf_deinit(&c.d.append.envelope);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
+/* What nobody got is not kept for ever: a large one goes at once, a small one
+ * with its segment. */
+static void
+bytes_of_nobody_are_collected(void **state)
+{
+	static const size_t each[] = { 100, 300000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct verify_report report = { 0 };
+		struct mail m = { 0 };
+		struct fixture f;
+
+		test_case(i == 0 ? "small" : "large");
+		fixture_make(&f);
+		fixture_send(&f, &m, each[i], 1);
+		m.account = 4711;
+		fixture_run(&f);
+		test_int(m.result, STORE_E_NO_ACCOUNT);
+		test_int(store_verify(f.store, &report), 0);
+		test_int(report.orphans, 0);
+		buf_deinit(&m.d.append.envelope);
+		fixture_close(&f);
+		fixture_open(&f, false, 0);
+		fixture_verify(&f, 0, 0);
+		fixture_close(&f);
+		fixture_drop(&f);
+	}
+}
+
+/* A reader that stays keeps the log from being moved; mail goes on. */
+static void
+a_long_read_stops_nobody(void **state)
+{
+	static struct mail mails[400];
+	struct q_count_accounts row;
+	struct fixture f;
+	struct db *db;
+	int r;
+
+	(void)state;
+	memset(mails, 0, sizeof(mails));
+	fixture_make(&f);
+	db = store_reader_take(f.store, &r);
+	assert_non_null(db);
+	test_int(db_begin_read(db), 0);
+	test_int(DB_ONE(count_accounts, db, &row, 0), 0);
+	for (unsigned i = 0; i < 400; i++) {
+		fixture_send(&f, &mails[i], 100, i);
+		for (int tries = 0; tries < 1000 && !mails[i].is_done; tries++)
+			fixture_run_for(&f, 5);
+		test_true(mails[i].is_done);
+		test_int(mails[i].result, 0);
+		buf_deinit(&mails[i].d.append.envelope);
+	}
+	/* else this shows nothing */
+	test_true(db_log_pages(store_writer(f.store)) > 2048);
+	db_rollback(db);
+	store_reader_give(f.store, db);
+	fixture_run(&f);
+	fixture_verify(&f, 400, 0);
 	fixture_close(&f);
 	fixture_drop(&f);
 }
@@ -353,6 +420,40 @@ static const struct {
 	{ "delete inbox", run_delete, "inbox", NULL, STORE_E_FORBIDDEN },
 };
 
+static int
+run_remove_account(struct db *db, struct change *c)
+{
+	(void)c;
+	return account_remove(db, SLICE("anna@one.example"));
+}
+
+static int
+run_add_account(struct db *db, struct change *c)
+{
+	return account_add(db, SLICE("anna@one.example"), SLICE("Anna"),
+	    SLICE("verifier"), 0, env_wall(c->f->env) + 60 * TIME_SECOND,
+	    &c->f->account);
+}
+
+/* A client that knows the old account must not take the new one's for it. */
+static void
+an_account_made_anew_has_other_mailboxes(void **state)
+{
+	struct q_mailbox_by_name before, after;
+	struct change c = { 0 };
+	struct fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	(void)box_number(&f, "INBOX", &before);
+	test_int(do_change(&f, &c, run_remove_account), 0);
+	test_int(do_change(&f, &c, run_add_account), 0);
+	(void)box_number(&f, "INBOX", &after);
+	test_true(after.uidvalidity > before.uidvalidity);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
 static void
 mailboxes_come_and_go(void **state)
 {
@@ -491,9 +592,12 @@ TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
     cmocka_unit_test(many_go_in_groups_and_segments_follow),
     cmocka_unit_test(the_same_id_twice_is_one_mail),
     cmocka_unit_test(one_failure_does_not_hurt_its_neighbours),
+    cmocka_unit_test(bytes_of_nobody_are_collected),
+    cmocka_unit_test(a_long_read_stops_nobody),
     cmocka_unit_test(verify_finds_a_wrong_byte),
     cmocka_unit_test(flags_copy_expunge),
     cmocka_unit_test(mailboxes_come_and_go),
+    cmocka_unit_test(an_account_made_anew_has_other_mailboxes),
     cmocka_unit_test(a_newer_store_is_not_touched),
     cmocka_unit_test(absent_locked_and_keyless_are_told_apart),
     cmocka_unit_test(names_of_people))
