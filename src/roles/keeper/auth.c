@@ -154,6 +154,7 @@ grant(struct login *l)
 		.front = l->instance, .account = l->account, .scopes = l->scopes
 	};
 	struct wire_rehashed rehashed = { .account = l->account,
+		.was = verifier_of(l),
 		.verifier = slice_cstr(l->hashed) };
 
 	if (k->store == NULL) {

@@ -95,6 +95,7 @@ on_rehashed(struct channel *c, const struct wire_head *h,
 
 	(void)h;
 	test_int(m->account, 17);
+	test_slice(m->was, slice_cstr(w->verifier));
 	w->rehashed++;
 	(void)slice_to_cstr(m->verifier, w->hashed, sizeof(w->hashed));
 	return 0;

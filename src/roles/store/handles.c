@@ -262,18 +262,23 @@ struct rehash {
 	struct store_write write;
 	uint64_t account;
 	int64_t now;
-	size_t len;
-	char verifier[VERIFIER_MAX];
+	size_t len, was_len;
+	char verifier[VERIFIER_MAX], was[VERIFIER_MAX];
 };
 
+/* A password that was changed while its old one was being checked stays. */
 static int
 apply_rehash(struct db *db, struct store_write *w)
 {
 	struct rehash *j = LIST_ENTRY(w, struct rehash, write);
-	struct q_account_exists row;
-	int r = DB_ONE(account_exists, db, &row, .account = j->account);
+	struct q_credential_get row;
+	int r = DB_ONE(credential_get, db, &row, .account = j->account);
 
-	if (r != 0 || row.n == 0)
+	if (r == DB_NONE ||
+	    (r == 0 &&
+		!slice_equal(row.verifier, slice_of(j->was, j->was_len))))
+		return 0;
+	if (r != 0)
 		return ERR_TRACE(r);
 	return ERR_TRACE(DB_EXEC(credential_set, db, .account = j->account,
 	    .verifier = slice_of(j->verifier, j->len), .created = j->now));
@@ -285,7 +290,7 @@ done_rehash(struct store_write *w, int r)
 	struct rehash *j = LIST_ENTRY(w, struct rehash, write);
 
 	(void)r; /* the old verifier still works */
-	sodium_memzero(j->verifier, sizeof(j->verifier));
+	sodium_memzero(j, sizeof(*j));
 	free(j);
 }
 
@@ -303,6 +308,8 @@ on_rehashed(struct channel *c, const struct wire_head *h,
 	j->now = env_wall(s->env);
 	j->len = m->verifier.len;
 	memcpy(j->verifier, m->verifier.at, m->verifier.len);
+	j->was_len = m->was.len;
+	memcpy(j->was, m->was.at, m->was.len);
 	j->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
 		.apply = apply_rehash,
 		.done = done_rehash };

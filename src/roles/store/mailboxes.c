@@ -33,9 +33,11 @@ struct look {
 	struct pages pages;
 	struct wire_mailbox box;
 	char special_use[32];
-	void (*answer)(struct look *l, struct channel *c, int r);
+	/* true: it goes on with l, and frees it */
+	bool (*answer)(struct look *l, struct channel *c, int r);
 	struct store_write saw;
-	bool is_kept; /* by `saw`, which answers */
+	struct waiting waiting;
+	size_t n_sent; /* pages */
 };
 
 static void
@@ -222,19 +224,43 @@ run_list(struct db *db, struct store_read *read)
 }
 
 static void
+list_gone(struct waiting *w)
+{
+	look_free(LIST_ENTRY(w, struct look, waiting));
+}
+
+static void
+list_send(struct waiting *w)
+{
+	struct look *l = LIST_ENTRY(w, struct look, waiting);
+	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(0) };
+	struct channel *c = asker_channel(&l->asker);
+
+	m.rows = page_list(&l->pages.at[l->n_sent++]);
+	m.more = l->n_sent < l->pages.n;
+	(void)wire_send_mailbox_rows(c, l->asker.session, l->asker.ticket, &m);
+	if (m.more)
+		peer_when_room(&l->asker, w);
+	else
+		look_free(l);
+}
+
+/* Many long names may be more than a channel holds. */
+static bool
 answer_list(struct look *l, struct channel *c, int r)
 {
 	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(r) };
 
-	for (size_t i = 0; r == 0 && i < l->pages.n; i++) {
-		m.rows = page_list(&l->pages.at[i]);
-		m.more = i + 1 < l->pages.n;
+	if (r != 0 || l->pages.n == 0) {
 		(void)wire_send_mailbox_rows(c, l->asker.session,
 		    l->asker.ticket, &m);
+		return false;
 	}
-	if (r != 0 || l->pages.n == 0)
-		(void)wire_send_mailbox_rows(c, l->asker.session,
-		    l->asker.ticket, &m);
+	list_init(&l->waiting.link);
+	l->waiting.go = list_send;
+	l->waiting.gone = list_gone;
+	peer_when_room(&l->asker, &l->waiting);
+	return true;
 }
 
 /* One mailbox, and the modseq of its account at the same moment. */
@@ -273,7 +299,7 @@ run_one(struct db *db, struct store_read *read)
 	    &l->box.subscribed));
 }
 
-static void
+static bool
 answer_status(struct look *l, struct channel *c, int r)
 {
 	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(r) };
@@ -285,6 +311,7 @@ answer_status(struct look *l, struct channel *c, int r)
 	else
 		m.verdict = wire_verdict_box(r);
 	(void)wire_send_mailbox_rows(c, l->asker.session, l->asker.ticket, &m);
+	return false;
 }
 
 static void
@@ -344,18 +371,18 @@ done_saw(struct store_write *w, int r)
 
 /* What is \Recent to this opener is so to nobody after it: that is noted
  * before the answer, for whoever opens the mailbox next. */
-static void
+static bool
 answer_open(struct look *l, struct channel *c, int r)
 {
 	if (r != 0 || l->read_only || l->box.recent == 0) {
 		finish_open(l, c, r);
-		return;
+		return false;
 	}
-	l->is_kept = true;
 	l->saw = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
 		.apply = apply_saw,
 		.done = done_saw };
 	store_submit(l->asker.role->store, &l->saw);
+	return true;
 }
 
 static void
@@ -364,9 +391,7 @@ done_look(struct store_read *read, int r)
 	struct look *l = LIST_ENTRY(read, struct look, read);
 	struct channel *c = asker_channel(&l->asker);
 
-	if (c != NULL)
-		l->answer(l, c, r);
-	if (!l->is_kept)
+	if (c == NULL || !l->answer(l, c, r))
 		look_free(l);
 }
 

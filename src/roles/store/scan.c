@@ -175,6 +175,7 @@ struct scan {
 	uint32_t next, hi; /* rows still to be read: [next, hi] */
 	bool has_snapshot, is_done;
 	struct pages rows, gone;
+	size_t n_sent; /* pages of this job */
 	int result;
 };
 
@@ -370,27 +371,27 @@ scan_free(struct scan *s)
 	free(s);
 }
 
-static void
-send_pages(struct scan *s, struct channel *c)
+static size_t
+count_pages(const struct scan *s)
 {
 	size_t n = s->rows.n > s->gone.n ? s->rows.n : s->gone.n;
+
+	return s->result != 0 || n == 0 ? 1 : n;
+}
+
+static void
+send_page(struct scan *s, struct channel *c, size_t i, size_t n)
+{
 	struct wire_scan_rows m = { .verdict = wire_verdict_box(s->result),
 		.upto = s->upto,
-		.uidnext = s->uidnext };
+		.uidnext = s->uidnext,
+		.more = s->result == 0 && (i + 1 < n || !s->is_done) };
 
-	if (s->result != 0)
-		n = 0;
-	for (size_t i = 0; i < n || i == 0; i++) {
-		m.rows = i < s->rows.n ? page_list(&s->rows.at[i])
-				       : (struct wire_list){ 0 };
-		m.gone = i < s->gone.n ? page_list(&s->gone.at[i])
-				       : (struct wire_list){ 0 };
-		if (s->result != 0)
-			m.rows = m.gone = (struct wire_list){ 0 };
-		m.more = s->result == 0 && (i + 1 < n || !s->is_done);
-		(void)wire_send_scan_rows(c, s->asker.session, s->asker.ticket,
-		    &m);
-	}
+	if (s->result == 0 && i < s->rows.n)
+		m.rows = page_list(&s->rows.at[i]);
+	if (s->result == 0 && i < s->gone.n)
+		m.gone = page_list(&s->gone.at[i]);
+	(void)wire_send_scan_rows(c, s->asker.session, s->asker.ticket, &m);
 }
 
 static void
@@ -408,26 +409,46 @@ scan_gone(struct waiting *w)
 }
 
 static void
-done_scan(struct store_read *read, int r)
+scan_end(struct scan *s)
 {
-	struct scan *s = LIST_ENTRY(read, struct scan, read);
-	struct channel *c = asker_channel(&s->asker);
-
-	s->result = r;
-	if (c == NULL) {
-		scan_free(s);
-		return;
-	}
-	send_pages(s, c);
-	if (r == 0 && !s->is_done) {
-		pages_deinit(&s->rows);
-		peer_when_room(&s->asker, &s->waiting);
-		return;
-	}
-	if (r == 0)
+	if (s->result == 0)
 		scan_arm(s->asker.role, &s->asker, s->handle, s->mailbox,
 		    s->upto);
 	scan_free(s);
+}
+
+/* What changed in a large mailbox may be more than a channel holds: it goes
+ * as the front takes it. */
+static void
+scan_send(struct waiting *w)
+{
+	struct scan *s = LIST_ENTRY(w, struct scan, waiting);
+	struct channel *c = asker_channel(&s->asker);
+	size_t n = count_pages(s);
+
+	while (c != NULL && s->n_sent < n &&
+	    (s->n_sent == 0 || !channel_is_full(c)))
+		send_page(s, c, s->n_sent++, n);
+	if (c != NULL && s->n_sent == n && (s->result != 0 || s->is_done)) {
+		scan_end(s);
+		return;
+	}
+	if (s->n_sent == n) {
+		pages_deinit(&s->rows);
+		s->n_sent = 0;
+		s->waiting.go = scan_next;
+	}
+	peer_when_room(&s->asker, &s->waiting);
+}
+
+static void
+done_scan(struct store_read *read, int r)
+{
+	struct scan *s = LIST_ENTRY(read, struct scan, read);
+
+	s->result = r;
+	s->waiting.go = scan_send;
+	peer_when_room(&s->asker, &s->waiting);
 }
 
 int
@@ -444,7 +465,6 @@ on_scan(struct channel *c, const struct wire_head *h, const struct wire_scan *m)
 	s->since = m->since;
 	s->next = m->lo;
 	s->hi = m->hi;
-	s->waiting.go = scan_next;
 	s->waiting.gone = scan_gone;
 	list_init(&s->waiting.link);
 	s->read.run = run_scan;

@@ -137,17 +137,17 @@ key_new(const struct q_tls_key_list *row)
 }
 
 static void
-forget_keys(struct store_role *s)
+forget_keys(struct list *keys)
 {
 	struct list *link;
 
-	while ((link = list_take_first(&s->keys)) != NULL)
+	while ((link = list_take_first(keys)) != NULL)
 		free(LIST_ENTRY(link, struct tls_key, link));
 }
 
 /* At the start from prepare, later by a reading connection: there are few. */
 static int
-load_keys(struct store_role *s, struct db *db)
+load_keys(struct list *keys, struct db *db)
 {
 	struct q_tls_key_list row;
 	struct db_rows rows;
@@ -155,7 +155,6 @@ load_keys(struct store_role *s, struct db *db)
 
 	if (r != 0)
 		return ERR_TRACE(r);
-	forget_keys(s);
 	while ((r = q_tls_key_list_next(&rows, &row)) == 0) {
 		struct tls_key *k = key_new(&row);
 
@@ -163,7 +162,7 @@ load_keys(struct store_role *s, struct db *db)
 			r = ERR_ORIGIN(-ENOMEM);
 			break;
 		}
-		list_add_last(&s->keys, &k->link);
+		list_add_last(keys, &k->link);
 	}
 	db_rows_close(&rows);
 	return r == DB_NONE ? 0 : ERR_TRACE(r);
@@ -227,13 +226,7 @@ struct key_load {
 static int
 run_key_load(struct db *db, struct store_read *r)
 {
-	struct key_load *l = LIST_ENTRY(r, struct key_load, read);
-	struct store_role into;
-
-	list_init(&into.keys);
-	r->result = load_keys(&into, db);
-	list_move_all(&l->keys, &into.keys);
-	return r->result;
+	return load_keys(&LIST_ENTRY(r, struct key_load, read)->keys, db);
 }
 
 static void
@@ -242,10 +235,11 @@ done_key_load(struct store_read *r, int result)
 	struct key_load *l = LIST_ENTRY(r, struct key_load, read);
 
 	if (result == 0) {
-		forget_keys(l->role);
+		forget_keys(&l->role->keys);
 		list_move_all(&l->role->keys, &l->keys);
 		store_role_announce_keys(l->role);
 	}
+	forget_keys(&l->keys);
 	free(l);
 }
 
@@ -663,7 +657,7 @@ prepare(struct role *r)
 		return ROLE_EXIT_CONFIG;
 	}
 	if (result == 0)
-		result = load_keys(s, store_writer(s->store));
+		result = load_keys(&s->keys, store_writer(s->store));
 	if (result == 0)
 		result = outbound_new(s->env, s->store, s->settings, &out,
 		    &s->outbound);

@@ -404,10 +404,22 @@ messages_of_others_end_the_channel(void **state)
 static void
 too_large_is_refused(void **state)
 {
+	static const uint8_t data[LIMIT_CHUNK];
 	struct wire_body_refused no;
+	struct wire_body_credit more;
+	uint64_t credit = LIMIT_CREDIT;
 
 	(void)state;
-	put_body(&w.mx, 1, 1200000);
+	PUT(&w.mx, body_open, BODY_OPEN, 0, .body = 1);
+	for (unsigned i = 0; i < 18; i++) { /* 17 are what it may be at most */
+		while (credit < sizeof(data)) {
+			GET(&w.mx, body_credit, BODY_CREDIT, &more);
+			credit += more.bytes;
+		}
+		credit -= sizeof(data);
+		PUT(&w.mx, body_chunk, BODY_CHUNK, 0, .body = 1,
+		    .data = slice_of(data, sizeof(data)));
+	}
 	GET(&w.mx, body_refused, BODY_REFUSED, &no);
 	test_int(no.body, 1);
 	test_int(no.verdict.code, 552);
@@ -528,6 +540,41 @@ views_hear_of_changes(void **state)
 	test_int(next.n_rows, 0);
 	test_int(next.n_gone, 3);
 	test_int(scan(handle, box, 0).n_rows, 148);
+}
+
+/* More than a channel holds, asked for by a front that does not read yet. */
+static void
+changes_come_as_the_front_takes_them(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint64_t box = open_box(handle, false, 250);
+	struct wire_flags_done flags;
+	struct wire_scan_rows m;
+	char keyword[1000];
+	unsigned n_rows = 0, n_ends = 0;
+	struct buf b;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 150; i++)
+		deliver(i, 10);
+	memset(keyword, 'k', sizeof(keyword));
+	PUT(&w.a, flags_store, FLAGS_STORE, 3, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 1, UINT32_MAX), .mode = FLAGS_ADD,
+	    .keywords = slice_of(keyword, sizeof(keyword)));
+	buf_deinit(&b);
+	GET(&w.a, flags_done, FLAGS_DONE, &flags);
+	test_int(flags.verdict.code, 250);
+	for (unsigned i = 0; i < 300; i++)
+		PUT(&w.a, scan, SCAN, 2, .handle = handle, .mailbox = box,
+		    .lo = 1, .hi = UINT32_MAX, .since = 1);
+	(void)usleep(1500000); /* the store puts up all it wants */
+	while (n_ends < 300) {
+		GET(&w.a, scan_rows, SCAN_ROWS, &m);
+		test_int(m.verdict.code, 250);
+		n_rows += m.rows.n;
+		n_ends += !m.more;
+	}
+	test_int(n_rows, 300 * 150);
 }
 
 static void
@@ -684,6 +731,33 @@ a_full_mailbox_says_later(void **state)
 	test_int(rcpt(&w.mx, 0, 4, ANNA), 452);
 }
 
+static void
+is_verifier(struct slice want)
+{
+	struct wire_verifier m;
+
+	PUT(&w.keeper, verifier_get, VERIFIER_GET, 6, .address = ANNA);
+	GET(&w.keeper, verifier, VERIFIER, &m);
+	test_true(m.found);
+	test_slice(m.verifier, want);
+}
+
+/* The old password was being checked while a new one came. */
+static void
+a_better_hash_replaces_only_its_own(void **state)
+{
+	(void)state;
+	is_verifier(SLICE("verifier"));
+	PUT(&w.keeper, rehashed, REHASHED, 0, .account = w.f.account,
+	    .was = SLICE("another"), .verifier = SLICE("hash of the old"));
+	test_int(admin("domain add", "domain", "x.example", NULL, NULL), 250);
+	is_verifier(SLICE("verifier"));
+	PUT(&w.keeper, rehashed, REHASHED, 0, .account = w.f.account,
+	    .was = SLICE("verifier"), .verifier = SLICE("better"));
+	test_int(admin("domain add", "domain", "y.example", NULL, NULL), 250);
+	is_verifier(SLICE("better"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(only_the_approved_are_reached),
@@ -691,4 +765,6 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(messages_of_others_end_the_channel), CASE(too_large_is_refused),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
     CASE(one_pop3_session_at_a_time), CASE(the_admin_is_answered),
-    CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later))
+    CASE(changes_come_as_the_front_takes_them),
+    CASE(a_better_hash_replaces_only_its_own), CASE(a_new_password_ends_logins),
+    CASE(a_full_mailbox_says_later))
