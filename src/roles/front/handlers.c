@@ -54,8 +54,15 @@ on_handle(struct channel *ch, const struct wire_head *h,
     const struct wire_handle *m)
 {
 	struct conn *c = conn_find(ch->ctx, h->session);
+	const struct wire_auth_refused later = { .temporary = true };
 	struct wire_handle_drop drop = { .handle = m->handle };
 
+	/* 0: the store could not make one after all. */
+	if (m->handle == 0) {
+		if (c != NULL && c->proto->auth_refused != NULL)
+			c->proto->auth_refused(c, &later);
+		return 0;
+	}
 	if (c != NULL && c->proto->handle != NULL)
 		c->proto->handle(c, m);
 	else

@@ -35,7 +35,7 @@ struct world {
 	bool is_silent;    /* answers nothing */
 	bool keeps_credit; /* gives none back */
 	bool refuses_body;
-	bool refuses_login;
+	bool refuses_login, has_no_handle;
 	unsigned n_rcpts, n_mails, n_opens, n_commits, n_body_drops,
 	    n_txn_drops, n_handle_drops;
 	uint64_t body_number;
@@ -193,9 +193,9 @@ on_auth_try(struct channel *ch, const struct wire_head *h,
 {
 	struct world *w = ch->ctx;
 	struct wire_auth_refused no = { .wait_ms = 10 };
-	struct wire_handle handle = {
-		.handle = 7, .account = 1, .address = m->authcid
-	};
+	struct wire_handle handle = { .handle = w->has_no_handle ? 0 : 7,
+		.account = 1,
+		.address = m->authcid };
 
 	if (w->is_silent)
 		return 0;
@@ -707,6 +707,12 @@ logs_in(void **state)
 	turns(w, 20 * TIME_MS);
 	hear(w, "535 5.7.8 ");
 	w->refuses_login = false;
+
+	test_case("granted, but the store has no handle");
+	w->has_no_handle = true;
+	say(w, "AUTH PLAIN AHUAcA==\r\n");
+	hear(w, "454 4.7.0 ");
+	w->has_no_handle = false;
 
 	test_case("accepted; the handle goes with every question");
 	say(w,
