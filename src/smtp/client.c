@@ -496,6 +496,18 @@ on_mail_reply(struct smtp_client *c)
 		end_mail(c);
 }
 
+/* RFC 5321, 4.5.3.1.10: RFC 821 had 552 for "too many recipients", so behind
+ * accepted ones it means 452. A full mailbox or a size has a code of its own,
+ * or says 552 again when it comes first. */
+static bool
+is_old_too_many(const struct smtp_client *c)
+{
+	const struct esc *esc = &c->reply.esc;
+
+	return c->reply.code == 552 && c->n_accepted > 0 &&
+	    (esc->class == 0 || (esc->subject == 5 && esc->detail == 3));
+}
+
 static void
 on_rcpt_reply(struct smtp_client *c, size_t i)
 {
@@ -507,6 +519,10 @@ on_rcpt_reply(struct smtp_client *c, size_t i)
 		c->n_accepted++;
 	} else if (is_refusal(c)) {
 		o->verdict = verdict_of_reply(c);
+		if (is_old_too_many(c)) {
+			o->verdict.code = 452;
+			o->verdict.esc = (struct esc){ 4, 5, 3 };
+		}
 		o->is_done = true;
 	} else {
 		fail_out_of_step(c);

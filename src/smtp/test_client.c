@@ -67,6 +67,22 @@ static const struct {
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 PIPELINING\nR\n"
 	    "M 1\n> MAIL FROM:<a@one.example>\n> RCPT TO:<r0@two.example>\n"
 	    "> DATA\n< 451 later\n< 503 no\n< 503 no\nD\nO 0 451\nR\n" },
+	{ "552 behind an accepted one is too many", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 PIPELINING\nR\n"
+	    "M 2\n> MAIL FROM:<a@one.example>\n> RCPT TO:<r0@two.example>\n"
+	    "> RCPT TO:<r1@two.example>\n> DATA\n< 250 ok\n< 250 ok\n"
+	    "< 552 too many\n< 354 go\nB\ne\n> .\n< 250 ok\nD\nO 0 250\n"
+	    "O 1 452\nR\n" },
+	{ "552 of a full mailbox is not", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 PIPELINING\nR\n"
+	    "M 2\n> MAIL FROM:<a@one.example>\n> RCPT TO:<r0@two.example>\n"
+	    "> RCPT TO:<r1@two.example>\n> DATA\n< 250 ok\n< 250 ok\n"
+	    "< 552 5.2.2 full\n< 354 go\nB\ne\n> .\n< 250 ok\nD\nO 0 250\n"
+	    "O 1 552\nR\n" },
+	{ "552 of the first is not", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 1\n"
+	    "> MAIL FROM:<a@one.example>\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 552 no\nD\nO 0 552\nR\n" },
 	{ "DATA refused", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 1\n"
 	    "> MAIL FROM:<a@one.example>\n< 250 ok\n> RCPT "
