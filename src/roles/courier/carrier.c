@@ -90,11 +90,24 @@ note_phase(struct carrier *k)
 	    smtp_client_out(&k->client).len == 0;
 }
 
-static enum attempt_failure
-failure_of(const struct carrier *k)
+/* Between STARTTLS and the first reply inside TLS. Servers whose TLS is broken
+ * hang up anywhere there; and so they would at every further attempt. */
+static bool
+is_at_tls(const struct carrier *k)
 {
-	if (k->dot_is_out)
+	return k->last_phase == SMTP_PHASE_STARTTLS ||
+	    k->last_phase == SMTP_PHASE_TLS ||
+	    (k->last_phase == SMTP_PHASE_EHLO && k->client.has_tls);
+}
+
+/* is_refused: the remote said so itself, in so many words. */
+static enum attempt_failure
+failure_of(const struct carrier *k, bool is_refused)
+{
+	if (k->dot_is_out && !is_refused)
 		return ATTEMPT_DOT;
+	if (is_at_tls(k) && !is_refused)
+		return ATTEMPT_TLS_FAILED;
 	return k->last_phase < SMTP_PHASE_READY ? ATTEMPT_CONNECT
 						: ATTEMPT_SESSION;
 }
@@ -228,7 +241,7 @@ on_timer(struct env_timer *t)
 		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
 		    "no TLS handshake in time");
 	} else {
-		carrier_fail_local(k, failure_of(k), 4, 2,
+		carrier_fail_local(k, failure_of(k, false), 4, 2,
 		    why[smtp_client_timeout(&k->client)]);
 	}
 }
@@ -484,9 +497,7 @@ on_closed(struct carrier *k)
 	}
 	if (why.text.len == 0)
 		why.text = SLICE("the server ended the session");
-	if (!k->client.failure_is_local)
-		k->dot_is_out = false; /* it was refused in so many words */
-	carrier_fail(k, failure_of(k), why);
+	carrier_fail(k, failure_of(k, !k->client.failure_is_local), why);
 	return STEP_GONE;
 }
 
