@@ -229,6 +229,21 @@ on_wake(struct env_timer *t)
 	outbound_pump_soon(LIST_ENTRY(t, struct outbound, wake));
 }
 
+/* Often enough that a warning comes before its mail expires, where an operator
+ * (or a test) counts in seconds. */
+static int64_t
+sweep_period(const struct settings *s)
+{
+	int64_t least = s->lifetime;
+
+	if (s->delay_warning > 0 && s->delay_warning < least)
+		least = s->delay_warning;
+	least /= 4;
+	if (least > OUT_SWEEP)
+		return OUT_SWEEP;
+	return least < OUT_SWEEP_MIN ? OUT_SWEEP_MIN : least;
+}
+
 static void
 on_sweep(struct env_timer *t)
 {
@@ -236,7 +251,8 @@ on_sweep(struct env_timer *t)
 
 	outbound_sweep_start(o);
 	outbound_bounces_look(o);
-	(void)env_timer_set(o->env, &o->sweep, env_now(o->env) + OUT_SWEEP);
+	(void)env_timer_set(o->env, &o->sweep,
+	    env_now(o->env) + sweep_period(o->settings));
 }
 
 void

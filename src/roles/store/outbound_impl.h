@@ -25,7 +25,8 @@ enum {
 	OUT_BOUNCES = 20 /* being made at a time */
 };
 #define OUT_LEASE (2 * TIME_HOUR)
-#define OUT_SWEEP (30 * TIME_SECOND)
+#define OUT_SWEEP (30 * TIME_SECOND) /* at most; see sweep_period() */
+#define OUT_SWEEP_MIN TIME_SECOND
 #define OUT_BOUNCE_TIME (2 * TIME_MINUTE)
 #define OUT_TROUBLE (5 * TIME_SECOND) /* before what failed here is retried */
 
