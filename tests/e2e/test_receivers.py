@@ -1,0 +1,788 @@
+# SPDX-License-Identifier: ISC
+"""Sending to servers that misbehave: nothing lost, nothing bounced twice.
+
+Every class below is a receiver with a domain of its own, and says with
+`expect` what has to become of a mail to it: delivered (one copy, nothing left
+in the queue, no bounce), bounced (one bounce with that status, no copy), kept
+(in the queue with that reason, no bounce). All mails are sent at the start;
+each test waits for its own."""
+import email
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from mua import compose, imap, submit
+from receivers import Receiver
+from world import Dns, Ulak, wait_for
+
+USER = "user@box.example"
+CASES = []
+
+
+def case(expect, why="", **more):
+    """expect: delivered, bounced, kept; why: status or reason (a regexp)."""
+    def add(cls):
+        cls.expect, cls.why = expect, why
+        cls.copies_max = more.get("copies", 1 if expect == "delivered" else 0)
+        cls.label = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        CASES.append(cls)
+        return cls
+    return add
+
+
+@case("delivered")
+class Good(Receiver):
+    pass
+
+
+# -- the greeting
+
+@case("kept", "554.*not today")
+class Greets554(Receiver):
+    def greet(self, c):
+        c.say("554 5.7.1 not today")
+        c.line()
+        c.hang_up()
+
+
+@case("delivered")
+class Greets421Once(Receiver):
+    def greet(self, c):
+        if c.number == 1:
+            c.say("421 4.3.2 too busy")
+            c.hang_up()
+        super().greet(c)
+
+
+@case("kept", "no greeting in time")
+class GreetsNever(Receiver):
+    def greet(self, c):
+        c.silence()
+
+
+@case("kept", "does not speak SMTP|out of step")
+class GreetsWithGarbage(Receiver):
+    def greet(self, c):
+        c.raw(bytes(range(256)) * 20)
+        c.silence()
+
+
+@case("kept", "does not speak SMTP")
+class GreetsLikeImap(Receiver):
+    def greet(self, c):
+        c.say("* OK IMAP4rev1 here")
+        c.silence()
+
+
+@case("kept", "closed")
+class GreetsByHangingUp(Receiver):
+    def greet(self, c):
+        c.hang_up()
+
+
+@case("kept", "closed|lost|cannot connect")
+class GreetsByReset(Receiver):
+    def greet(self, c):
+        c.reset_connection()
+
+
+@case("delivered")
+class GreetsInManyLines(Receiver):
+    def greet(self, c):
+        c.say("220-a", "220-b", "220-", "220 c ESMTP")
+
+
+@case("delivered")
+class GreetsOctetByOctet(Receiver):
+    def greet(self, c):
+        for byte in b"220-slow\r\n220 server\r\n":
+            c.raw(bytes([byte]))
+            time.sleep(0.02)
+
+
+@case("kept", "too long")
+class GreetsEndlessly(Receiver):
+    def greet(self, c):
+        while True:
+            c.say("220-and another thing")
+
+
+@case("kept", "too long")
+class GreetsWithALongLine(Receiver):
+    def greet(self, c):
+        c.say("220 " + "x" * 100000)
+        c.silence()
+
+
+@case("kept", "does not speak SMTP")
+class EndsLinesInLf(Receiver):
+    def greet(self, c):
+        c.raw(b"220 lf\n")
+        c.silence()
+
+
+# -- EHLO and HELO
+
+@case("delivered")
+class KnowsNoEhlo(Receiver):
+    def on_ehlo(self, c, line):
+        c.say("502 5.5.1 what is that?")
+
+    def on_mail(self, c, line):
+        assert b" " not in line[10:], line  # no parameters after HELO
+        super().on_mail(c, line)
+
+
+@case("delivered")
+class RefusesEhloForNow(Receiver):
+    def on_ehlo(self, c, line):
+        if c.number == 1:
+            c.say("451 4.3.0 later")
+        else:
+            super().on_ehlo(c, line)
+
+
+@case("kept", "550.*who are you")
+class RefusesBothHellos(Receiver):
+    def on_ehlo(self, c, line):
+        c.say("550 5.7.1 who are you?")
+
+    on_helo = on_ehlo
+
+
+@case("delivered")
+class OffersNothing(Receiver):
+    extensions = []
+
+
+@case("delivered")
+class OffersOddThings(Receiver):
+    extensions = ["", "SIZE", "SIZE x", "X-" + "y" * 400, "pipelining", "AUTH=LOGIN", "8bitMIME"]
+
+
+@case("delivered")
+class HangsUpAtEhloOnce(Receiver):
+    def on_ehlo(self, c, line):
+        if c.number == 1:
+            c.hang_up()
+        super().on_ehlo(c, line)
+
+
+# -- STARTTLS
+
+def certificate(directory):
+    cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/CN=other.example", "-days", "2", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+@case("delivered")
+class SpeaksTls(Receiver):
+    wants_tls = True
+
+    def on_mail(self, c, line):
+        assert c.has_tls
+        super().on_mail(c, line)
+
+
+@case("delivered")
+class RefusesStarttls(Receiver):
+    extensions = ["PIPELINING", "STARTTLS"]
+
+    def on_starttls(self, c, line):
+        c.say("454 4.7.0 not now")
+
+
+@case("delivered")
+class BreaksTheHandshake(Receiver):
+    extensions = ["STARTTLS"]
+
+    def on_starttls(self, c, line):
+        c.say("220 2.0.0 go")
+        c.raw(b"this is no TLS\r\n")
+        c.hang_up()
+
+
+@case("delivered")
+class HangsInTheHandshake(Receiver):
+    extensions = ["STARTTLS"]
+
+    def on_starttls(self, c, line):
+        c.say("220 2.0.0 go")
+        c.silence()
+
+
+@case("delivered")
+class HangsUpAtStarttls(Receiver):
+    extensions = ["STARTTLS"]
+
+    def on_starttls(self, c, line):
+        c.hang_up()
+
+
+@case("delivered")
+class HangsUpInsideTls(Receiver):
+    wants_tls = True
+
+    def on_ehlo(self, c, line):
+        if c.has_tls:
+            c.hang_up()
+        super().on_ehlo(c, line)
+
+
+@case("delivered")
+class InjectsBehindStarttls(Receiver):
+    extensions = ["STARTTLS"]
+
+    def on_starttls(self, c, line):
+        c.say("220 2.0.0 go", "250 2.0.0 you are logged in")
+        c.silence()
+
+
+# -- the envelope
+
+@case("delivered")
+class RefusesMailForNow(Receiver):
+    def on_mail(self, c, line):
+        if self.count_of("MAIL") == 1:
+            c.say("450 4.7.1 greylisted")
+        else:
+            super().on_mail(c, line)
+
+
+@case("bounced", "5.7.1")
+class RefusesMail(Receiver):
+    def on_mail(self, c, line):
+        c.say("550-5.7.1 not from you", "550 5.7.1 nor ever")
+
+
+@case("delivered")
+class GreylistsRcpt(Receiver):
+    def judge(self, c, rcpt):
+        return "450 4.2.0 come again" if self.count_of("RCPT") == 1 else "250 2.1.5 ok"
+
+
+@case("bounced", "5.1.1")
+class RefusesRcpt(Receiver):
+    def judge(self, c, rcpt):
+        return "550 5.1.1 nobody"
+
+
+@case("bounced", "5.0.0")
+class RefusesRcptWithoutCode(Receiver):
+    extensions = []
+
+    def judge(self, c, rcpt):
+        return "550 nobody"
+
+
+@case("delivered")
+class AnswersRcptWith251(Receiver):
+    def judge(self, c, rcpt):
+        return "251 2.1.5 will forward"
+
+
+@case("delivered")
+class Says421AtRcptOnce(Receiver):
+    def judge(self, c, rcpt):
+        if c.number == 1:
+            c.say("421 4.3.2 going down")
+            c.hang_up()
+        return "250 2.1.5 ok"
+
+
+@case("bounced", "5.3.4")
+class TakesLittle(Receiver):
+    extensions = ["SIZE 100"]
+
+
+@case("bounced", "5.3.4")
+class RefusesSizeAtMail(Receiver):
+    def on_mail(self, c, line):
+        assert b"SIZE=" in line
+        c.say("552 5.3.4 too big")
+
+
+@case("delivered")
+class HangsUpAtRcptOnce(Receiver):
+    def judge(self, c, rcpt):
+        if c.number == 1:
+            c.hang_up()
+        return "250 2.1.5 ok"
+
+
+@case("kept", "no reply in time")
+class NeverAnswersMail(Receiver):
+    def on_mail(self, c, line):
+        c.silence()
+
+
+# -- the message
+
+@case("kept", "no reply to DATA in time")
+class NeverSays354(Receiver):
+    extensions = []
+
+    def on_data(self, c, line):
+        c.silence()
+
+
+@case("bounced", "5.7.0")
+class RefusesData(Receiver):
+    def on_data(self, c, line):
+        c.say("554 5.7.0 no")
+
+
+@case("delivered")
+class RefusesDataOnce(Receiver):
+    def on_data(self, c, line):
+        if self.count_of("DATA") == 1:
+            c.say("451 4.3.0 later")
+        else:
+            super().on_data(c, line)
+
+
+@case("kept", "out of step")
+class AnswersDataWith250(Receiver):
+    def on_data(self, c, line):
+        c.say("250 2.0.0 fine")
+        c.silence()
+
+
+@case("kept", "out of step|closed|lost|spoke")
+class TakesBeforeTheDot(Receiver):
+    def on_data(self, c, line):
+        c.say("354 go", "250 2.0.0 taken already")
+        c.silence()
+
+
+@case("bounced", "5.7.1")
+class RefusesTheMessage(Receiver):
+    def finish(self, c, data):
+        c.say("550 5.7.1 spam")
+
+
+@case("delivered")
+class RefusesTheMessageOnce(Receiver):
+    def finish(self, c, data):
+        if self.count_of("DATA") == 1:
+            c.say("451 4.3.0 scanner is away")
+            c.reset()
+        else:
+            super().finish(c, data)
+
+
+@case("delivered", copies=2)
+class LosesTheLastReplyOnce(Receiver):
+    """RFC 5321 4.5.3.2.6: the one case in which a second copy is right."""
+
+    def finish(self, c, data):
+        self.take(c, data)
+        if len(self.mails) == 1:
+            c.hang_up()
+        c.say("250 2.0.0 taken")
+        c.reset()
+
+
+@case("delivered")
+class AnswersLate(Receiver):
+    def finish(self, c, data):
+        time.sleep(2)
+        super().finish(c, data)
+
+
+@case("delivered")
+class AnswersOctetByOctet(Receiver):
+    def finish(self, c, data):
+        self.take(c, data)
+        for byte in b"250-2.0.0 taken\r\n250 2.0.0 as x\r\n":
+            c.raw(bytes([byte]))
+            time.sleep(0.02)
+        c.reset()
+
+
+@case("delivered")
+class HangsUpInTheMessageOnce(Receiver):
+    def body(self, c):
+        if c.number == 1:
+            c.hang_up()
+        super().body(c)
+
+
+@case("delivered")
+class HangsUpAfterTheLastReply(Receiver):
+    def finish(self, c, data):
+        super().finish(c, data)
+        c.hang_up()
+
+
+@case("delivered")
+class NeverAnswersQuit(Receiver):
+    def on_quit(self, c, line):
+        c.silence()
+
+
+@case("delivered")
+class RefusesRset(Receiver):
+    def on_rset(self, c, line):
+        c.say("500 5.5.1 no")
+
+
+# -- the world of a test
+
+class World:
+    def __init__(self, directory):
+        os.chmod(directory, 0o755)
+        self.dir = directory
+        self.dns = Dns(os.path.join(directory, "dns"), address="192.0.2.153")
+        self.records = ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.150",
+                        "brief.example. IN MX 10 mx.brief.example.", "mx.brief.example. IN A 192.0.2.151"]
+        self.receivers = {}
+        tls = certificate(directory)
+        for i, cls in enumerate(CASES):
+            self.receiver(cls, cls.label, f"198.51.100.{i + 1}", tls)
+        self.odd_domains(tls)
+        self.dns.zone(".", [])
+        self.dns.zone("example.", self.records)
+        self.dns.start()
+        self.box = self.server("box.example", "192.0.2.150", {"outbound": [], "smtp": ["max_per_client = 10000"]})
+        self.brief = self.server("brief.example", "192.0.2.151", {
+            "outbound": ['lifetime = "6s"', 'delay_warning = "2s"'], "smtp": ["max_per_client = 10000"]})
+        self.subjects = {cls.label: self.send(f"rcpt@{cls.label}.example", more=getattr(cls, "more", ""))
+                         for cls in CASES}
+
+    def receiver(self, cls, label, address, tls=None, mx=True):
+        r = cls(address, f"mx.{label}.example")
+        if getattr(cls, "wants_tls", False):
+            r.tls = tls
+        self.receivers[label] = r
+        if mx:
+            self.records += [f"{label}.example. IN MX 10 mx.{label}.example.", f"mx.{label}.example. IN A {address}"]
+        return r
+
+    def odd_domains(self, tls):
+        far = "203.0.113."
+        for name in ("second", "two-addresses", "only-a", "cname", "refused-first", "literal", "many", "one-by-one", "mixed",
+                     "late-bounce", "twin", "again", "full"):
+            self.receiver({"many": Many, "one-by-one": OneByOne, "mixed": Mixed, "twin": Twin, "full": Many552,
+                           "again": Again}.get(name, Receiver),
+                          name, far + str(len(self.receivers) % 100 + 1), mx=False)
+        at = {n: r.address for n, r in self.receivers.items()}
+        self.receiver(Greets554, "refuser", far + "200", mx=False)
+        self.records += [
+            "second.example. IN MX 5 dead.second.example.", "second.example. IN MX 10 live.second.example.",
+            "dead.second.example. IN A 203.0.113.250", f"live.second.example. IN A {at['second']}",
+            "two-addresses.example. IN MX 10 mx.two-addresses.example.",
+            "mx.two-addresses.example. IN A 203.0.113.251", f"mx.two-addresses.example. IN A {at['two-addresses']}",
+            f"only-a.example. IN A {at['only-a']}",
+            "cname.example. IN CNAME real.cname-target.example.", "real.cname-target.example. IN MX 10 mx.cname-target.example.",
+            f"mx.cname-target.example. IN A {at['cname']}",
+            "refused-first.example. IN MX 5 a.refused-first.example.",
+            "refused-first.example. IN MX 10 b.refused-first.example.",
+            "a.refused-first.example. IN A 203.0.113.200", f"b.refused-first.example. IN A {at['refused-first']}",
+            "null-mx.example. IN MX 0 .", "null-mx.example. IN A 203.0.113.200",
+            "no-address.example. IN MX 10 nowhere.example.",
+            "nothing.example. IN TXT \"no mail here\"",
+            "self.example. IN MX 10 mx.box.example.",
+            "self-second.example. IN MX 5 dead.second.example.", "self-second.example. IN MX 10 mx.box.example.",
+            "lame.example. IN NS ns.lame.example.", "ns.lame.example. IN A 203.0.113.252",
+        ]
+        for name in ("many", "one-by-one", "mixed", "twin", "again", "full"):
+            self.records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {at[name]}"]
+
+    def server(self, domain, address, extra):
+        timeouts = ['connect_timeout = "4s"', 'greeting_timeout = "4s"', 'command_timeout = "4s"', 'data_timeout = "5s"',
+                    'dot_timeout = "8s"', 'retry_first = "1s"', 'retry_max = "2s"']
+        extra["outbound"] = timeouts + extra["outbound"]
+        s = Ulak(os.path.join(self.dir, domain), domain, address, self.dns, extra=extra)
+        s.init()
+        s.start()
+        return s
+
+    def send(self, *rcpts, sender=USER, more="", body="hello\r\n"):
+        subject, message = compose(sender, rcpts[0], more=more, body=body)
+        self.last_id = submit(self.box if sender == USER else self.brief, sender, rcpts, message).split()[1]
+        return subject
+
+    def stop(self):
+        for r in self.receivers.values():
+            r.close()
+        for s in (self.box, self.brief):
+            s.stop()
+        self.dns.stop()
+
+
+@pytest.fixture(scope="module")
+def net():
+    directory = tempfile.mkdtemp(prefix="ulak-receivers.")
+    w = World(directory)
+    yield w
+    w.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def bounces(server, subject, user):
+    """The notices about the message with that subject."""
+    c = imap(server, user)
+    c.select("INBOX", readonly=True)
+    _, found = c.search(None, "FROM", "MAILER-DAEMON", "TEXT", subject)
+    got = [email.message_from_bytes(c.fetch(n, "(BODY.PEEK[])")[1][0][1]) for n in found[0].split()]
+    c.logout()
+    return got
+
+
+def rows(server, address):
+    return [r for r in server.cli_json("queue", "list") if address in str(r)]
+
+
+def recipients(notice):
+    """The per-recipient fields of a delivery status (RFC 3464, 2.3)."""
+    assert notice.get_content_type() == "multipart/report"
+    return notice.get_payload()[1].get_payload()[1:]
+
+
+def assert_bounced(net, subject, address, status, server=None, user=USER, seconds=40):
+    server = server or net.box
+    wait_for(lambda: bounces(server, subject, user), seconds, "the bounce for " + address)
+    time.sleep(1.5)
+    found = bounces(server, subject, user)
+    assert len(found) == 1
+    fields = [f for f in recipients(found[0]) if address in f["Final-Recipient"]]
+    assert len(fields) == 1
+    assert fields[0]["Action"] == "failed"
+    assert re.fullmatch(status, fields[0]["Status"]), fields[0].as_string()
+    assert not rows(server, address)
+    return found[0], fields[0]
+
+
+def assert_delivered(net, label, subject, address, copies=1, seconds=40):
+    r = net.receivers[label]
+    wait_for(lambda: r.copies(subject) and not rows(net.box, address), seconds,
+             f"{label}: {r.lines[-5:]} {rows(net.box, address)}")
+    assert len(r.copies(subject)) == copies
+    assert not bounces(net.box, subject, USER)
+
+
+@pytest.mark.parametrize("cls", CASES, ids=lambda c: c.label)
+def test_receiver(net, cls):
+    subject, r, address = net.subjects[cls.label], net.receivers[cls.label], f"rcpt@{cls.label}.example"
+    if cls.expect == "delivered":
+        assert_delivered(net, cls.label, subject, address, cls.copies_max)
+    elif cls.expect == "bounced":
+        assert_bounced(net, subject, address, cls.why)
+        assert len(r.copies(subject)) == 0
+    else:
+        wait_for(lambda: r.seen >= 2, 40, f"{cls.label} to be tried again: {rows(net.box, address)}")
+        found = rows(net.box, address)
+        assert len(found) == 1
+        assert re.search(cls.why, "%s %s" % (found[0]["code"], found[0]["text"])), found[0]
+        assert not bounces(net.box, subject, USER)
+        assert not r.copies(subject)
+
+
+# -- where to
+
+@pytest.mark.parametrize("label", ["second", "two-addresses", "only-a", "cname", "refused-first"])
+def test_finds_the_way(net, label):
+    address = f"rcpt@{label}.example"
+    assert_delivered(net, label, net.send(address), address)
+
+
+@pytest.mark.parametrize("label,status", [("null-mx", "5.1.10"), ("no-address", "5.4.4"), ("nothing", "5.1.2|5.4.4"), ("missing", "5.1.2"),
+                                          ("self", "5.4.6")])
+def test_no_way_there(net, label, status):
+    address = f"rcpt@{label}.example"
+    assert_bounced(net, net.send(address), address, status)
+
+
+def test_only_better_hosts_than_ourselves(net):
+    address = "rcpt@self-second.example"
+    subject = net.send(address)
+    wait_for(lambda: rows(net.box, address) and "203.0.113.250" in str(net.box.cli("queue", "show", net.last_id).stdout), 30, "a try")
+    assert not bounces(net.box, subject, USER)
+
+
+def test_dns_that_fails_is_no_verdict(net):
+    address = "rcpt@lame.example"
+    subject = net.send(address)
+    time.sleep(3)
+    assert rows(net.box, address)
+    assert not bounces(net.box, subject, USER)
+
+
+# -- several recipients
+
+class Mixed(Receiver):
+    def judge(self, c, rcpt):
+        if rcpt.startswith("no"):
+            return "550 5.1.1 nobody here"
+        if rcpt.startswith("later") and len(self.mails) < 2:
+            return "450 4.2.1 later"
+        return "250 2.1.5 ok"
+
+
+def test_each_recipient_has_its_own_fate(net):
+    names = ["yes", "no-a", "later", "no-b"]
+    subject = net.send(*[n + "@mixed.example" for n in names])
+    r = net.receivers["mixed"]
+    wait_for(lambda: len(r.copies(subject)) == 1, 20, "the first delivery")
+    assert r.copies(subject)[0][1] == ["yes@mixed.example"]
+    found, _ = assert_bounced(net, subject, "no-a@mixed.example", "5.1.1")
+    failed = [f["Final-Recipient"].split(";")[1].strip() for f in recipients(found)]
+    assert sorted(failed) == ["no-a@mixed.example", "no-b@mixed.example"]
+    other = net.send("yes@mixed.example")
+    wait_for(lambda: r.copies(other), 20, "the second mail")
+    wait_for(lambda: len(r.copies(subject)) == 2 and not rows(net.box, "@mixed.example"), 20, "the late one")
+    assert r.copies(subject)[1][1] == ["later@mixed.example"]
+    assert len(bounces(net.box, subject, USER)) == 1
+
+
+class Many(Receiver):
+    limit, refusal = 7, "452 4.5.3 too many recipients"
+
+    def judge(self, c, rcpt):
+        return self.refusal if len(c.rcpts) >= self.limit else "250 2.1.5 ok"
+
+
+class OneByOne(Many):
+    limit, extensions = 1, []
+
+
+class Many552(Many):
+    """RFC 5321 4.5.3.1.10: a 552 here is to be taken for a 452."""
+    refusal = "552 too many recipients"
+
+
+@pytest.mark.parametrize("label", ["many", "one-by-one", "full"])
+def test_too_many_recipients(net, label):
+    names = [f"u{i}@{label}.example" for i in range(23)]
+    subject = net.send(*names)
+    r = net.receivers[label]
+    wait_for(lambda: not rows(net.box, f"@{label}.example"), 60, f"{label} to have all")
+    taken = [n for m in r.copies(subject) for n in m[1]]
+    assert sorted(taken) == sorted(names)
+    assert not bounces(net.box, subject, USER)
+
+
+# -- time
+
+BRIEF = "user@brief.example"
+
+
+def test_expiry_says_what_was_last_heard(net):
+    subject = net.send("rcpt@greets554.example", sender=BRIEF)
+    net.send("rcpt@greets-never.example", sender=BRIEF)
+    found = wait_for(lambda: [b for b in bounces(net.brief, subject, BRIEF) if recipients(b)[0]["Action"] == "failed"],
+                     90, "the bounce after the lifetime")
+    fields = recipients(found[0])[0]
+    assert re.fullmatch(r"[45]\.4\.7|4\.\d+\.\d+", fields["Status"])
+    assert "not today" in found[0].as_string()
+    time.sleep(2)
+    notices = [recipients(b)[0]["Action"] for b in bounces(net.brief, subject, BRIEF)]
+    assert sorted(notices) in (["delayed", "failed"], ["failed"])
+    assert not rows(net.brief, "rcpt@greets554.example")
+
+
+def test_one_warning(net):
+    subject = net.send("rcpt@greets554.example", sender=BRIEF)
+    wait_for(lambda: len(bounces(net.brief, subject, BRIEF)) >= 2, 90, "warning and bounce")
+    time.sleep(2)
+    notices = bounces(net.brief, subject, BRIEF)
+    assert sorted(recipients(b)[0]["Action"] for b in notices) == ["delayed", "failed"]
+    delayed = [b for b in notices if recipients(b)[0]["Action"] == "delayed"][0]
+    assert recipients(delayed)[0]["Will-Retry-Until"]
+    assert recipients(delayed)[0]["Status"].startswith("4.")
+
+
+# -- a bounce of a bounce; crashes
+
+def test_no_bounce_for_a_bounce(net):
+    """Null sender from submission to a domain that refuses it."""
+    address = "rcpt@refuses-rcpt.example"
+    before = len(bounces(net.box, "Subject", USER))
+    _, message = compose("", address)
+    import smtplib
+    from world import PASSWORD, tls_context
+    with smtplib.SMTP(net.box.address, 587, timeout=30) as c:
+        c.starttls(context=tls_context())
+        c.login(USER, PASSWORD)
+        if c.mail("")[0] != 250:
+            return  # submission takes no null sender: nothing to bounce
+        c.rcpt(address)
+        c.data(message)
+    wait_for(lambda: not rows(net.box, address), 20, "the row to go")
+    time.sleep(2)
+    assert len(bounces(net.box, "Subject", USER)) == before
+
+
+class Twin(Receiver):
+    """Waits between the dot and its reply for the courier to die."""
+
+    def finish(self, c, data):
+        self.take(c, data)
+        if len(self.mails) == 1:
+            time.sleep(4)
+        c.say("250 2.0.0 taken")
+        c.reset()
+
+
+def test_courier_killed_behind_the_dot(net):
+    address, r = "rcpt@twin.example", net.receivers["twin"]
+    subject = net.send(address)
+    wait_for(lambda: r.copies(subject), 20, "the message")
+    assert net.box.kill_role("courier")
+    wait_for(lambda: not rows(net.box, address), 40, "the queue")
+    time.sleep(1)
+    assert len(r.copies(subject)) in (1, 2)
+    assert not bounces(net.box, subject, USER)
+
+
+class Again(Receiver):
+    is_well = False
+
+    def on_mail(self, c, line):
+        if self.is_well:
+            super().on_mail(c, line)
+        else:
+            c.say("451 4.3.0 not yet")
+
+
+def test_restart_in_the_middle_of_retries(net):
+    address, r = "rcpt@again.example", net.receivers["again"]
+    subject = net.send(address)
+    wait_for(lambda: r.count_of("MAIL") >= 2, 30, "two tries")
+    assert net.box.stop() == 0
+    r.is_well = True
+    net.box.start()
+    assert_delivered(net, "again", subject, address)
+
+
+def test_delivery_status_is_whole(net):
+    """RFC 3464, RFC 6522, and RFC 3834 for what answers by itself."""
+    subject = net.send("rcpt@refuses-rcpt.example", more="X-Long: " + "y" * 900 + "\r\n")
+    found, fields = assert_bounced(net, subject, "rcpt@refuses-rcpt.example", "5.1.1")
+    parts = found.get_payload()
+    assert [p.get_content_type() for p in parts][:2] == ["text/plain", "message/delivery-status"]
+    assert parts[2].get_content_type() in ("text/rfc822-headers", "message/rfc822")
+    assert subject in parts[2].as_string()
+    assert found["Return-Path"] == "<>"
+    assert found["Auto-Submitted"].startswith("auto-")
+    assert found["Date"] and found["Message-ID"] and found["From"] and found["To"]
+    message = parts[1].get_payload()[0]
+    assert message["Reporting-MTA"].replace(" ", "") == "dns;mx.box.example"
+    assert message["Arrival-Date"]
+    assert fields["Diagnostic-Code"].startswith("smtp;")
+    assert "550" in fields["Diagnostic-Code"]
+    assert fields["Remote-MTA"].replace(" ", "").startswith("dns;mx.refuses-rcpt.example")
+    assert fields["Last-Attempt-Date"]
