@@ -4,3 +4,4 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libsodium-dev
 run_packages="nsd swaks libnet-ssleay-perl libio-socket-ssl-perl"
 test_packages="nsd ldnsutils swaks msmtp isync fetchmail getmail6 neomutt python3-pytest iproute2 clang
  libnet-ssleay-perl libio-socket-ssl-perl man-db"
+fuzz_packages="clang libclang-rt-14-dev"
