@@ -31,9 +31,11 @@ struct events {
 	struct list waiting;
 	size_t memory;
 	uint64_t n_dropped;
-	bool is_busy;
+	bool is_busy, is_losing;
 	/* the writer's thread's while is_busy */
 	struct env_job job;
+	int result;         /* of the last write */
+	uint64_t n_refused; /* of the batch */
 	struct list batch;
 	struct db *db;
 	char day[DAY_MAX]; /* "events/2026-11-23.db", of db */
@@ -120,13 +122,31 @@ on_write(struct env_job *job)
 	struct events *e = LIST_ENTRY(job, struct events, job);
 	struct list *link;
 
-	while (!list_is_empty(&e->batch) && write_day(e, &e->batch) == 0)
-		;
+	e->n_refused = 0;
+	do
+		e->result = write_day(e, &e->batch);
+	while (e->result == 0 && !list_is_empty(&e->batch));
 	/* What could not be written is not worth a mail's life. */
 	while ((link = list_take_first(&e->batch)) != NULL) {
 		free(LIST_ENTRY(link, struct waiting, link));
-		e->n_dropped++;
+		e->n_refused++;
 	}
+}
+
+/* Said when it begins and when it is over, not for each. */
+static void
+tell_losses(struct events *e)
+{
+	bool is_losing = e->result != 0;
+
+	e->n_dropped += e->n_refused;
+	if (is_losing && !e->is_losing)
+		env_log(e->store->env, ENV_ERROR, "events-lost", "errno=%d",
+		    e->result < 0 ? -e->result : 0);
+	else if (!is_losing && e->is_losing)
+		env_log(e->store->env, ENV_INFO, "events-kept-again",
+		    "lost=%llu", (unsigned long long)e->n_dropped);
+	e->is_losing = is_losing;
 }
 
 static void start(struct events *e);
@@ -137,6 +157,7 @@ after_write(struct env_job *job)
 	struct events *e = LIST_ENTRY(job, struct events, job);
 
 	e->is_busy = false;
+	tell_losses(e);
 	start(e);
 }
 

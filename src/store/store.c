@@ -355,7 +355,7 @@ read_key(struct store *s)
 static int
 make_tree(struct store *s)
 {
-	static const char *const dirs[] = { "segments", "events", "backup" };
+	static const char *const dirs[] = { "segments", "events" };
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		int r = env_dir_make(s->dir, dirs[i]);
@@ -574,6 +574,8 @@ store_open(struct env *env, struct env_dir *data, const struct store_options *o,
 	r = open_all(s);
 	if (r != 0) {
 		close_all(s);
+		if (r == -EBADMSG)
+			return STORE_E_DAMAGED;
 		return r < 0 ? ERR_TRACE(r) : r;
 	}
 	*ret = s;
@@ -601,13 +603,15 @@ store_open_text(int r)
 	case STORE_E_LOCKED:
 		return "the data directory is in use by another process";
 	case STORE_E_NEWER:
-		return "the store was written by a newer ulak; use that one, "
-		       "or restore a snapshot from backup/";
+		return "the store was written by a newer ulak; use that one";
 	case STORE_E_ABSENT:
 		return "there is no store here; make one with: ulak init";
 	case STORE_E_KEY:
 		return "segments/key is missing or not a key; bring it back "
 		       "from a backup";
+	case STORE_E_DAMAGED:
+		return "ulak.db is damaged or no database; bring it back from "
+		       "a backup";
 	default:
 		return "the store cannot be opened";
 	}

@@ -39,7 +39,8 @@ enum {                      /* conditions of store_open, beside -errno */
 	STORE_E_LOCKED = 1, /* another process has it: store_lock_owner */
 	STORE_E_NEWER,      /* its schema is newer than this program */
 	STORE_E_ABSENT,     /* no store here: `ulak init` */
-	STORE_E_KEY         /* segments/key is gone or not a key */
+	STORE_E_KEY,        /* segments/key is gone or not a key */
+	STORE_E_DAMAGED     /* ulak.db is none, or is broken */
 };
 
 int store_open(struct env *env, struct env_dir *data,

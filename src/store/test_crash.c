@@ -226,7 +226,86 @@ room_cannot_be_had(void **state)
 	    11, 4);
 }
 
-TEST_MAIN(cmocka_unit_test(the_process_ends_at_each_call),
+/* The rules, one by one: what each of three mails is told when `fault` begins
+ * with the first of them. */
+enum {
+	RULE_MAILS = 3
+};
+static const struct rule {
+	const char *what;
+	enum env_fault fault;
+	struct fault_plan plan;
+	int results[RULE_MAILS];
+	bool is_broken;
+	/* Of the kind, in the first mail: no call is made a second time. */
+	unsigned calls;
+} rules[] = {
+	{ "one sync of a segment: its waiters, nobody else", FAULT_SYNC,
+	    { .nth = 1, .n = 1, .error = EIO }, { -EIO, 0, 0 }, false, 1 },
+	{ "two in a row: nothing more is taken", FAULT_SYNC,
+	    { .nth = 1, .n = 2, .error = EIO }, { -EIO, -EIO, -EIO }, true, 1 },
+	{ "a commit's sync: nothing more is taken", FAULT_SYNC,
+	    { .nth = 2, .n = 1, .error = EIO }, { -EIO, -EIO, -EIO }, true, 2 },
+	{ "one write of a segment", FAULT_WRITE,
+	    { .nth = 1, .n = 1, .error = EIO }, { -EIO, 0, 0 }, false, 1 },
+	{ "two writes in a row", FAULT_WRITE,
+	    { .nth = 1, .n = 2, .error = EIO }, { -EIO, -EIO, -EIO }, true, 1 },
+	{ "a full disk is no broken one", FAULT_WRITE,
+	    { .nth = 1, .n = 2, .error = ENOSPC }, { -ENOSPC, -ENOSPC, 0 },
+	    false, 1 },
+};
+
+static void
+try_rule(const struct rule *rule)
+{
+	struct mail mails[RULE_MAILS + 1] = { 0 };
+	struct fixture f;
+	uint64_t before = 0, calls = 0;
+
+	fixture_make(&f);
+	fixture_close(&f);
+	env_posix_free(f.posix);
+	use_faulty(&f);
+	fixture_open(&f, false, 0);
+	for (unsigned i = 0; i <= RULE_MAILS; i++) {
+		if (i == 1) { /* the first has made the segment */
+			before = env_faulty_count(f.env, rule->fault);
+			env_faulty_arm(f.env, rule->fault, &rule->plan);
+		}
+		fixture_send(&f, &mails[i], 5000, i);
+		fixture_run(&f);
+		if (i == 1)
+			calls = env_faulty_count(f.env, rule->fault) - before;
+		test_int(mails[i].result, i == 0 ? 0 : rule->results[i - 1]);
+		buf_deinit(&mails[i].d.append.envelope);
+	}
+	test_int(f.is_broken, rule->is_broken);
+	if (rule->results[0] != 0)
+		test_int(calls, rule->calls);
+	fixture_close(&f);
+	env_faulty_free(f.env);
+	f.env = f.posix;
+	fixture_open(&f, false, 0);
+	fixture_verify(&f, UINT64_MAX, 0);
+	for (unsigned i = 0; i <= RULE_MAILS; i++)
+		if (mails[i].result == 0)
+			fixture_check_body(&f, &mails[i], 5000, i);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
+static void
+the_rules_of_trouble_hold(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		test_case(rules[i].what);
+		try_rule(&rules[i]);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(the_rules_of_trouble_hold),
+    cmocka_unit_test(the_process_ends_at_each_call),
     cmocka_unit_test(a_write_fails_once),
     cmocka_unit_test(the_disk_is_full_from_here),
     cmocka_unit_test(a_sync_fails_once), cmocka_unit_test(room_cannot_be_had))

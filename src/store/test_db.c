@@ -8,6 +8,8 @@
 #include "base/test.h"
 
 #include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
 
 #include "store/db_sqlite.h"
 #include "store/queries.h"
@@ -240,10 +242,21 @@ the_same_cursor_twice_is_refused(void **state)
 	db_rows_close(&two);
 }
 
+/* Otherwise SQLite opens /dev/urandom by itself, from inside the sandbox. */
+static void
+chance_comes_from_env(void **state)
+{
+	const sqlite3_vfs *first = sqlite3_vfs_find(NULL);
+
+	(void)state;
+	assert_non_null(first);
+	test_true(strcmp(first->zName, store_vfs_name(vfs)) == 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(every_query_can_be_prepared), CASE(values_come_back),
     CASE(what_one_gives_stays), CASE(constraints_are_conditions),
     CASE(savepoints_and_rollbacks), CASE(readers_see_whole_commits),
     CASE(the_log_is_moved_while_readers_look),
-    CASE(the_same_cursor_twice_is_refused))
+    CASE(the_same_cursor_twice_is_refused), CASE(chance_comes_from_env))

@@ -480,6 +480,31 @@ mailboxes_come_and_go(void **state)
 /* -- opening
  * ------------------------------------------------------------------------- */
 
+/* Told by name, so that somebody can act; the file put back is all it needs. */
+static void
+a_damaged_database_is_told(void **state)
+{
+	uint8_t was[8192], junk[8192];
+	char path[128];
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_make(&f);
+	fixture_close(&f);
+	(void)snprintf(path, sizeof(path), "%s/ulak.db", f.path);
+	memset(junk, 0xff, sizeof(junk));
+	fd = open(path, O_RDWR);
+	test_int(pread(fd, was, sizeof(was), 0), sizeof(was));
+	test_int(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk));
+	fixture_open(&f, false, STORE_E_DAMAGED);
+	test_int(pwrite(fd, was, sizeof(was), 0), sizeof(was));
+	test_int(close(fd), 0);
+	fixture_open(&f, false, 0);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
 static void
 a_newer_store_is_not_touched(void **state)
 {
@@ -598,6 +623,7 @@ TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
     cmocka_unit_test(flags_copy_expunge),
     cmocka_unit_test(mailboxes_come_and_go),
     cmocka_unit_test(an_account_made_anew_has_other_mailboxes),
+    cmocka_unit_test(a_damaged_database_is_told),
     cmocka_unit_test(a_newer_store_is_not_touched),
     cmocka_unit_test(absent_locked_and_keyless_are_told_apart),
     cmocka_unit_test(names_of_people))

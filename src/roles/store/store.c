@@ -654,7 +654,9 @@ prepare(struct role *r)
 	if (result > 0) {
 		env_log(s->env, ENV_ERROR, "store-refused", "why=\"%s\"",
 		    store_open_text(result));
-		return ROLE_EXIT_CONFIG;
+		/* A damaged file may be mended while fronts say 4xx. */
+		return result == STORE_E_DAMAGED ? ROLE_EXIT_TROUBLE
+						 : ROLE_EXIT_CONFIG;
 	}
 	if (result == 0)
 		result = load_keys(&s->keys, store_writer(s->store));
