@@ -100,7 +100,6 @@ struct settings {
 
 	/* [store] */
 	uint32_t min_free_percent; /* below: no mail from strangers */
-	int64_t backup_every;      /* us; 0: never */
 
 	/* where each value came from */
 	char file[SETTINGS_PATH];

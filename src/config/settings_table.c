@@ -13,7 +13,6 @@
 
 #define MEMBER(m)                                                              \
 	offsetof(struct settings, m), sizeof(((struct settings *)0)->m)
-#define KEEP_FOR_EVER (3650 * TIME_DAY)
 
 const char *const settings_service_names[N_SERVICES] = {
 	[SERVICE_NONE] = "none",
@@ -161,9 +160,6 @@ const struct settings_key settings_keys[] = {
 	    "5", 0, 90, false,
 	    "Below this share of free space no mail is taken from "
 	    "strangers." },
-	{ "store", "backup_every", KIND_DURATION, MEMBER(backup_every), "0s", 0,
-	    KEEP_FOR_EVER, false,
-	    "How often a snapshot is made in backup/; \"0s\" is never." },
 };
 const size_t settings_keys_n = sizeof(settings_keys) / sizeof(settings_keys[0]);
 
