@@ -54,6 +54,8 @@ static const struct {
 	[SMTP_SAY_BAD_LINE] =
 	    SAY(500, 5, 5, 2, "a command is printable ASCII and ends in CRLF"),
 	[SMTP_SAY_LINE_TOO_LONG] = SAY(500, 5, 5, 2, "line too long"),
+	/* RFC 4954, 6 */
+	[SMTP_SAY_AUTH_TOO_LONG] = SAY(500, 5, 5, 6, "line too long"),
 	[SMTP_SAY_NO_ARGUMENT] =
 	    SAY(501, 5, 5, 4, "this command takes no argument"),
 	[SMTP_SAY_WANT_HELO] =

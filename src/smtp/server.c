@@ -574,7 +574,9 @@ discard(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 		s->discarded = 0;
 		if (s->state == SMTP_AUTH_LINE)
 			enter(s, SMTP_READY);
-		complain(s, e, SMTP_SAY_LINE_TOO_LONG);
+		complain(s, e,
+		    s->discards_auth ? SMTP_SAY_AUTH_TOO_LONG
+				     : SMTP_SAY_LINE_TOO_LONG);
 	} else if (s->discarded > LIMIT_SMTP_JUNK) {
 		say_and_close(s, e, SMTP_SAY_TOO_MANY_ERRORS);
 	}
@@ -589,8 +591,9 @@ step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 
 	if (s->discarded > 0)
 		return discard(s, in, e);
-	if (s->state == SMTP_AUTH_LINE ||
-	    slice_starts_nocase(in, SLICE("AUTH ")))
+	s->discards_auth = s->state == SMTP_AUTH_LINE ||
+	    slice_starts_nocase(in, SLICE("AUTH "));
+	if (s->discards_auth)
 		max = LIMIT_SMTP_AUTH_LINE;
 	switch (smtp_line_take(&rest, max, &line)) {
 	case SMTP_LINE_MORE:

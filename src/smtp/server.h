@@ -108,7 +108,8 @@ struct smtp_server {
 
 	/* bounds */
 	unsigned n_errors, n_idle, n_mails, n_auths;
-	size_t discarded; /* of a line that is too long */
+	size_t discarded;   /* of a line that is too long */
+	bool discards_auth; /* what is discarded was of a login */
 
 	struct smtp_plain plain; /* in plain_text */
 	uint8_t plain_text[SMTP_PLAIN_MAX];
