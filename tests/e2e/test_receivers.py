@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from mua import compose, imap, submit
+from mua import compose, imap, inject, submit
 from receivers import Receiver
 from world import Dns, Ulak, wait_for
 
@@ -439,6 +439,46 @@ class RefusesRset(Receiver):
         c.say("500 5.5.1 no")
 
 
+# -- replies
+
+@case("delivered")
+class SaysOnlyCodes(Receiver):
+    def judge(self, c, rcpt):
+        return "250"
+
+
+@case("bounced", "5.1.1")
+class RefusesIn8Bit(Receiver):
+    def judge(self, c, rcpt):
+        return "550 5.1.1 nicht gefunden: \xe4\xff\x80\x01 \x7f"
+
+
+@case("bounced", "5.1.1")
+class RefusesIn90Lines(Receiver):
+    def on_rcpt(self, c, line):
+        c.say(*["550-5.1.1 " + "reason %d " % i * 8 for i in range(89)], "550 5.1.1 so no")
+
+
+@case("kept", "does not speak SMTP")
+class MixesCodes(Receiver):
+    def on_rcpt(self, c, line):
+        c.say("250-yes", "550 no")
+        c.silence()
+
+
+@case("kept", "does not speak SMTP")
+class AnswersWith999(Receiver):
+    def on_rcpt(self, c, line):
+        c.say("999 what now")
+        c.silence()
+
+
+@case("bounced", "5.6.3")
+class TakesSevenBits(Receiver):
+    extensions = ["PIPELINING"]
+    more = "X-Eight: \u00e4\r\n"
+
+
 # -- the world of a test
 
 class World:
@@ -474,9 +514,9 @@ class World:
     def odd_domains(self, tls):
         far = "203.0.113."
         for name in ("second", "two-addresses", "only-a", "cname", "refused-first", "literal", "many", "one-by-one", "mixed",
-                     "late-bounce", "twin", "again", "full"):
+                     "late-bounce", "twin", "again", "full", "half", "refuses-bounces", *PLAIN):
             self.receiver({"many": Many, "one-by-one": OneByOne, "mixed": Mixed, "twin": Twin, "full": Many552,
-                           "again": Again}.get(name, Receiver),
+                           "again": Again, "refuses-bounces": RefusesBounces, **PLAIN}.get(name, Receiver),
                           name, far + str(len(self.receivers) % 100 + 1), mx=False)
         at = {n: r.address for n, r in self.receivers.items()}
         self.receiver(Greets554, "refuser", far + "200", mx=False)
@@ -498,7 +538,10 @@ class World:
             "self-second.example. IN MX 5 dead.second.example.", "self-second.example. IN MX 10 mx.box.example.",
             "lame.example. IN NS ns.lame.example.", "ns.lame.example. IN A 203.0.113.252",
         ]
-        for name in ("many", "one-by-one", "mixed", "twin", "again", "full"):
+        self.receiver(DropsHalf, "half-first", far + "201", mx=False)
+        self.records += ["half.example. IN MX 5 a.half.example.", "half.example. IN MX 10 b.half.example.",
+                         "a.half.example. IN A 203.0.113.201", f"b.half.example. IN A {at['half']}"]
+        for name in ("many", "one-by-one", "mixed", "twin", "again", "full", "refuses-bounces", *PLAIN):
             self.records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {at[name]}"]
 
     def server(self, domain, address, extra):
@@ -673,6 +716,163 @@ def test_too_many_recipients(net, label):
     taken = [n for m in r.copies(subject) for n in m[1]]
     assert sorted(taken) == sorted(names)
     assert not bounces(net.box, subject, USER)
+
+
+# -- large bodies, kept connections, crowds
+
+LARGE = "".join(f"{i:07d} the quick brown fox jumps over the lazy dog\r\n.{i}\r\n" for i in range(60000))
+
+
+class ReadsSlowly(Receiver):
+    def body(self, c):
+        while not c.buffer.endswith(b"\r\n.\r\n"):
+            c.buffer += c.s.recv(32768)
+            time.sleep(0.01)
+        super().body(c)
+
+
+class RefusesInTheBody(Receiver):
+    def body(self, c):
+        c.s.recv(4096)
+        c.say("552 5.3.4 that is enough")
+        c.hang_up()
+
+
+class DropsHalf(Receiver):
+    """Takes some of the body and dies; the next host has to get it whole."""
+
+    def body(self, c):
+        for _ in range(20):
+            c.s.recv(65536)
+        c.hang_up()
+
+
+class TiresOfIdlers(Receiver):
+    def on_mail(self, c, line):
+        c.s.settimeout(1.5)
+        super().on_mail(c, line)
+
+    def finish(self, c, data):
+        super().finish(c, data)
+        try:
+            c.more()
+        except socket.timeout:
+            c.say("421 4.4.2 you are idle")
+            c.hang_up()
+
+
+class OneMailEach(Receiver):
+    """421 at the second mail of a connection."""
+
+    def on_mail(self, c, line):
+        c.n = getattr(c, "n", 0) + 1
+        if c.n > 1:
+            c.say("421 4.7.0 one is enough")
+            c.hang_up()
+        super().on_mail(c, line)
+
+
+class TwoAtATime(Receiver):
+    open_now = 0
+
+    def _serve(self, s, number):
+        with self.lock:
+            self.open_now += 1
+            is_full = self.open_now > 2
+        if is_full:
+            s.sendall(b"421 4.7.0 too many connections\r\n")
+            s.close()
+        else:
+            super()._serve(s, number)
+        with self.lock:
+            self.open_now -= 1
+
+
+class RefusesBounces(Receiver):
+    def on_mail(self, c, line):
+        if b"<>" in line:
+            c.say("550 5.7.1 no bounces here")
+        else:
+            super().on_mail(c, line)
+
+
+PLAIN = {"reads-slowly": ReadsSlowly, "refuses-in-the-body": RefusesInTheBody, "tires-of-idlers": TiresOfIdlers,
+         "one-mail-each": OneMailEach, "two-at-a-time": TwoAtATime, "crowd": Receiver, "target": Receiver}
+
+
+def sent_whole(taken, body):
+    return taken[2].decode().split("\r\n\r\n", 1)[1] == body
+
+
+def test_a_slow_reader_gets_all(net):
+    address, r = "rcpt@reads-slowly.example", net.receivers["reads-slowly"]
+    subject = net.send(address, body=LARGE)
+    assert_delivered(net, "reads-slowly", subject, address, seconds=90)
+    assert sent_whole(r.copies(subject)[0], LARGE)
+
+
+def test_a_refusal_in_the_body_counts(net):
+    address = "rcpt@refuses-in-the-body.example"
+    assert_bounced(net, net.send(address, body=LARGE), address, "5.3.4")
+
+
+def test_the_next_host_gets_a_large_body_whole(net):
+    address, r = "rcpt@half.example", net.receivers["half"]
+    subject = net.send(address, body=LARGE)
+    assert_delivered(net, "half", subject, address)
+    assert sent_whole(r.copies(subject)[0], LARGE)
+    assert net.receivers["half-first"].seen >= 1
+
+
+@pytest.mark.parametrize("label", ["tires-of-idlers", "one-mail-each", "two-at-a-time"])
+def test_many_mails_to_a_fussy_host(net, label):
+    address = f"rcpt@{label}.example"
+    subjects = [net.send(address) for _ in range(12)]
+    if label == "tires-of-idlers":
+        time.sleep(2)
+        subjects.append(net.send(address))
+    for subject in subjects:
+        assert_delivered(net, label, subject, address)
+
+
+def test_many_recipients_in_one_mail(net):
+    names = [f"u{i}@crowd.example" for i in range(350)]
+    subject = net.send(*names)
+    r = net.receivers["crowd"]
+    wait_for(lambda: not rows(net.box, "@crowd.example"), 60, "all to be sent")
+    assert sorted(n for m in r.copies(subject) for n in m[1]) == sorted(names)
+    assert len(r.copies(subject)) <= 8
+
+
+# -- bounces that leave
+
+def stranger(net, sender, rcpt):
+    subject, message = compose(sender, rcpt)
+    inject(net.box, sender, rcpt, message)
+    return subject
+
+
+def test_a_bounce_goes_out_to_a_stranger(net):
+    net.box.cli("alias", "add", "fwd@box.example", "rcpt@refuses-rcpt.example")
+    subject = stranger(net, "ext@target.example", "fwd@box.example")
+    r = net.receivers["target"]
+    wait_for(lambda: r.copies(subject), 30, "the bounce")
+    time.sleep(2)
+    found = r.copies(subject)
+    assert len(found) == 1
+    assert found[0][0].startswith(b"MAIL FROM:<>") and found[0][1] == ["ext@target.example"]
+    assert not found[0][2].startswith(b"Return-Path")
+    assert not rows(net.box, "ext@target.example")
+
+
+def test_a_bounce_that_is_refused_ends_there(net):
+    net.box.cli("alias", "add", "fwd2@box.example", "rcpt@refuses-rcpt.example")
+    r = net.receivers["refuses-bounces"]
+    stranger(net, "ext@refuses-bounces.example", "fwd2@box.example")
+    wait_for(lambda: r.count_of("MAIL FROM:<>"), 30, "the bounce")
+    wait_for(lambda: not rows(net.box, "refuses-bounces.example"), 20, "the row to go")
+    time.sleep(2)
+    assert r.count_of("MAIL FROM:<>") == 1
 
 
 # -- time
