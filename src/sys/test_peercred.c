@@ -127,8 +127,6 @@ judges_others(void **state)
 	int listener, go[2], status;
 
 	(void)state;
-	if (!can_become_others())
-		skip();
 	test_true(mkdtemp(dir) != NULL);
 	test_int(chmod(dir, 0755), 0);
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/s", dir);
@@ -153,5 +151,20 @@ judges_others(void **state)
 	(void)rmdir(dir);
 }
 
-TEST_MAIN(cmocka_unit_test(trusts_ourselves),
-    cmocka_unit_test(trusts_no_other_socket), cmocka_unit_test(judges_others))
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trusts_ourselves),
+		cmocka_unit_test(trusts_no_other_socket),
+		cmocka_unit_test(judges_others),
+	};
+	const struct CMUnitTest alone[] = { tests[0], tests[1] };
+
+	/* Not skip(): Meson takes the TAP of a skipped cmocka test for a
+	 * failure. */
+	if (can_become_others())
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	(void)fprintf(stderr, "judges_others is left out: it needs root\n");
+	return cmocka_run_group_tests(alone, NULL, NULL);
+}
