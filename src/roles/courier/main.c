@@ -50,7 +50,7 @@ courier_slot_free(struct courier *c)
  * -------------------------------------------------------------- */
 
 /* An attempt that cannot begin (no memory) is answered like one that failed;
- * without memory for that either, the lease of the store ends it. */
+ * without memory for that either, the store waits for its lease to end. */
 static void
 refuse_attempt(struct channel *c, uint64_t number, const struct wire_attempt *m)
 {

@@ -46,6 +46,7 @@ attempt_free(struct out_attempt *a)
 	struct outbound *o = a->outbound;
 
 	body_forget(a);
+	env_timer_stop(o->env, &a->lease);
 	if (a->courier != NULL)
 		a->courier->in_hand--;
 	(void)map_take_number(&o->attempts, a->number);
@@ -158,6 +159,29 @@ keep_ready(struct out_attempt *a, const struct load *l, int64_t otherwise)
 	a->n_rcpts = kept;
 }
 
+/* The courier has lost it, or had no memory to say what became of it. */
+static void
+on_lease_over(struct env_timer *t)
+{
+	struct out_attempt *a = LIST_ENTRY(t, struct out_attempt, lease);
+
+	env_log(a->outbound->env, ENV_WARN, "attempt-lost", "rows=%zu",
+	    a->n_rcpts);
+	out_attempt_return(a);
+}
+
+/* Behind the final dot, which it may send until its lease ends, the courier
+ * may wait for the reply as long as the settings say. */
+static void
+start_lease(struct out_attempt *a)
+{
+	struct outbound *o = a->outbound;
+
+	a->lease.fire = on_lease_over;
+	(void)env_timer_set(o->env, &a->lease,
+	    env_now(o->env) + OUT_LEASE + o->settings->dot_timeout);
+}
+
 static int
 send_attempt(struct out_attempt *a, const struct load *l)
 {
@@ -214,6 +238,8 @@ load_done(struct store_read *r, int result)
 		attempt_free(a);
 	else if (a->courier == NULL || send_attempt(a, l) != 0)
 		out_attempt_return(a);
+	else
+		start_lease(a);
 	free(l);
 }
 
@@ -716,13 +742,16 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	struct out_attempt *a = map_get_number(&o->attempts, h->session);
 	struct result *x;
 
-	if (a == NULL || a->courier == NULL || a->courier->channel != c ||
-	    !a->is_sent || a->has_result)
+	if (a == NULL)
+		return 0; /* after its lease: somebody else has the rows */
+	if (a->courier == NULL || a->courier->channel != c || !a->is_sent ||
+	    a->has_result)
 		return WIRE_E_BAD;
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	a->has_result = true;
+	env_timer_stop(o->env, &a->lease);
 	x->outbound = o;
 	x->number = a->number;
 	x->lane = a->destination->lane;

@@ -776,14 +776,17 @@ outbound_on_bounce_commit(struct outbound *o, struct channel *ch,
     const struct wire_head *h, const struct wire_bounce_commit *m,
     struct body *body)
 {
+	const struct wire_done no = { .id = m->id, .verdict = { .code = 451 } };
 	struct out_bounce *b = map_get_number(&o->bounces, h->session);
 	struct commit *c = NULL;
 
 	if (b == NULL || b->courier == NULL || b->courier->channel != ch ||
 	    b->is_committing) {
+		/* too late: somebody else was asked meanwhile */
 		if (body != NULL)
 			body_free(body);
-		return 0; /* too late: somebody else was asked meanwhile */
+		(void)wire_send_done(ch, h->session, 0, &no);
+		return 0;
 	}
 	if (body != NULL && body_len(body) > BOUNCE_RETURN_PATH)
 		c = commit_new(b, m, body);
@@ -791,6 +794,7 @@ outbound_on_bounce_commit(struct outbound *o, struct channel *ch,
 		if (body != NULL)
 			body_free(body);
 		on_bounce_late(&b->timer);
+		(void)wire_send_done(ch, h->session, 0, &no);
 		return 0;
 	}
 	b->is_committing = true;

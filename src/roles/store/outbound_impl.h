@@ -87,6 +87,7 @@ struct out_attempt {
 	unsigned n_reads;     /* waiting and under way */
 	bool is_reading;
 	bool has_sender, is_sent, has_result;
+	struct env_timer lease; /* until its result comes */
 };
 
 /* -- outbound.c

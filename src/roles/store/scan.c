@@ -19,7 +19,8 @@
 enum {
 	PAGE_ROWS = 64,
 	PAGE_RANGES = 256,
-	JOB_ROWS = 1024 /* read in one transaction */
+	JOB_ROWS = 1024, /* read in one transaction */
+	HELD_MAX = 1000  /* answers that wait for a front to read */
 };
 
 /* -- CHANGED
@@ -173,7 +174,7 @@ struct scan {
 	uint64_t account, mailbox, since, upto;
 	uint32_t handle, uidnext;
 	uint32_t next, hi; /* rows still to be read: [next, hi] */
-	bool has_snapshot, is_done;
+	bool has_snapshot, is_done, is_held;
 	struct pages rows, gone;
 	size_t n_sent; /* pages of this job */
 	int result;
@@ -363,9 +364,27 @@ run_scan(struct db *db, struct store_read *read)
 	return ERR_TRACE(r);
 }
 
+/* Rows that a front has asked for and does not take are memory of ours: one
+ * that asks for many answers and reads none goes. */
+static void
+set_held(struct scan *s, bool is_held)
+{
+	struct channel *c = asker_channel(&s->asker);
+
+	if (s->is_held == is_held)
+		return;
+	s->is_held = is_held;
+	if (c == NULL)
+		return;
+	peer_of(c)->n_held += is_held ? 1u : -1u;
+	if (peer_of(c)->n_held > HELD_MAX)
+		channel_throw_out(c, "asks for more than it reads");
+}
+
 static void
 scan_free(struct scan *s)
 {
+	set_held(s, false);
 	pages_deinit(&s->rows);
 	pages_deinit(&s->gone);
 	free(s);
@@ -438,6 +457,7 @@ scan_send(struct waiting *w)
 		s->n_sent = 0;
 		s->waiting.go = scan_next;
 	}
+	set_held(s, s->waiting.go == scan_send);
 	peer_when_room(&s->asker, &s->waiting);
 }
 
@@ -448,6 +468,7 @@ done_scan(struct store_read *read, int r)
 
 	s->result = r;
 	s->waiting.go = scan_send;
+	set_held(s, true);
 	peer_when_room(&s->asker, &s->waiting);
 }
 

@@ -73,6 +73,7 @@ struct peer {
 	struct list reads;  /* struct body_read, scans: waiting for room */
 	struct list waiting;
 	uint32_t next_handle;
+	unsigned n_held; /* scans whose rows wait to be sent */
 };
 
 struct handle {

@@ -28,7 +28,7 @@ struct scene {
 	struct body *body; /* of a bounce */
 	uint64_t number;
 	unsigned n_frames; /* heard at either end so far */
-	unsigned n_attempts, n_bounces, n_changed, n_rows;
+	unsigned n_attempts, n_bounces, n_changed, n_rows, n_done;
 	uint64_t affected;
 	uint16_t admin_code; /* 0: no answer yet */
 	char states[SEEN];   /* of the rows shown */
@@ -191,9 +191,11 @@ on_bounce_make(struct channel *c, const struct wire_head *h,
 static int
 on_done(struct channel *c, const struct wire_head *h, const struct wire_done *m)
 {
-	(void)c;
+	struct scene *s = c->ctx;
+
 	(void)h;
 	(void)m;
+	s->n_done++;
 	return 0;
 }
 
@@ -906,6 +908,45 @@ the_administrator_has_his_way(void **state)
 	scene_close(&s, 2); /* the one in hand, and the bounce */
 }
 
+/* A courier that lives and says nothing: its rows are not lost to it. */
+static void
+what_a_courier_forgot_is_tried_again(void **state)
+{
+	struct out_attempt *a;
+	struct scene s;
+	size_t at = 0;
+
+	(void)state;
+	scene_open(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@two.example"), 0);
+	a = map_next(&s.outbound->attempts, &at);
+	assert_non_null(a);
+	assert_non_null(a->lease.fire);
+	a->lease.fire(&a->lease);
+	scene_run(&s);
+	test_int(s.n_attempts, 2);
+	test_int(s.outbound->in_hand.n, 1);
+	scene_close(&s, 1);
+}
+
+/* The courier would wait for ever, with the bounce in its memory. */
+static void
+a_late_bounce_is_answered(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.keeps_bounces = true;
+	send_letter(&s, "anna@one.example", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	send_bounce(&s, s.bounce_session + 1000);
+	scene_run(&s);
+	test_int(s.n_done, 1);
+	test_int(s.n_changed, 0);
+	scene_close(&s, 1);
+}
+
 /* As a sweep does, and `ulak queue`, while the row stands in a window. */
 static void
 a_row_in_other_hands_is_left_there(void **state)
@@ -957,6 +998,8 @@ a_delay_that_is_over_is_not_told(void **state)
 
 TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_row_in_other_hands_is_left_there),
+    cmocka_unit_test(what_a_courier_forgot_is_tried_again),
+    cmocka_unit_test(a_late_bounce_is_answered),
     cmocka_unit_test(a_delay_that_is_over_is_not_told),
     cmocka_unit_test(the_body_begins_behind_what_stays_at_home),
     cmocka_unit_test(later_means_later),
