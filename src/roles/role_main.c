@@ -21,15 +21,6 @@
 #include "sys/env_posix.h"
 #include "sys/spawn.h"
 
-/* Weak: a build without one of them lacks only that role. */
-#pragma weak role_store
-#pragma weak role_keeper
-#pragma weak role_resolver
-#pragma weak role_courier
-#pragma weak role_control
-#pragma weak role_mx
-#pragma weak role_user
-
 static const struct {
 	const char *name, *comm;
 	role_main_fn *main;
