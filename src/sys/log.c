@@ -3,8 +3,8 @@
  * sys/log - one logfmt line an event, one write a line
  *
  * ts= level= role= event= and then what the caller gives. A line longer than
- * LINE is cut, and a line end inside it becomes a space, so that no text can
- * forge a line of its own.
+ * LINE is cut, and a line end or another control inside it becomes a space,
+ * so that no text can forge a line of its own or move a terminal.
  */
 #include "sys/log.h"
 
@@ -79,7 +79,7 @@ posix_log(struct env *env, enum env_level level, const char *event,
 	n += cut(vsnprintf(line + n, sizeof(line) - 1 - n, format, ap),
 	    sizeof(line) - 1 - n);
 	for (size_t i = 0; i < n; i++)
-		if (line[i] == '\n' || line[i] == '\r' || line[i] == '\0')
+		if ((uint8_t)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = ' ';
 	while (n > 0 && line[n - 1] == ' ')
 		n--;

@@ -562,7 +562,7 @@ log_lines(void **state)
 	o.log_fd = fds[1];
 	test_int(env_posix_new(&o, &env), 0);
 	env_log(env, ENV_DEBUG, "hidden", "a=1");
-	env_log(env, ENV_WARN, "shown", "a=%d text=%s", 1, "x\ny");
+	env_log(env, ENV_WARN, "shown", "a=%d text=%s", 1, "x\n\x1b\x7fy");
 	env_log(env, ENV_INFO, "long", "%05000d", 1);
 	n = read(fds[0], got, sizeof(got) - 1);
 	test_true(n > 0);
@@ -570,7 +570,7 @@ log_lines(void **state)
 	test_true(strstr(got, "hidden") == NULL);
 	test_true(strncmp(got, "ts=2", 4) == 0);
 	test_true(strstr(got,
-		      "Z level=warn role=store event=shown a=1 text=x y\n") !=
+		      "Z level=warn role=store event=shown a=1 text=x   y\n") !=
 	    NULL);
 	test_int(got[n - 1], '\n');
 	test_true(n < 4096 + 200);
