@@ -776,13 +776,12 @@ on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
 {
 	struct env *env = conn_front(c)->env;
 	struct smtp *x = smtp_of(c);
-	char name[LOG_QUOTE];
 
 	if (x->s.state != SMTP_WAIT_AUTH || x->refusal.slot != 0)
 		return;
+	/* Not the name: people type passwords there. */
 	env_log(env, ENV_INFO, "login-refused",
-	    "service=smtp client=%s name=%s temporary=%d", c->peer_text,
-	    log_quote(x->s.plain.authcid, name, sizeof(name)), m->temporary);
+	    "service=smtp client=%s temporary=%d", c->peer_text, m->temporary);
 	if (m->temporary) {
 		answer_auth(c, SMTP_AUTH_LATER);
 		go_on(c);

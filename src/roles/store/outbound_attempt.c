@@ -607,16 +607,20 @@ result_done(struct store_write *w, int r)
 	const struct wire_attempt_noted noted = { 0 };
 	bool has_failed = false;
 
-	if (r != 0 && a != NULL) {
+	if (a == NULL) { /* the outbound queue is at its end */
+		arena_reset(&x->arena);
+		free(x);
+		return;
+	}
+	if (r != 0) {
 		env_log(o->env, ENV_ERROR, "queue-result", "errno=%d", -r);
 		x->timer.fire = on_result_timer;
 		(void)env_timer_set(o->env, &x->timer,
 		    env_now(o->env) + OUT_TROUBLE);
 		return;
 	}
-	if (a != NULL)
-		tell_events(o, a, x);
-	for (size_t i = 0; a != NULL && i < x->n; i++) {
+	tell_events(o, a, x);
+	for (size_t i = 0; i < x->n; i++) {
 		release_row(a, i, due_after(x, &x->rows[i]));
 		has_failed |= x->rows[i].fate == FATE_FAILED;
 	}
