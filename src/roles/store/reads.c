@@ -207,6 +207,18 @@ struct body_read {
 	uint8_t data[LIMIT_CHUNK];
 };
 
+/* What comes in one piece, as most mail does, is not given out when the disk
+ * has changed it; of what comes in several the first are gone by then, and
+ * `ulak verify` tells. */
+static bool
+is_whole(struct slice body, struct slice checksum)
+{
+	uint8_t is[SEGMENT_CHECKSUM];
+
+	segment_checksum(body, is);
+	return slice_equal(checksum, slice_of(is, sizeof(is)));
+}
+
 static int
 run_body(struct db *db, struct store_read *read)
 {
@@ -227,8 +239,12 @@ run_body(struct db *db, struct store_read *read)
 	b->is_last = b->offset + b->n >= b->end;
 	if (b->n == 0)
 		return 0;
-	return ERR_TRACE(segment_read(b->asker.role->store, row.segment,
-	    row.body + b->offset, b->data, b->n));
+	r = segment_read(b->asker.role->store, row.segment,
+	    row.body + b->offset, b->data, b->n);
+	if (r == 0 && b->offset == 0 && b->n == row.stored_len)
+		r = is_whole(slice_of(b->data, b->n), row.checksum) ? 0
+								    : -EBADMSG;
+	return ERR_TRACE(r);
 }
 
 static void body_next(struct body_read *b);
