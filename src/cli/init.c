@@ -28,6 +28,7 @@
 #include "roles/keeper/password.h"
 #include "store/store.h"
 #include "sys/env_posix.h"
+#include "sys/spawn.h"
 
 enum {
 	PASSWORD_MADE = 20, /* of 32 letters: 100 bits */
@@ -476,7 +477,7 @@ run_init(struct cli *cli)
 		return cli_fail(CLI_REFUSED, "no randomness");
 	(void)umask(022); /* the data directory says its own modes */
 	r = take_options(&in);
-	in.drop_users = cli_option(cli, "no-users") == NULL && init_users_can();
+	in.drop_users = cli_option(cli, "no-users") == NULL && spawn_can_change_user();
 	in.has_ipv6 = can_ipv6();
 	if (r == CLI_OK)
 		r = make_directory(&in);

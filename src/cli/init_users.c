@@ -28,24 +28,6 @@ static const char group_name[] = "ulak";
 static const char *const user_names[] = { "ulak-front", "ulak-store",
 	"ulak-courier", "ulak-resolver", "ulak-keeper" };
 
-/* More than one user id is mapped: "inside outside count" a line. */
-bool
-init_users_can(void)
-{
-	unsigned long inside, outside, count, sum = 0;
-	FILE *map;
-
-	if (geteuid() != 0)
-		return false;
-	map = fopen("/proc/self/uid_map", "re");
-	if (map == NULL)
-		return true;
-	while (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
-		sum += count;
-	(void)fclose(map);
-	return sum > 1;
-}
-
 /* 0 when the program ended with 0. What it says goes to stderr. */
 static int
 run(const char *const argv[])

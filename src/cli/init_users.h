@@ -10,9 +10,6 @@
 #ifndef CLI_INIT_USERS_H
 #define CLI_INIT_USERS_H
 
-#include <stdbool.h>
-
-bool init_users_can(void);
 /* Makes those that are missing; CLI_OK, or the trouble has been told. */
 int init_users_make(void);
 /* Gives the data directory to ulak-store, keys/ to ulak-keeper, both for the

@@ -128,6 +128,24 @@ spawn_role(const struct spawn *s, pid_t *ret_pid)
 	return 0;
 }
 
+/* More than one user id is mapped: "inside outside count" a line. */
+bool
+spawn_can_change_user(void)
+{
+	unsigned long inside, outside, count, sum = 0;
+	FILE *map;
+
+	if (geteuid() != 0)
+		return false;
+	map = fopen("/proc/self/uid_map", "re");
+	if (map == NULL)
+		return true;
+	while (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
+		sum += count;
+	(void)fclose(map);
+	return sum > 1;
+}
+
 int
 spawn_user_find(const char *name, struct spawn_user *ret)
 {

@@ -33,6 +33,8 @@ struct spawn {
 
 /* The caller still owns both descriptors. */
 int spawn_role(const struct spawn *s, pid_t *ret_pid);
+/* We are root, and not one of a user namespace who is alone in it. */
+bool spawn_can_change_user(void);
 /* -ENOENT when there is no such user. */
 int spawn_user_find(const char *name, struct spawn_user *ret);
 /* A sealed memory file with these bytes, or -errno. */

@@ -80,7 +80,7 @@ parse_config(struct supervisor *s)
 	bool is_sane;
 	pid_t pid;
 
-	if (geteuid() == 0 &&
+	if (spawn_can_change_user() &&
 	    (spawn_user_find("ulak-resolver", &nobody) == 0 ||
 		spawn_user_find("nobody", &nobody) == 0))
 		child.user = &nobody;
