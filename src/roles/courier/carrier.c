@@ -228,6 +228,7 @@ on_timer(struct env_timer *t)
 		[SMTP_TIME_DOT] = "no reply to the end of the message in time",
 	};
 	struct carrier *k = LIST_ENTRY(t, struct carrier, timer);
+	char text[200];
 
 	note_phase(k);
 	if (k->state == CARRIER_IDLE) {
@@ -235,8 +236,9 @@ on_timer(struct env_timer *t)
 	} else if (k->state == CARRIER_LEAVING) {
 		carrier_drop(k);
 	} else if (k->state == CARRIER_CONNECTING) {
-		carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1,
-		    "no connection in time");
+		(void)snprintf(text, sizeof(text),
+		    "cannot connect to %.120s: no answer in time", k->remote);
+		carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1, text);
 	} else if (k->state == CARRIER_HANDSHAKE) {
 		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
 		    "no TLS handshake in time");
