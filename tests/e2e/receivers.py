@@ -26,7 +26,7 @@ class Receiver:
         self.lines, self.mails, self.seen = [], [], 0
         self.lock = threading.Lock()
         add_address(address)
-        self.socket = socket.socket()
+        self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind((address, 25))
         self.socket.listen(64)

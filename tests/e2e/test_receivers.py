@@ -10,6 +10,7 @@ import email
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ from receivers import Receiver
 from world import Dns, Ulak, wait_for
 
 USER = "user@box.example"
+N_DEAD = 250
 CASES = []
 
 
@@ -541,6 +543,23 @@ class World:
         self.receiver(DropsHalf, "half-first", far + "201", mx=False)
         self.records += ["half.example. IN MX 5 a.half.example.", "half.example. IN MX 10 b.half.example.",
                          "a.half.example. IN A 203.0.113.201", f"b.half.example. IN A {at['half']}"]
+        self.receiver(Receiver, "six", "2001:db8::25", mx=False)
+        self.receiver(Receiver, "odd-mx", far + "202", mx=False)
+        self.receiver(Lingers, "lingers", far + "203")
+        self.receiver(Lingers, "lingers-too", far + "204")
+        self.records += [
+            "six.example. IN MX 10 mx.six.example.", "mx.six.example. IN AAAA 2001:db8::25", "mx.six.example. IN A 203.0.113.253",
+            # what stands in real zones: a host that is none, an address, an alias; one is good
+            "odd-mx.example. IN MX 1 nowhere.odd-mx.example.", "odd-mx.example. IN MX 2 192\\.0\\.2\\.9.",
+            "odd-mx.example. IN MX 3 192.0.2.9.", "odd-mx.example. IN MX 4 zero.odd-mx.example.",
+            "zero.odd-mx.example. IN A 0.0.0.0", "odd-mx.example. IN MX 5 mx.lame.example.",
+            "odd-mx.example. IN MX 6 alias.odd-mx.example.", "alias.odd-mx.example. IN CNAME real.odd-mx.example.",
+            "real.odd-mx.example. IN A 203.0.113.202",
+        ]
+        self.records += [f"dead{i}.example. IN A 203.0.113.{96 + i % 32}" for i in range(N_DEAD)]
+        # addresses that answer nothing at all: what is sent there is dropped
+        for silent in ("203.0.113.96/27", "203.0.113.248/29"):
+            subprocess.run(["ip", "route", "add", silent, "dev", "lo"], check=True)
         for name in ("many", "one-by-one", "mixed", "twin", "again", "full", "refuses-bounces", *PLAIN):
             self.records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {at[name]}"]
 
@@ -636,7 +655,7 @@ def test_receiver(net, cls):
 
 # -- where to
 
-@pytest.mark.parametrize("label", ["second", "two-addresses", "only-a", "cname", "refused-first"])
+@pytest.mark.parametrize("label", ["second", "two-addresses", "only-a", "cname", "refused-first", "six", "odd-mx"])
 def test_finds_the_way(net, label):
     address = f"rcpt@{label}.example"
     assert_delivered(net, label, net.send(address), address)
@@ -946,6 +965,47 @@ def test_courier_killed_behind_the_dot(net):
     time.sleep(1)
     assert len(r.copies(subject)) in (1, 2)
     assert not bounces(net.box, subject, USER)
+
+
+class Lingers(Receiver):
+    def finish(self, c, data):
+        self.take(c, data)
+        time.sleep(1.5)
+        c.say("250 2.0.0 taken")
+        c.reset()
+
+
+def test_a_stop_waits_for_the_last_reply(net):
+    """SIGTERM between dot and reply: the reply still counts, no second copy."""
+    address, r = "rcpt@lingers.example", net.receivers["lingers"]
+    subject = net.send(address)
+    wait_for(lambda: r.copies(subject), 20, "the message")
+    assert net.box.stop() == 0
+    net.box.start()
+    time.sleep(4)
+    assert len(r.copies(subject)) == 1
+    assert not rows(net.box, address)
+
+
+def test_everything_killed_behind_the_dot(net):
+    address, r = "rcpt@lingers-too.example", net.receivers["lingers-too"]
+    subject = net.send(address)
+    wait_for(lambda: r.copies(subject), 20, "the message")
+    net.box.stop(signal.SIGKILL)
+    net.box.start()
+    wait_for(lambda: not rows(net.box, address), 40, "the queue")
+    assert len(r.copies(subject)) == 2  # the reply was heard by nobody
+    assert not bounces(net.box, subject, USER)
+
+
+def test_dead_hosts_do_not_hold_up_the_living(net):
+    """More dead hosts than the courier tries at a time."""
+    net.send(*[f"rcpt@dead{i}.example" for i in range(N_DEAD)])
+    address = "rcpt@good.example"
+    for _ in range(3):
+        begin = time.monotonic()
+        assert_delivered(net, "good", net.send(address), address)
+        assert time.monotonic() - begin < 12
 
 
 class Again(Receiver):

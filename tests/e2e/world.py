@@ -44,7 +44,8 @@ def wait_for(condition, seconds=20, what="condition"):
 
 
 def add_address(address):
-    subprocess.run(["ip", "addr", "add", address + "/32", "dev", "lo"], stderr=subprocess.DEVNULL)
+    length = ["/128", "nodad"] if ":" in address else ["/32"]
+    subprocess.run(["ip", "addr", "add", address + length[0], *length[1:], "dev", "lo"], stderr=subprocess.DEVNULL)
 
 
 class Dns:
