@@ -492,34 +492,59 @@ struct place {
 	uint64_t mailbox, modseq;
 	uint32_t uid;
 };
-enum {
-	PLACES_MAX = 64
+struct places {
+	struct place *at;
+	size_t n, size;
 };
 
-/* Every entry of the email, in whichever mailbox, is told. Of an email that
- * lies in more than PLACES_MAX mailboxes, the first are. */
 static int
-touch_entries(struct db *db, struct mailbox_work *w, const struct id *message,
-    int64_t unseen, struct tally *t)
+add_place(struct places *p, const struct q_entry_of_email *row)
 {
-	struct place places[PLACES_MAX];
+	if (p->n == p->size) {
+		size_t size = p->size == 0 ? 8 : p->size * 2;
+		struct place *at = reallocarray(p->at, size, sizeof(*at));
+
+		if (at == NULL)
+			return ERR_ORIGIN(-ENOMEM);
+		p->at = at;
+		p->size = size;
+	}
+	p->at[p->n++] = (struct place){ row->mailbox, row->modseq, row->uid };
+	return 0;
+}
+
+/* Where the email lies; places are the caller's to free, whatever comes. */
+static int
+find_places(struct db *db, const struct mailbox_work *w,
+    const struct id *message, struct places *places)
+{
 	struct q_entry_of_email row;
 	struct db_rows rows;
-	size_t n = 0;
 	int r = DB_MANY(entry_of_email, db, &rows, .account = w->account,
 	    .message = *message);
 
 	if (r != 0)
 		return ERR_TRACE(r);
-	while (n < PLACES_MAX && (r = q_entry_of_email_next(&rows, &row)) == 0)
-		places[n++] =
-		    (struct place){ row.mailbox, row.modseq, row.uid };
+	while ((r = q_entry_of_email_next(&rows, &row)) == 0) {
+		r = add_place(places, &row);
+		if (r != 0)
+			break;
+	}
 	db_rows_close(&rows);
-	if (r != 0 && r != DB_NONE)
-		return ERR_TRACE(r);
-	r = 0;
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct place *p = &places[i];
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+/* Every entry of the email, in whichever mailbox, is told, and every mailbox
+ * counts it anew: there may be any number of them. */
+static int
+touch_entries(struct db *db, struct mailbox_work *w, const struct id *message,
+    int64_t unseen, struct tally *t)
+{
+	struct places places = { 0 };
+	int r = find_places(db, w, message, &places);
+
+	for (size_t i = 0; i < places.n && r == 0; i++) {
+		const struct place *p = &places.at[i];
 
 		r = move_change(db, w->account, p->mailbox, p->uid, p->modseq,
 		    w->modseq);
@@ -529,6 +554,7 @@ touch_entries(struct db *db, struct mailbox_work *w, const struct id *message,
 			r = DB_EXEC(mailbox_count, db, .mailbox = p->mailbox,
 			    .unseen = unseen, .modseq = w->modseq);
 	}
+	free(places.at);
 	return ERR_TRACE(r);
 }
 

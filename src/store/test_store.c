@@ -505,6 +505,48 @@ a_damaged_database_is_told(void **state)
 	fixture_drop(&f);
 }
 
+/* One email in more mailboxes than anybody needs: all of them count it. */
+static void
+flags_reach_every_mailbox(void **state)
+{
+	static const struct uid_range all = { 1, UINT32_MAX };
+	struct mail m = { 0 };
+	struct change c = { 0 };
+	struct fixture f;
+	char name[16];
+
+	(void)state;
+	fixture_make(&f);
+	fixture_send(&f, &m, 10, 1);
+	fixture_run(&f);
+	c.copy = (struct mailbox_copy){ .account = f.account,
+		.mailbox = box_number(&f, "INBOX", NULL),
+		.ranges = &all,
+		.n_ranges = 1 };
+	for (unsigned i = 0; i < 150; i++) {
+		(void)snprintf(name, sizeof(name), "box %u", i);
+		c.name = name;
+		c.copy.to = slice_cstr(name);
+		test_int(do_change(&f, &c, run_create), 0);
+		test_int(do_change(&f, &c, run_copy), 0);
+	}
+	free(c.copy.pairs);
+	for (unsigned i = 0; i < 2; i++) {
+		c.work = (struct mailbox_work){ .account = f.account,
+			.mailbox = c.copy.mailbox,
+			.ranges = &all,
+			.n_ranges = 1,
+			.mode = i == 0 ? FLAGS_ADD : FLAGS_REMOVE,
+			.flags = FLAG_SEEN,
+			.keywords = SLICE("") };
+		test_int(do_change(&f, &c, run_flags), 0);
+		fixture_verify(&f, 1, 0);
+	}
+	buf_deinit(&m.d.append.envelope);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
 static void
 a_newer_store_is_not_touched(void **state)
 {
@@ -621,6 +663,7 @@ TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
     cmocka_unit_test(a_long_read_stops_nobody),
     cmocka_unit_test(verify_finds_a_wrong_byte),
     cmocka_unit_test(flags_copy_expunge),
+    cmocka_unit_test(flags_reach_every_mailbox),
     cmocka_unit_test(mailboxes_come_and_go),
     cmocka_unit_test(an_account_made_anew_has_other_mailboxes),
     cmocka_unit_test(a_damaged_database_is_told),
