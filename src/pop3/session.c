@@ -393,8 +393,11 @@ print_row(const struct pop3_session *s, size_t i, char text[96])
 	char id[ID_TEXT + 1];
 
 	if (s->is_uidl) {
+		/* IMAP can copy a message into the same mailbox: the id of the
+		 * message alone would not be unique (RFC 1939, section 7). */
 		id_print(&s->rows[i].id, id);
-		(void)snprintf(text, 96, "%zu %s", i + 1, id);
+		(void)snprintf(text, 96, "%zu %s.%u", i + 1, id,
+		    s->rows[i].uid);
 	} else {
 		(void)snprintf(text, 96, "%zu %u", i + 1, s->rows[i].size);
 	}
@@ -418,6 +421,16 @@ list_more(struct pop3_session *s)
 	say(s, ".");
 }
 
+/* msg, and nothing behind it */
+static bool
+take_only_message(struct pop3_session *s, struct slice args, size_t *ret)
+{
+	if (slice_find_byte(args, ' ') == SIZE_MAX)
+		return take_message(s, &args, ret);
+	err(s, "-ERR One message number was expected");
+	return false;
+}
+
 static void
 list(struct pop3_session *s, struct slice args, bool is_uidl)
 {
@@ -426,7 +439,7 @@ list(struct pop3_session *s, struct slice args, bool is_uidl)
 
 	s->is_uidl = is_uidl;
 	if (args.len > 0) {
-		if (!take_message(s, &args, &i))
+		if (!take_only_message(s, args, &i))
 			return;
 		print_row(s, i, text);
 		(void)snprintf(line, sizeof(line), "+OK %s", text);
@@ -458,7 +471,7 @@ on_dele(struct pop3_session *s, struct slice args)
 {
 	size_t i;
 
-	if (!take_message(s, &args, &i))
+	if (!take_only_message(s, args, &i))
 		return;
 	s->rows[i].is_deleted = true;
 	s->n_deleted++;
@@ -564,7 +577,7 @@ on_retr(struct pop3_session *s, struct slice args)
 {
 	size_t i;
 
-	if (take_message(s, &args, &i))
+	if (take_only_message(s, args, &i))
 		start_retr(s, i, false, 0);
 }
 
