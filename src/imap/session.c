@@ -156,6 +156,7 @@ imap_done(struct imap_session *s, const char *line)
 	struct slice rest = slice_cstr(line), word = { 0 };
 	struct slice tag = s->cmd.tag.len > 0 ? s->cmd.tag : SLICE("*");
 	bool is_bad = slice_starts(rest, SLICE("BAD"));
+	bool is_ok = slice_starts(rest, SLICE("OK"));
 
 	(void)slice_take_until(&rest, ' ', &word);
 	imap_say(s, tag);
@@ -168,8 +169,12 @@ imap_done(struct imap_session *s, const char *line)
 	imap_say(s, SLICE("\r\n"));
 	imap_append_forget(s);
 	reset_command(s);
+	/* A session of weeks may err now and then; before the login all errors
+	 * count, since CAPABILITY is free. */
 	if (is_bad)
 		count_error(s);
+	else if (is_ok && s->state != IMAP_NOT_AUTH)
+		s->n_errors = 0;
 }
 
 void

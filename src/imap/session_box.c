@@ -128,17 +128,35 @@ imap_run_unselect(struct imap_session *s)
 /* -- CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE --------------------------
  */
 
+/* The selected mailbox has another name now. Without memory for it the old
+ * one goes on to be thought of, which matters to DELETE alone: that ends with
+ * the view's next scan. */
+static void
+follow_rename(struct imap_session *s)
+{
+	struct slice old = s->selected;
+
+	if (keep_name(s, s->cmd.to))
+		free((void *)(uintptr_t)old.at);
+}
+
 static void
 then_changed(struct imap_session *s, const struct imap_answer *a)
 {
+	bool is_mine;
+
 	if (a->result != IMAP_OK) {
 		imap_no(s, a->result);
 		return;
 	}
-	if (s->cmd.verb == IMAP_DELETE && s->has_view &&
-	    slice_equal(s->cmd.name, s->selected))
+	is_mine = s->has_view && slice_equal(s->cmd.name, s->selected);
+	if (s->cmd.verb == IMAP_DELETE && is_mine)
 		imap_leave_mailbox(s);
-	imap_sync_done(s, "OK Done", false);
+	if (s->cmd.verb == IMAP_RENAME && is_mine &&
+	    !slice_equal(s->selected, SLICE("INBOX")))
+		follow_rename(s);
+	/* Of a renamed INBOX the mail left. */
+	imap_sync_done(s, "OK Done", is_mine);
 }
 
 static void

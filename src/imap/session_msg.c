@@ -179,7 +179,9 @@ copied(struct imap_session *s)
 {
 	make_copyuid(s);
 	if (!s->is_move) {
-		imap_sync_done(s, "OK Copied", false);
+		/* Copied into itself: the client may look at once. */
+		imap_sync_done(s, "OK Copied",
+		    slice_equal(s->cmd.name, s->selected));
 		return;
 	}
 	/* COPYUID comes before the EXPUNGEs, untagged. */
