@@ -196,7 +196,8 @@ free_small(struct body *b)
 	free(b);
 }
 
-/* A full disk passes; anything else twice in a row does not. */
+/* A full disk passes, and so do many files open at once; anything else twice
+ * in a row does not. */
 static void
 note_result(struct appender *a, int r)
 {
@@ -206,7 +207,8 @@ note_result(struct appender *a, int r)
 	}
 	if (a->o.trouble != NULL)
 		a->o.trouble(a->o.ctx, r);
-	if (r == -ENOSPC || r == -EDQUOT || r == -ENOMEM)
+	if (r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE ||
+	    r == -ENFILE)
 		return;
 	if (++a->failures < 2 || a->is_broken)
 		return;

@@ -7,6 +7,7 @@
 #include "base/test.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,6 +156,42 @@ bytes_of_nobody_are_collected(void **state)
 		fixture_close(&f);
 		fixture_drop(&f);
 	}
+}
+
+/* Each large body holds a file open while it comes. */
+static void
+too_many_files_are_no_reason_to_end(void **state)
+{
+	struct rlimit before, few;
+	struct mail m[4] = { 0 };
+	struct fixture f;
+	int next;
+
+	(void)state;
+	fixture_make(&f);
+	fixture_send(&f, &m[0], 300000, 1); /* starts the threads */
+	fixture_run(&f);
+	test_int(m[0].result, 0);
+	next = dup(0);
+	(void)close(next);
+	test_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ (rlim_t)next, before.rlim_max };
+	test_int(setrlimit(RLIMIT_NOFILE, &few), 0);
+	fixture_send(&f, &m[1], 300000, 2);
+	fixture_run(&f);
+	fixture_send(&f, &m[2], 300000, 3);
+	fixture_run(&f);
+	test_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+	test_true(m[1].result < 0 && m[2].result < 0);
+	test_true(!f.is_broken);
+	fixture_send(&f, &m[3], 300000, 4);
+	fixture_run(&f);
+	test_int(m[3].result, 0);
+	fixture_verify(&f, 2, 0);
+	for (unsigned i = 0; i < 4; i++)
+		buf_deinit(&m[i].d.append.envelope);
+	fixture_close(&f);
+	fixture_drop(&f);
 }
 
 /* A reader that stays keeps the log from being moved; mail goes on. */
@@ -661,6 +698,7 @@ TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
     cmocka_unit_test(one_failure_does_not_hurt_its_neighbours),
     cmocka_unit_test(bytes_of_nobody_are_collected),
     cmocka_unit_test(a_long_read_stops_nobody),
+    cmocka_unit_test(too_many_files_are_no_reason_to_end),
     cmocka_unit_test(verify_finds_a_wrong_byte),
     cmocka_unit_test(flags_copy_expunge),
     cmocka_unit_test(flags_reach_every_mailbox),
