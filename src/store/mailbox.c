@@ -226,22 +226,7 @@ rename_children(struct db *db, const struct child *all, size_t n,
 	return 0;
 }
 
-/* RFC 3501, 6.3.5: renaming INBOX moves its mail and leaves it empty; its
- * inferiors stay. Here the mailbox itself moves and a new INBOX is made. */
-static int
-rename_inbox(struct db *db, uint64_t account, uint64_t mailbox, struct slice to,
-    int64_t now)
-{
-	int r = DB_EXEC(mailbox_rename, db, .mailbox = mailbox, .name = to,
-	    .special_use = SLICE(""));
-
-	if (r == DB_E_EXISTS)
-		return STORE_E_EXISTS;
-	if (r == 0)
-		r = insert(db, account, SLICE("INBOX"), SLICE(""), now);
-	return ERR_TRACE(r);
-}
-
+/* box: NULL when only its children are there, a \Noselect name. */
 static int
 rename_tree(struct db *db, uint64_t account,
     const struct q_mailbox_by_name *box, struct slice from, struct slice to)
@@ -250,7 +235,9 @@ rename_tree(struct db *db, uint64_t account,
 	size_t n = 0;
 	int r = collect_children(db, account, from, &children, &n);
 
-	if (r == 0)
+	if (r == 0 && box == NULL && n == 0)
+		r = STORE_E_NO_MAILBOX;
+	if (r == 0 && box != NULL)
 		r = DB_EXEC(mailbox_rename, db, .mailbox = box->mailbox,
 		    .name = to, .special_use = box->special_use);
 	if (r == DB_E_EXISTS)
@@ -268,24 +255,24 @@ mailbox_rename(struct db *db, uint64_t account, struct slice from,
 	struct mailbox_name f, t;
 	struct q_mailbox_by_name box, other;
 	uint64_t modseq = 0;
+	bool is_there;
 	int r;
 
 	if (mailbox_name_read(from, &f) != 0 || mailbox_name_read(to, &t) != 0)
 		return STORE_E_NAME;
 	from = mailbox_name_slice(&f);
 	to = mailbox_name_slice(&t);
+	if (is_inbox(from)) /* mailbox_rename_inbox() */
+		return STORE_E_FORBIDDEN;
 	if (DB_ONE(mailbox_by_name, db, &other, .account = account,
 		.name = to) == 0)
 		return STORE_E_EXISTS;
 	r = DB_ONE(mailbox_by_name, db, &box, .account = account, .name = from);
-	if (r == DB_NONE)
-		return STORE_E_NO_MAILBOX;
-	if (r == 0)
+	is_there = r == 0;
+	if (r == 0 || r == DB_NONE)
 		r = touch(db, account, &modseq);
 	if (r == 0)
-		r = is_inbox(from)
-		    ? rename_inbox(db, account, box.mailbox, to, now)
-		    : rename_tree(db, account, &box, from, to);
+		r = rename_tree(db, account, is_there ? &box : NULL, from, to);
 	if (r == 0)
 		r = make_parents(db, account, to, now);
 	return r < 0 ? ERR_TRACE(r) : r;
@@ -854,4 +841,79 @@ mailbox_copy(struct db *db, struct mailbox_copy *c)
 				r = copy_one(db, c, box.mailbox, &b.items[k]);
 	}
 	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+/* -- renaming INBOX
+ * ------------------------------------------------------------------------ */
+
+/* Makes the mailbox that the mail goes to, and notes which mail that is. */
+static int
+begin_rename_inbox(struct db *db, struct mailbox_work *w, struct slice to,
+    int64_t now, struct uid_range *all)
+{
+	struct q_mailbox_by_name inbox;
+	int r = mailbox_create(db, w->account, to, now);
+
+	if (r == 0)
+		r = DB_ONE(mailbox_by_name, db, &inbox, .account = w->account,
+		    .name = SLICE("INBOX"));
+	if (r != 0)
+		return r == DB_NONE ? STORE_E_NO_MAILBOX : ERR_TRACE(r);
+	*all = (struct uid_range){ 1, inbox.uidnext - 1 };
+	w->mailbox = inbox.mailbox;
+	w->ranges = all;
+	w->n_ranges = 1;
+	return 0;
+}
+
+static int
+move_batch(struct db *db, struct mailbox_work *w, uint64_t to,
+    const struct batch *b)
+{
+	struct mailbox_copy c = { .account = w->account };
+	struct tally t = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < b->n && r == 0; i++) {
+		r = copy_one(db, &c, to, &b->items[i]);
+		w->modseq = c.modseq;
+		if (r == 0)
+			r = remove_one(db, w, &b->items[i], &t);
+	}
+	if (r == 0)
+		r = note_tally(db, w, &t);
+	free(c.pairs);
+	return ERR_TRACE(r);
+}
+
+int
+mailbox_rename_inbox(struct db *db, struct mailbox_work *w, struct slice to,
+    int64_t now, struct uid_range *all)
+{
+	struct q_mailbox_by_name box;
+	struct mailbox_name n;
+	struct batch b = { 0 };
+	uint64_t last = w->modseq;
+	int r = mailbox_name_read(to, &n);
+
+	if (r != 0)
+		return r;
+	to = mailbox_name_slice(&n);
+	w->modseq = 0;
+	if (w->mailbox == 0)
+		r = begin_rename_inbox(db, w, to, now, all);
+	if (r == 0)
+		r = DB_ONE(mailbox_by_name, db, &box, .account = w->account,
+		    .name = to);
+	if (r == DB_NONE) /* deleted between two slices */
+		r = STORE_E_NO_MAILBOX;
+	if (r == 0)
+		r = next_batch(db, w, &b);
+	if (r == 0)
+		r = move_batch(db, w, box.mailbox, &b);
+	if (w->modseq == 0)
+		w->modseq = last;
+	if (r != 0)
+		return r < 0 ? ERR_TRACE(r) : r;
+	return w->at < w->n_ranges ? STORE_AGAIN : 0;
 }

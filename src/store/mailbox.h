@@ -30,6 +30,7 @@ int mailbox_make_defaults(struct db *db, uint64_t account, int64_t now);
 /* With the parents that are not there. STORE_E_EXISTS. */
 int mailbox_create(struct db *db, uint64_t account, struct slice name,
     int64_t now);
+/* The whole tree; not INBOX (STORE_E_FORBIDDEN). */
 int mailbox_rename(struct db *db, uint64_t account, struct slice from,
     struct slice to, int64_t now);
 /* A slice of it; STORE_AGAIN until it is empty and gone. */
@@ -62,6 +63,11 @@ struct mailbox_work {
 	uint32_t next;
 };
 int mailbox_flags(struct db *db, struct mailbox_work *w);
+/* RFC 3501, 6.3.5: the mail of INBOX moves to a new mailbox; INBOX, its
+ * UIDVALIDITY and those who look at it stay. Of the work only the account is
+ * filled; all: room for its range, kept between slices. */
+int mailbox_rename_inbox(struct db *db, struct mailbox_work *w, struct slice to,
+    int64_t now, struct uid_range *all);
 int mailbox_expunge(struct db *db, struct mailbox_work *w);
 
 /* Copies into another mailbox of the account, as a whole. pairs: malloc'd,

@@ -271,6 +271,7 @@ struct change {
 	int result;
 	struct mailbox_work work;
 	struct mailbox_copy copy;
+	struct uid_range range;
 	const char *name, *to;
 	uint64_t modseq;
 };
@@ -334,6 +335,11 @@ run_create(struct db *db, struct change *c)
 static int
 run_rename(struct db *db, struct change *c)
 {
+	if (strcmp(c->name, "INBOX") == 0) {
+		c->work.account = c->f->account;
+		return mailbox_rename_inbox(db, &c->work, slice_cstr(c->to), 0,
+		    &c->range);
+	}
 	return mailbox_rename(db, c->f->account, slice_cstr(c->name),
 	    slice_cstr(c->to), 0);
 }
@@ -429,6 +435,39 @@ flags_copy_expunge(void **state)
 	fixture_drop(&f);
 }
 
+/* RFC 3501, 6.3.5: in more than one slice; INBOX keeps what names it. */
+static void
+renamed_inbox_is_empty(void **state)
+{
+	static struct mail mails[300];
+	struct q_mailbox_by_name before, box;
+	struct change c = { .name = "INBOX", .to = "old" };
+	struct fixture f;
+
+	(void)state;
+	memset(mails, 0, sizeof(mails));
+	fixture_make(&f);
+	for (unsigned i = 0; i < 300; i++)
+		fixture_send(&f, &mails[i], 50, i);
+	fixture_run(&f);
+	(void)box_number(&f, "INBOX", &before);
+	test_int(do_change(&f, &c, run_rename), 0);
+	test_int(box_number(&f, "INBOX", &box), before.mailbox);
+	test_int(box.messages, 0);
+	test_int(box.unseen, 0);
+	test_int(box.uidnext, 301);
+	test_int(box.uidvalidity, before.uidvalidity);
+	(void)box_number(&f, "old", &box);
+	test_int(box.messages, 300);
+	test_int(box.uidnext, 301);
+	test_int(box.modseq, c.work.modseq);
+	fixture_verify(&f, 300, 0);
+	for (unsigned i = 0; i < 300; i++)
+		buf_deinit(&mails[i].d.append.envelope);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
 static const struct {
 	const char *what;
 	int (*run)(struct db *, struct change *);
@@ -450,9 +489,15 @@ static const struct {
 	{ "the old name is free", run_create, "a", NULL, 0 },
 	{ "below itself", run_rename, "q", "q/deep/er", 0 },
 	{ "grandchild", run_create, "q/deep/er/r/b/c", NULL, STORE_E_EXISTS },
-	{ "inbox", run_rename, "INBOX", "old", 0 },
-	{ "inbox is there again", run_create, "INBOX", NULL, STORE_E_EXISTS },
-	{ "delete", run_delete, "old", NULL, 0 },
+	{ "a parent goes", run_delete, "q/deep", NULL, 0 },
+	{ "its children keep its name", run_rename, "q/deep", "w", 0 },
+	{ "they went along", run_create, "w/er/r/b/c", NULL, STORE_E_EXISTS },
+	{ "nothing is left", run_rename, "q/deep", "v", STORE_E_NO_MAILBOX },
+	{ "inbox onto another", run_rename, "INBOX", "w/er", STORE_E_EXISTS },
+	{ "inbox", run_rename, "INBOX", "old/mail", 0 },
+	{ "inbox is still there", run_create, "INBOX", NULL, STORE_E_EXISTS },
+	{ "with its parent", run_delete, "old", NULL, 0 },
+	{ "delete", run_delete, "old/mail", NULL, 0 },
 	{ "delete again", run_delete, "old", NULL, STORE_E_NO_MAILBOX },
 	{ "delete inbox", run_delete, "inbox", NULL, STORE_E_FORBIDDEN },
 };
@@ -702,6 +747,7 @@ TEST_MAIN(cmocka_unit_test(bodies_of_all_sizes_survive),
     cmocka_unit_test(verify_finds_a_wrong_byte),
     cmocka_unit_test(flags_copy_expunge),
     cmocka_unit_test(flags_reach_every_mailbox),
+    cmocka_unit_test(renamed_inbox_is_empty),
     cmocka_unit_test(mailboxes_come_and_go),
     cmocka_unit_test(an_account_made_anew_has_other_mailboxes),
     cmocka_unit_test(a_damaged_database_is_told),

@@ -299,13 +299,25 @@ run_one(struct db *db, struct store_read *read)
 	    &l->box.subscribed));
 }
 
+/* Sessions that have it open may have been told more than its row says. */
+static void
+mend_recent(struct look *l)
+{
+	uint32_t told = scan_told(l->asker.role, l->account, l->box.mailbox);
+
+	if (l->box.recent != 0 && told > l->box.recent)
+		l->box.recent = first_recent(told, l->box.uidnext);
+}
+
 static bool
 answer_status(struct look *l, struct channel *c, int r)
 {
 	struct wire_mailbox_rows m = { .verdict = wire_verdict_box(r) };
 
-	if (r == 0)
+	if (r == 0) {
+		mend_recent(l);
 		r = add_row(l, &l->box);
+	}
 	if (r == 0)
 		m.rows = page_list(&l->pages.at[0]);
 	else
@@ -332,7 +344,8 @@ finish_open(struct look *l, struct channel *c, int r)
 		.box = { .name = SLICE(""), .special_use = SLICE("") } };
 
 	if (r == 0 && h != NULL)
-		r = scan_watch(h, l->asker.session, l->box.mailbox);
+		r = scan_watch(h, l->asker.session, l->box.mailbox,
+		    l->box.uidnext, l->read_only);
 	else if (h == NULL)
 		r = -ENOENT;
 	m.verdict = wire_verdict_box(r);
@@ -374,6 +387,8 @@ done_saw(struct store_write *w, int r)
 static bool
 answer_open(struct look *l, struct channel *c, int r)
 {
+	if (r == 0)
+		mend_recent(l);
 	if (r != 0 || l->read_only || l->box.recent == 0) {
 		finish_open(l, c, r);
 		return false;
@@ -594,7 +609,30 @@ keep_name(struct mailbox_name *n, struct slice name)
 	n->len = name.len;
 }
 
+/* A slice goes on from where the last kept one ended. */
+static void
+begin_slice(struct change *c)
+{
+	if (c->write.was_kept)
+		c->work = c->next;
+	c->write.was_kept = false;
+	c->next = c->work;
+}
+
 /* -- MAILBOX_CHANGE -- */
+
+static int
+run_rename(struct db *db, struct change *c, struct slice name, struct slice to)
+{
+	int r;
+
+	if (!slice_equal_nocase(name, SLICE("INBOX")))
+		return mailbox_rename(db, c->account, name, to, c->now);
+	begin_slice(c);
+	r = mailbox_rename_inbox(db, &c->next, to, c->now, c->ranges);
+	c->modseq = c->next.modseq;
+	return r;
+}
 
 static int
 run_box(struct db *db, struct change *c)
@@ -608,7 +646,7 @@ run_box(struct db *db, struct change *c)
 	case MAILBOX_DELETE:
 		return mailbox_delete(db, c->account, name, &c->modseq);
 	case MAILBOX_RENAME:
-		return mailbox_rename(db, c->account, name, to, c->now);
+		return run_rename(db, c, name, to);
 	case MAILBOX_SUBSCRIBE:
 	case MAILBOX_UNSUBSCRIBE:
 		return mailbox_subscribe(db, c->account, name,
@@ -644,17 +682,13 @@ on_mailbox_change(struct channel *c, const struct wire_head *h,
 
 /* -- FLAGS_STORE, EXPUNGE -- */
 
-/* A slice goes on from where the last kept one ended. */
 static int
 run_slice(struct db *db, struct change *c,
     int (*slice)(struct db *, struct mailbox_work *))
 {
 	int r;
 
-	if (c->write.was_kept)
-		c->work = c->next;
-	c->write.was_kept = false;
-	c->next = c->work;
+	begin_slice(c);
 	r = slice(db, &c->next);
 	c->modseq = c->next.modseq;
 	return r;

@@ -38,7 +38,8 @@ struct watcher {
 	struct watched *of;
 	struct handle *handle;
 	uint64_t session, mailbox, upto;
-	bool is_armed;
+	uint32_t told, noted; /* uids below: told to it, and so in the rows */
+	bool is_armed, is_reader; /* EXAMINE takes nobody's \Recent away */
 };
 
 static struct watcher *
@@ -72,14 +73,100 @@ watched_get(struct store_role *s, uint64_t account)
 	return a;
 }
 
+/* \Recent is for the first session that hears of a message (RFC 3501, 2.3.2).
+ * What a session was told while it had the mailbox open is kept in memory, and
+ * noted in the mailbox's row when it leaves. */
+struct note {
+	struct store_write write;
+	struct list link; /* of the role, until it is done */
+	uint64_t mailbox;
+	uint32_t uid;
+};
+
+static int
+apply_note(struct db *db, struct store_write *w)
+{
+	struct note *n = LIST_ENTRY(w, struct note, write);
+
+	return ERR_TRACE(DB_EXEC(mailbox_saw, db, .mailbox = n->mailbox,
+	    .uid = n->uid));
+}
+
+static void
+done_note(struct store_write *w, int r)
+{
+	struct note *n = LIST_ENTRY(w, struct note, write);
+
+	(void)r; /* somebody sees \Recent once more */
+	list_remove(&n->link);
+	free(n);
+}
+
+static void
+note_told(struct store_role *s, const struct watcher *w)
+{
+	struct note *n;
+
+	if (w->is_reader || w->told <= w->noted || s->is_stopping)
+		return;
+	n = calloc(1, sizeof(*n));
+	if (n == NULL)
+		return;
+	n->mailbox = w->mailbox;
+	n->uid = w->told;
+	n->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_note,
+		.done = done_note };
+	list_add_last(&s->notes, &n->link);
+	store_submit(s->store, &n->write);
+}
+
+uint32_t
+scan_told(struct store_role *s, uint64_t account, uint64_t mailbox)
+{
+	struct watched *a = map_get_number(&s->watched, account);
+	uint32_t ret = 0;
+
+	LIST_FOREACH (it, &s->notes) {
+		struct note *n = LIST_ENTRY(it, struct note, link);
+
+		if (n->mailbox == mailbox && n->uid > ret)
+			ret = n->uid;
+	}
+	if (a == NULL)
+		return ret;
+	LIST_FOREACH (it, &a->watchers) {
+		struct watcher *w = LIST_ENTRY(it, struct watcher, of_link);
+
+		if (w->mailbox == mailbox && !w->is_reader && w->told > ret)
+			ret = w->told;
+	}
+	return ret;
+}
+
+static void
+told_now(const struct asker *a, uint32_t handle, uint64_t mailbox,
+    uint32_t uidnext)
+{
+	struct channel *c = asker_channel(a);
+	struct handle *h =
+	    c == NULL ? NULL : handle_find(peer_of(c), handle, 0);
+	struct watcher *w = h == NULL ? NULL : watcher_find(h, mailbox);
+
+	if (w != NULL && uidnext > w->told)
+		w->told = uidnext;
+}
+
 int
-scan_watch(struct handle *h, uint64_t session, uint64_t mailbox)
+scan_watch(struct handle *h, uint64_t session, uint64_t mailbox,
+    uint32_t uidnext, bool is_reader)
 {
 	struct watcher *w = watcher_find(h, mailbox);
 
 	if (w != NULL) {
 		w->is_armed = false;
 		w->session = session;
+		w->is_reader = is_reader;
 		return 0;
 	}
 	w = calloc(1, sizeof(*w));
@@ -93,6 +180,8 @@ scan_watch(struct handle *h, uint64_t session, uint64_t mailbox)
 	w->handle = h;
 	w->session = session;
 	w->mailbox = mailbox;
+	w->told = w->noted = uidnext;
+	w->is_reader = is_reader;
 	list_add_last(&h->watchers, &w->link);
 	list_add_last(&w->of->watchers, &w->of_link);
 	return 0;
@@ -101,6 +190,7 @@ scan_watch(struct handle *h, uint64_t session, uint64_t mailbox)
 static void
 watcher_free(struct store_role *s, struct watcher *w)
 {
+	note_told(s, w);
 	list_remove(&w->link);
 	list_remove(&w->of_link);
 	if (list_is_empty(&w->of->watchers)) {
@@ -430,6 +520,8 @@ scan_gone(struct waiting *w)
 static void
 scan_end(struct scan *s)
 {
+	if (s->result == 0)
+		told_now(&s->asker, s->handle, s->mailbox, s->uidnext);
 	if (s->result == 0)
 		scan_arm(s->asker.role, &s->asker, s->handle, s->mailbox,
 		    s->upto);

@@ -644,6 +644,7 @@ prepare(struct role *r)
 	init_map(s, &s->watched);
 	init_map(s, &s->locks);
 	list_init(&s->peer_list);
+	list_init(&s->notes);
 	list_init(&s->cached);
 	list_init(&s->keys);
 	result = env_dir_open(s->env, s->settings->data, &s->dir);

@@ -49,6 +49,7 @@ struct store_role {
 	struct map cache; /* rcpt as typed -> struct cached */
 	struct list cached;
 	struct map watched; /* account -> struct watched */
+	struct list notes;  /* scan.c: of what was told, not yet written */
 	struct map locks;   /* account -> struct handle, POP3's */
 	struct list keys;
 	int64_t started;
@@ -185,7 +186,10 @@ int on_scan(struct channel *c, const struct wire_head *h,
 /* The account's modseq is now this; whoever watches it hears so. */
 void scan_changed(struct store_role *s, uint64_t account, uint64_t modseq);
 /* A view begins: not yet armed. */
-int scan_watch(struct handle *h, uint64_t session, uint64_t mailbox);
+int scan_watch(struct handle *h, uint64_t session, uint64_t mailbox,
+    uint32_t uidnext, bool is_reader);
+/* Messages of the mailbox below this uid are no longer \Recent; 0: no word. */
+uint32_t scan_told(struct store_role *s, uint64_t account, uint64_t mailbox);
 void scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
     uint64_t mailbox, uint64_t upto);
 void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */

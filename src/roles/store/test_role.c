@@ -615,6 +615,40 @@ bodies_come_as_credit_allows(void **state)
 	test_true(m.last);
 }
 
+static uint32_t
+first_recent_of(uint32_t handle)
+{
+	struct wire_mailbox_opened m;
+
+	PUT(&w.a, mailbox_open, MAILBOX_OPEN, 1, .handle = handle,
+	    .name = SLICE("INBOX"), .read_only = true);
+	GET(&w.a, mailbox_opened, MAILBOX_OPENED, &m);
+	test_int(m.verdict.code, 250);
+	return m.box.recent;
+}
+
+/* RFC 3501, 2.3.2: told to one session, recent to no other. */
+static void
+recent_is_for_who_hears_first(void **state)
+{
+	uint32_t one = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint32_t two = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint32_t three = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint64_t box = open_box(one, false, 250);
+	struct wire_changed changed;
+	struct scanned all;
+
+	(void)state;
+	all = scan(one, box, 0);
+	deliver(1, 10);
+	GET(&w.a, changed, CHANGED, &changed);
+	test_int(first_recent_of(two), 1); /* nobody was told yet */
+	(void)scan(one, box, all.upto);
+	test_int(first_recent_of(two), 0);
+	PUT(&w.a, handle_drop, HANDLE_DROP, 0, .handle = one);
+	test_int(first_recent_of(three), 0); /* nor when it has left */
+}
+
 static void
 one_pop3_session_at_a_time(void **state)
 {
@@ -764,7 +798,7 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(a_front_cannot_borrow_a_login), CASE(scopes_hold),
     CASE(messages_of_others_end_the_channel), CASE(too_large_is_refused),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
-    CASE(one_pop3_session_at_a_time), CASE(the_admin_is_answered),
-    CASE(changes_come_as_the_front_takes_them),
+    CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
+    CASE(the_admin_is_answered), CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(a_new_password_ends_logins),
     CASE(a_full_mailbox_says_later))
