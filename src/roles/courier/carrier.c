@@ -277,25 +277,6 @@ send_some(struct carrier *k, struct slice out)
 	return env_sendv(k->courier->env, k->watch.fd, &v, 1);
 }
 
-/* Until the socket takes no more. */
-static void
-flush(struct carrier *k)
-{
-	struct slice out;
-	ssize_t n;
-
-	while ((out = smtp_client_out(&k->client)).len > 0) {
-		n = send_some(k, out);
-		if (n == -EAGAIN)
-			return;
-		if (n < 0) {
-			smtp_client_lost(&k->client, "the connection was lost");
-			return;
-		}
-		smtp_client_sent(&k->client, (size_t)n);
-	}
-}
-
 static ssize_t
 receive_some(struct carrier *k, uint8_t *at, size_t n)
 {
@@ -326,6 +307,27 @@ receive(struct carrier *k)
 		if (k->client.phase == SMTP_PHASE_TLS ||
 		    k->client.phase == SMTP_PHASE_CLOSED)
 			return; /* no further in the clear */
+	}
+}
+
+/* Until the socket takes no more. */
+static void
+flush(struct carrier *k)
+{
+	struct slice out;
+	ssize_t n;
+
+	while ((out = smtp_client_out(&k->client)).len > 0) {
+		n = send_some(k, out);
+		if (n == -EAGAIN)
+			return;
+		if (n < 0) {
+			/* what the server said last may wait to be read */
+			receive(k);
+			smtp_client_lost(&k->client, "the connection was lost");
+			return;
+		}
+		smtp_client_sent(&k->client, (size_t)n);
 	}
 }
 
