@@ -83,7 +83,7 @@ def test_fetchmail(one, fresh, tmp_path, protocol):
  user "{address}" password "{PASSWORD}" ssl sslproto "auto" no sslcertck
  mda "cat >> {out}" fetchall keep
 """)
-    run(["fetchmail", "--fetchmailrc", conf, "--nodetach", "--idfile", str(tmp_path / "ids")],
+    run(["fetchmail", "--fetchmailrc", conf, "--nodetach", "--idfile", str(tmp_path / "ids"), "--pidfile", str(tmp_path / "pid")],
         env={"FETCHMAILHOME": str(tmp_path), "HOME": str(tmp_path)})
     text = open(out).read()
     assert all(s in text for s in subjects)
