@@ -42,7 +42,8 @@ int buf_add_byte(struct buf *b, uint8_t byte);
 int buf_add_cstr(struct buf *b, const char *text);
 int buf_printf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *b, const char *format, va_list ap);
+int buf_vprintf(struct buf *b, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* Room for at least n more bytes in one run; write there, then buf_grew(). */
 int buf_reserve(struct buf *b, size_t n, uint8_t **ret_at);

@@ -126,14 +126,13 @@ int
 domain_add(struct db *db, struct slice name, int64_t now)
 {
 	char text[LIMIT_ADDRESS + 1];
-	uint64_t number;
-	size_t len;
+	uint64_t number = 0;
+	size_t len = 0;
 	int r = read_domain(name, text, &len);
 
-	if (r == 0 && (text[0] == '[' || memchr(text, '.', len) == NULL))
-		/* A literal is nobody's name; one label is most often a
-		 * mistake, but "localhost" and its like are used in tests. */
-		r = text[0] == '[' ? ACCOUNT_E_ADDRESS : 0;
+	/* A literal is nobody's name; one label, such as "localhost", is. */
+	if (r == 0 && text[0] == '[')
+		r = ACCOUNT_E_ADDRESS;
 	if (r == 0)
 		r = next_number(db, SLICE("domain"), &number);
 	if (r == 0)
@@ -149,7 +148,7 @@ domain_remove(struct db *db, struct slice name)
 	char text[LIMIT_ADDRESS + 1];
 	struct q_domain_get row;
 	struct q_domain_is_used used;
-	size_t len;
+	size_t len = 0;
 	int r = read_domain(name, text, &len);
 
 	if (r == 0)
@@ -188,7 +187,7 @@ account_add(struct db *db, struct slice address, struct slice name,
     struct slice verifier, uint64_t quota, int64_t now, uint64_t *ret_account)
 {
 	struct address a;
-	uint64_t number;
+	uint64_t number = 0;
 	int r = address_read(db, address, &a);
 
 	if (r == 0 && !a.is_ours)
@@ -501,7 +500,7 @@ postmaster_find(struct db *db, const char *hostname,
 	struct q_domain_get domain;
 	struct q_domain_first first;
 	char text[LIMIT_ADDRESS + 1];
-	size_t len;
+	size_t len = 0;
 	int r = DB_NONE;
 
 	while (r == DB_NONE && name.len > 0) {

@@ -124,6 +124,6 @@ int posix_dir_open(struct env *env, const char *path, struct env_dir **ret);
 
 /* log.c */
 void posix_log(struct env *env, enum env_level level, const char *event,
-    const char *format, va_list ap);
+    const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
 
 #endif
