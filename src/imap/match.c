@@ -207,3 +207,23 @@ match_body_feed(void *ctx, const struct mime_part *part, struct slice bytes)
 		digest(m, cut == SIZE_MAX ? m->raw.len : cut + 1);
 	}
 }
+
+/* RFC 3501, 6.4.4: TEXT is in the header or the body of the message, and the
+ * header of an enclosed message is in its body. BODY is kept to what a reader
+ * reads. */
+void
+match_body_inner(void *ctx, struct slice field)
+{
+	struct match_body *m = ctx;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct match_needle *n = &m->needles[i];
+		int r;
+
+		if (!n->is_text || *n->found)
+			continue;
+		r = field_contains(field, n->folded);
+		m->is_broken |= r < 0;
+		*n->found = r > 0;
+	}
+}

@@ -26,7 +26,8 @@ int match_header(struct slice section, struct slice name, struct slice needle);
 
 struct match_needle {
 	struct slice folded;
-	bool *found; /* set when it was seen */
+	bool *found;  /* set when it was seen */
+	bool is_text; /* TEXT: in the headers within, too; not BODY */
 };
 
 struct match_body {
@@ -46,6 +47,8 @@ void match_body_deinit(struct match_body *m);
 /* For mime_watch: ctx is the struct match_body. */
 void match_body_feed(void *ctx, const struct mime_part *part,
     struct slice bytes);
+/* For mime_watch_inner. */
+void match_body_inner(void *ctx, struct slice field);
 void match_body_end(struct match_body *m);
 
 #endif

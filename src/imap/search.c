@@ -320,6 +320,7 @@ get_body(struct imap_session *s)
 		}
 		match_body_init(&f->body, f->needles, f->n_needles);
 		mime_watch(f->mime, NULL, match_body_feed, &f->body);
+		mime_watch_inner(f->mime, match_body_inner);
 		f->at = 0;
 		f->end = s->view.rows[f->row].size;
 	}
@@ -467,8 +468,8 @@ collect(struct search *f, struct imap_search *k)
 {
 	if (k->what == IMAP_KEY_BODY || k->what == IMAP_KEY_TEXT) {
 		f->body_keys[f->n_needles] = k;
-		f->needles[f->n_needles++] =
-		    (struct match_needle){ k->folded, &k->is_found };
+		f->needles[f->n_needles++] = (struct match_needle){ k->folded,
+			&k->is_found, k->what == IMAP_KEY_TEXT };
 	}
 	for (struct imap_search *c = k->first; c != NULL; c = c->next)
 		collect(f, c);

@@ -39,6 +39,7 @@ struct node {
 struct mime {
 	struct arena *arena;
 	mime_field_fn *on_field;
+	mime_inner_fn *on_inner;
 	mime_body_fn *on_body;
 	void *ctx;
 
@@ -270,6 +271,8 @@ finish_field(struct mime *m)
 		m->header_has_8bit |= !slice_is_ascii(f.whole);
 		if (m->on_field != NULL)
 			m->on_field(m->ctx, f.name, f.body);
+	} else if (m->on_inner != NULL) {
+		m->on_inner(m->ctx, f.whole);
 	}
 	take_content_field(m, f.name, f.body);
 	if (m->envelope != NULL)
@@ -603,6 +606,12 @@ mime_watch(struct mime *m, mime_field_fn *field, mime_body_fn *body, void *ctx)
 	m->on_field = field;
 	m->on_body = body;
 	m->ctx = ctx;
+}
+
+void
+mime_watch_inner(struct mime *m, mime_inner_fn *inner)
+{
+	m->on_inner = inner;
 }
 
 void

@@ -91,12 +91,18 @@ typedef void mime_body_fn(void *ctx, const struct mime_part *part,
  * MIME_FIELD. */
 typedef void mime_field_fn(void *ctx, struct slice name, struct slice body);
 
+/* Called for each field of the headers within: of parts and of enclosed
+ * messages; the whole field, cut at MIME_FIELD. */
+typedef void mime_inner_fn(void *ctx, struct slice field);
+
 struct mime;
 
 /* NULL when the arena cannot hold even the parser. */
 struct mime *mime_new(struct arena *a);
 void mime_watch(struct mime *m, mime_field_fn *field, mime_body_fn *body,
     void *ctx);
+/* With the ctx of mime_watch. */
+void mime_watch_inner(struct mime *m, mime_inner_fn *inner);
 void mime_feed(struct mime *m, struct slice bytes);
 /* After the last byte; *ret lives as long as the arena. True: when the arena is
  * full the message alone is the tree, truncated. */
