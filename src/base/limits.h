@@ -15,22 +15,18 @@ enum {
 				       * for 512; extensions add (AUTH: 12,288 with
 				       * RFC 4954 4, its own limit below) */
 	LIMIT_SMTP_AUTH_LINE = 12288, /* RFC 4954, section 4 */
-	LIMIT_SMTP_JUNK = 64 * 1024, /* of a line without end, then 421 */
+	LIMIT_SMTP_JUNK = 64 * 1024,  /* of a line without end, then 421 */
 	LIMIT_SMTP_REPLY_LINE = 512,  /* RFC 5321 4.5.3.1.5, ours outgoing */
 	LIMIT_SMTP_RCPTS = 1000,      /* RFC 5321 4.5.3.1.8 asks for >= 100 */
 	LIMIT_SMTP_ERRORS = 20,       /* bad commands in a session, then 421 */
 	LIMIT_SMTP_NOOPS = 500,       /* commands that move no mail, then 421 */
 	LIMIT_SMTP_MESSAGES = 10000,  /* messages in one session, then 421 */
 	LIMIT_SMTP_AUTHS = 5,         /* failed logins in a session, then 421 */
-	LIMIT_SMTP_ARENA = 512 * 1024, /* one transaction: 1000 paths of 512 */
 	LIMIT_MESSAGE_SIZE = 50 * 1024 * 1024, /* default of max_size */
 	LIMIT_MESSAGE_SIZE_MAX = 1024 * 1024 * 1024,
-	LIMIT_TEXT_LINE = 1024 * 1024, /* one line of a message that arrives;
-					* RFC 5321 says 998 but mail exceeds it;
-					* only bounds what we scan in one go */
-	LIMIT_RECEIVED = 100,          /* hops, then it is a loop (6.3) */
-	LIMIT_HEADER = 512 * 1024,     /* bytes of a header section that the
-					* summary looks at */
+	LIMIT_RECEIVED = 100,      /* hops, then it is a loop (6.3) */
+	LIMIT_HEADER = 512 * 1024, /* bytes of a header section that the
+				    * summary looks at */
 
 	/* SMTP client: what a remote server can make us read */
 	LIMIT_REPLY_LINE = 4096,
@@ -65,7 +61,6 @@ enum {
 				    * refuses a schema that needs more */
 	LIMIT_CHANNEL_OUT = 16 * 1024 * 1024, /* queued in a channel; above
 					       * half of it senders pause */
-	LIMIT_ROWS = 256, /* rows in one answer; more come after */
 
 	/* store */
 	LIMIT_SMALL_BODY = 256 * 1024, /* larger: a segment file of its own */

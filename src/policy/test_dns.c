@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What is taken from a DNS packet, and what is refused as a whole. */
+#include "base/buf.h"
+#include "base/limits.h"
 #include "base/test.h"
 #include "policy/dns.h"
 
@@ -104,6 +106,29 @@ packets_give_records_or_nothing(void **state)
 	}
 }
 
+/* LIMIT_DNS_RECORDS: the first ones count, the rest costs nothing. */
+static void
+records_are_bounded(void **state)
+{
+	static const char one[] = OWNER RR(MX, "\3") "\0\0\0";
+	struct dns_answer got;
+	struct arena arena;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 65535);
+	test_int(buf_add(&b, SLICE(HEAD("\x80", "\xff") QUESTION)), BUF_OK);
+	for (size_t i = 0; i < 255; i++)
+		test_int(buf_add(&b, slice_of(one, sizeof(one) - 1)), BUF_OK);
+	arena_init(&arena, 256 * 1024);
+	test_int(dns_packet_parse(buf_slice(&b), SLICE("two.example"), DNS_MX,
+		     &arena, &got),
+	    DNS_OK);
+	test_int(got.n_records, LIMIT_DNS_RECORDS);
+	arena_reset(&arena);
+	buf_deinit(&b);
+}
+
 static void
 a_full_arena_is_said(void **state)
 {
@@ -188,5 +213,6 @@ names_we_ask_for(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(packets_give_records_or_nothing),
+    cmocka_unit_test(records_are_bounded),
     cmocka_unit_test(a_full_arena_is_said), cmocka_unit_test(mx_rdata),
     cmocka_unit_test(names_we_ask_for))

@@ -24,6 +24,7 @@ struct world {
 	struct smtp_server_config config;
 	struct buf in, out, body, committed;
 	bool is_closed, wants_tls, commit_fails, auth_is_down, body_is_open;
+	uint64_t mails_before;
 	bool is_started;
 	unsigned n_commits;
 };
@@ -309,6 +310,9 @@ set_kind(struct world *w, struct slice words)
 			w->commit_fails = true;
 		else if (slice_equal(word, SLICE("auth-is-down")))
 			w->auth_is_down = true;
+		else if (slice_skip(&word, SLICE("mails=")))
+			test_true(slice_to_u64(word, UINT32_MAX,
+			    &w->mails_before));
 		else if (slice_skip(&word, SLICE("size=")))
 			test_true(slice_to_u64(word, UINT64_MAX,
 			    &w->config.max_size));
@@ -327,6 +331,7 @@ start(struct world *w)
 		return;
 	w->is_started = true;
 	smtp_server_init(&w->s, &w->config);
+	w->s.n_mails = (unsigned)w->mails_before;
 	smtp_server_start(&w->s, &e);
 	act(w, &e);
 }

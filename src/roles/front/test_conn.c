@@ -388,6 +388,41 @@ floods(void **state)
 	leave(w);
 }
 
+/* LIMIT_FRONT_MEMORY: who does not fit in is refused, who grows beyond it is
+ * dropped, and the others do not notice. */
+static void
+uses_up_the_memory(void **state)
+{
+	struct env_addr peer = { .family = 4, .bytes = { 192, 0, 2, 1 } };
+	struct world *w = *state;
+	size_t limit = w->front.memory.limit, one;
+	int pair[2];
+	uint8_t byte;
+
+	join(w);
+	turns(w, TIME_MS);
+	hear(w, SLICE("hello\r\n"));
+	one = w->front.memory.used;
+	test_true(one > 0);
+	w->front.memory.limit = one + one / 2;
+	test_case("no room for another");
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_null(conn_new(&w->front, pair[0], &peer, SERVICE_MX, &proto,
+	    false));
+	test_int(read(pair[1], &byte, 1), 0); /* it is over */
+	test_int(close(pair[1]), 0);
+	w->front.memory.limit = limit;
+	say(w, SLICE("still there\r\n"));
+	hear(w, SLICE("still there.\r\n"));
+	test_case("no room to grow");
+	w->front.memory.limit = w->front.memory.used;
+	say(w, SLICE("BIG\r\n"));
+	test_int(w->closed, 1);
+	test_int(w->front.memory.used, 0);
+	w->front.memory.limit = limit;
+	leave(w);
+}
+
 /* As if that much time had passed: then its timer fires. */
 static void
 passes(struct world *w, int64_t us)
@@ -572,6 +607,7 @@ TEST_MAIN(cmocka_unit_test_setup_teardown(talks, setup, teardown),
     cmocka_unit_test_setup_teardown(half_closed, setup, teardown),
     cmocka_unit_test_setup_teardown(slow_reader, setup, teardown),
     cmocka_unit_test_setup_teardown(floods, setup, teardown),
+    cmocka_unit_test_setup_teardown(uses_up_the_memory, setup, teardown),
     cmocka_unit_test_setup_teardown(idles, setup, teardown),
     cmocka_unit_test_setup_teardown(vanishes, setup, teardown),
     cmocka_unit_test_setup_teardown(store_dies, setup, teardown),
