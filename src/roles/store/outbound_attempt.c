@@ -13,11 +13,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "store/segment.h"
 
 enum {
 	ATTEMPT_ARENA = 512 * 1024,
@@ -312,7 +314,34 @@ struct body_read {
 	uint8_t bytes[];
 };
 
-/* The place is looked up each time: compaction may have moved the message. */
+/* 0 when the disk still gives what was stored, -EBADMSG when it does not. */
+static int
+check_whole(struct store *s, const struct q_message_place *p)
+{
+	uint8_t piece[16 * 1024], is[SEGMENT_CHECKSUM];
+	crypto_generichash_state state;
+
+	(void)crypto_generichash_init(&state, NULL, 0, sizeof(is));
+	for (uint64_t at = 0; at < p->stored_len;) {
+		size_t n = p->stored_len - at < sizeof(piece)
+		    ? (size_t)(p->stored_len - at)
+		    : sizeof(piece);
+		int r = segment_read(s, p->segment, p->body + at, piece, n);
+
+		if (r != 0)
+			return ERR_TRACE(r);
+		(void)crypto_generichash_update(&state, piece, n);
+		at += n;
+	}
+	(void)crypto_generichash_final(&state, is, sizeof(is));
+	return slice_equal(p->checksum, slice_of(is, sizeof(is)))
+	    ? 0
+	    : ERR_ORIGIN(-EBADMSG);
+}
+
+/* The place is looked up each time: compaction may have moved the message.
+ * Before the first byte leaves, all of it is held against its checksum: a
+ * ruined mail waits in the queue instead of going out as if it were sound. */
 static int
 body_run(struct db *db, struct store_read *r)
 {
@@ -326,6 +355,9 @@ body_run(struct db *db, struct store_read *r)
 	    b->offset > p.stored_len - b->len ||
 	    p.relay_from > p.stored_len - b->len - b->offset)
 		return ERR_ORIGIN(-EBADMSG);
+	e = b->offset == 0 ? check_whole(b->read.store, &p) : 0;
+	if (e != 0)
+		return ERR_TRACE(e);
 	return ERR_TRACE(segment_read(b->read.store, p.segment,
 	    p.body + p.relay_from + b->offset, b->bytes, b->len));
 }
