@@ -34,8 +34,9 @@ account_text(int r)
 /* -- addresses
  * ----------------------------------------------------------------- */
 
-static int
-read_domain(struct slice typed, char text[LIMIT_ADDRESS + 1], size_t *ret_len)
+int
+account_read_domain(struct slice typed, char text[LIMIT_ADDRESS + 1],
+    size_t *ret_len)
 {
 	struct buf out;
 	int r;
@@ -62,7 +63,7 @@ address_read(struct db *db, struct slice typed, struct address *ret)
 
 	if (typed.len > LIMIT_ADDRESS || !canon_split(typed, &local, &domain))
 		return ACCOUNT_E_ADDRESS;
-	r = read_domain(domain, a.text, &len);
+	r = account_read_domain(domain, a.text, &len);
 	if (r != 0)
 		return r;
 	r = DB_ONE(domain_get, db, &row, .canonical = slice_of(a.text, len));
@@ -128,7 +129,7 @@ domain_add(struct db *db, struct slice name, int64_t now)
 	char text[LIMIT_ADDRESS + 1];
 	uint64_t number = 0;
 	size_t len = 0;
-	int r = read_domain(name, text, &len);
+	int r = account_read_domain(name, text, &len);
 
 	/* A literal is nobody's name; one label, such as "localhost", is. */
 	if (r == 0 && text[0] == '[')
@@ -149,7 +150,7 @@ domain_remove(struct db *db, struct slice name)
 	struct q_domain_get row;
 	struct q_domain_is_used used;
 	size_t len = 0;
-	int r = read_domain(name, text, &len);
+	int r = account_read_domain(name, text, &len);
 
 	if (r == 0)
 		r = DB_ONE(domain_get, db, &row,
@@ -345,298 +346,4 @@ tls_key_add(struct db *db, struct slice names, struct slice sealed,
 	if (r == 0)
 		*ret_key = number;
 	return ERR_TRACE(r);
-}
-
-/* -- recipients
- * -------------------------------------------------------------------- */
-
-struct lookup {
-	struct db *db;
-	struct arena *arena;
-	struct rcpt_answer *answers;
-	size_t n, size;
-};
-
-static int
-copy_targets(struct lookup *l, struct slice canonical, struct rcpt_answer *a)
-{
-	struct rcpt_name *targets = NULL;
-	struct q_alias_targets row;
-	struct db_rows rows;
-	size_t n = 0;
-	int r = DB_MANY(alias_targets, l->db, &rows, .canonical = canonical);
-
-	if (r != 0)
-		return ERR_TRACE(r);
-	while ((r = q_alias_targets_next(&rows, &row)) == 0) {
-		if (targets == NULL)
-			targets = arena_array(l->arena, RCPT_TARGETS + 1,
-			    sizeof(*targets));
-		if (targets == NULL || n > RCPT_TARGETS ||
-		    !arena_copy(l->arena, row.target, &targets[n].typed) ||
-		    !arena_copy(l->arena, row.target_canonical,
-			&targets[n].canonical)) {
-			r = ERR_ORIGIN(-ENOMEM);
-			break;
-		}
-		n++;
-	}
-	db_rows_close(&rows);
-	if (r != DB_NONE)
-		return ERR_TRACE(r);
-	a->is = n > 0 ? RCPT_IS_ALIAS : RCPT_IS_NOBODY;
-	a->targets = targets;
-	a->n_targets = n;
-	return 0;
-}
-
-static int
-answer_address(struct lookup *l, struct slice what, struct rcpt_answer *a)
-{
-	struct q_account_by_address account;
-	struct q_domain_get domain;
-	struct slice local, name;
-	int r;
-
-	a->is = RCPT_IS_FOREIGN;
-	if (!canon_split(what, &local, &name))
-		return 0;
-	r = DB_ONE(domain_get, l->db, &domain, .canonical = name);
-	if (r != 0)
-		return r == DB_NONE ? 0 : ERR_TRACE(r);
-	r = DB_ONE(account_by_address, l->db, &account, .canonical = what);
-	if (r == DB_NONE)
-		return ERR_TRACE(copy_targets(l, what, a));
-	if (r != 0)
-		return ERR_TRACE(r);
-	a->is = RCPT_IS_ACCOUNT;
-	a->account = account.account;
-	a->disabled = account.disabled;
-	a->is_full = account.quota_bytes > 0 &&
-	    account.used_bytes >= account.quota_bytes;
-	return 0;
-}
-
-static int
-answer_first(struct lookup *l, struct slice what, struct rcpt_answer *a)
-{
-	struct q_domain_first_account row;
-	struct q_domain_get domain;
-	int r = DB_ONE(domain_get, l->db, &domain, .canonical = what);
-
-	a->is = RCPT_IS_NOBODY;
-	if (r == 0)
-		r = DB_ONE(domain_first_account, l->db, &row,
-		    .domain = domain.domain);
-	if (r == 0) {
-		a->is = RCPT_IS_ACCOUNT;
-		a->account = row.account;
-	}
-	return r == DB_NONE ? 0 : ERR_TRACE(r);
-}
-
-static int
-answer(struct lookup *l, const struct rcpt_question *q)
-{
-	struct rcpt_answer *a;
-	int r;
-
-	if (l->n == l->size) {
-		size_t size = l->size == 0 ? 8 : l->size * 2;
-
-		a = arena_array(l->arena, size, sizeof(*a));
-		if (a == NULL)
-			return ERR_ORIGIN(-ENOMEM);
-		if (l->n > 0)
-			memcpy(a, l->answers, l->n * sizeof(*a));
-		l->answers = a;
-		l->size = size;
-	}
-	a = &l->answers[l->n];
-	*a = (struct rcpt_answer){ .ask = q->ask };
-	if (!arena_copy(l->arena, q->what, &a->what))
-		return ERR_ORIGIN(-ENOMEM);
-	r = q->ask == RCPT_ASK_ADDRESS ? answer_address(l, a->what, a)
-				       : answer_first(l, a->what, a);
-	l->n += r == 0;
-	return ERR_TRACE(r);
-}
-
-int
-rcpt_lookup(struct db *db, struct slice typed, struct arena *arena,
-    struct rcpt_result *ret)
-{
-	struct lookup l = { .db = db, .arena = arena };
-	struct rcpt_question ask;
-	struct rcpt_name name;
-	struct address a;
-	int r = address_read(db, typed, &a);
-
-	if (r != 0)
-		return r;
-	if (!arena_copy(arena, typed, &name.typed) ||
-	    !arena_copy(arena, a.canonical, &name.canonical))
-		return ERR_ORIGIN(-ENOMEM);
-	for (;;) {
-		switch (rcpt_resolve(&name, l.answers, l.n, arena, &ask, ret)) {
-		case RCPT_DECIDED:
-			return 0;
-		case RCPT_NO_MEMORY:
-			return ERR_ORIGIN(-ENOMEM);
-		case RCPT_NEED_ANSWER:
-			break;
-		}
-		r = answer(&l, &ask);
-		if (r != 0)
-			return ERR_TRACE(r);
-	}
-}
-
-int
-postmaster_find(struct db *db, const char *hostname,
-    char ret[LIMIT_ADDRESS + 1])
-{
-	struct slice name = slice_cstr(hostname), label;
-	struct q_domain_get domain;
-	struct q_domain_first first;
-	char text[LIMIT_ADDRESS + 1];
-	size_t len = 0;
-	int r = DB_NONE;
-
-	while (r == DB_NONE && name.len > 0) {
-		if (read_domain(name, text, &len) == 0)
-			r = DB_ONE(domain_get, db, &domain,
-			    .canonical = slice_of(text, len));
-		if (r == DB_NONE && !slice_take_until(&name, '.', &label))
-			break;
-	}
-	if (r == DB_NONE) {
-		r = DB_ONE(domain_first, db, &first, 0);
-		if (r != 0)
-			return r;
-		name = first.canonical;
-	}
-	if (r == 0)
-		(void)snprintf(ret, LIMIT_ADDRESS + 1, "postmaster@%.*s",
-		    SLICE_FMT(name));
-	return ERR_TRACE(r);
-}
-
-int
-sender_check(struct db *db, uint64_t account, struct slice sender)
-{
-	struct q_account_get own;
-	struct q_alias_points_to points;
-	struct address a;
-	int r = address_read(db, sender, &a);
-
-	if (r != 0)
-		return r > 0 ? DB_NONE : ERR_TRACE(r);
-	r = DB_ONE(account_get, db, &own, .account = account);
-	if (r != 0)
-		return ERR_TRACE(r);
-	if (slice_equal(own.canonical, a.canonical))
-		return 0;
-	r = DB_ONE(alias_points_to, db, &points, .canonical = a.canonical,
-	    .target_canonical = own.canonical);
-	return r != 0 ? ERR_TRACE(r) : points.n > 0 ? 0 : DB_NONE;
-}
-
-/* -- offline
- * ---------------------------------------------------------------------------
- */
-
-struct offline {
-	struct store_write write;
-	struct slice a, b, c;
-	bool flag;
-	int64_t now;
-	uint64_t account;
-};
-
-static void
-never(struct store_write *w, int r)
-{
-	(void)w;
-	(void)r;
-}
-
-static int
-run_offline(struct store *s, struct offline *o,
-    int (*apply)(struct db *, struct store_write *))
-{
-	o->write = (struct store_write){ .apply = apply, .done = never };
-	o->now = env_wall(store_env(s));
-	return committer_run(store_writer(s), &o->write);
-}
-
-static int
-apply_domain(struct db *db, struct store_write *w)
-{
-	struct offline *o = LIST_ENTRY(w, struct offline, write);
-
-	return domain_add(db, o->a, o->now);
-}
-
-static int
-apply_account(struct db *db, struct store_write *w)
-{
-	struct offline *o = LIST_ENTRY(w, struct offline, write);
-
-	return account_add(db, o->a, o->b, o->c, 0, o->now, &o->account);
-}
-
-static int
-apply_alias(struct db *db, struct store_write *w)
-{
-	struct offline *o = LIST_ENTRY(w, struct offline, write);
-
-	return alias_add(db, o->a, o->b, o->now);
-}
-
-static int
-apply_key(struct db *db, struct store_write *w)
-{
-	struct offline *o = LIST_ENTRY(w, struct offline, write);
-
-	return tls_key_add(db, o->a, o->b, o->c, o->flag, o->now, &o->account);
-}
-
-int
-store_domain_add(struct store *s, struct slice domain)
-{
-	struct offline o = { .a = domain };
-
-	return run_offline(s, &o, apply_domain);
-}
-
-int
-store_account_add(struct store *s, struct slice address, struct slice name,
-    struct slice verifier, uint64_t *ret_account)
-{
-	struct offline o = { .a = address, .b = name, .c = verifier };
-	int r = run_offline(s, &o, apply_account);
-
-	if (r == 0 && ret_account != NULL)
-		*ret_account = o.account;
-	return r;
-}
-
-int
-store_alias_add(struct store *s, struct slice address, struct slice target)
-{
-	struct offline o = { .a = address, .b = target };
-
-	return run_offline(s, &o, apply_alias);
-}
-
-int
-store_key_add(struct store *s, struct slice names, struct slice sealed,
-    struct slice chain, bool is_default)
-{
-	struct offline o = {
-		.a = names, .b = sealed, .c = chain, .flag = is_default
-	};
-
-	return run_offline(s, &o, apply_key);
 }

@@ -33,6 +33,10 @@ struct address {
 };
 int address_read(struct db *db, struct slice typed, struct address *ret);
 
+/* The canonical form of a domain. 0; ACCOUNT_E_ADDRESS; -errno. */
+int account_read_domain(struct slice typed, char text[LIMIT_ADDRESS + 1],
+    size_t *ret_len);
+
 int domain_add(struct db *db, struct slice name, int64_t now);
 int domain_remove(struct db *db, struct slice name);
 int account_add(struct db *db, struct slice address, struct slice name,

@@ -8,12 +8,12 @@
  * carry an asker (numbers), and an answer for the dead is dropped.
  *
  *   store.c      the role's life, peers, room on the disk
- *   accept.c     bodies, RCPT and COMMIT
+ *   accept*.c    MAIL, RCPT and COMMIT (accept_impl.h); bodies.c
  *   handles.c    verifiers, grants, handles
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
  *   scan.c       SCAN and CHANGED
  *   reads.c      summaries and bodies on their way out
- *   admin.c      ADMIN_ASK (queue commands: outbound_admin.c)
+ *   admin*.c     ADMIN_ASK (admin_impl.h; queue commands: outbound_admin.c)
  */
 #ifndef ROLES_STORE_STORE_ROLE_H
 #define ROLES_STORE_STORE_ROLE_H
@@ -123,7 +123,7 @@ void store_role_no_room(struct store_role *s, int r);
 int store_role_load_keys(struct store_role *s);
 void store_role_announce_keys(struct store_role *s);
 
-/* -- accept.c -- */
+/* -- accept.c, bodies.c -- */
 int on_body_open(struct channel *c, const struct wire_head *h,
     const struct wire_body_open *m);
 int on_body_chunk(struct channel *c, const struct wire_head *h,

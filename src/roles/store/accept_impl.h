@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/accept_impl - what the files of the way in share
+ *
+ *   bodies.c         BODY_*: bytes on their way to the appender
+ *   accept.c         mail transactions, and MAIL
+ *   accept_rcpt.c    RCPT: who gets it, remembered for a moment
+ *   accept_commit.c  COMMIT: one deposit
+ *
+ * What was approved is kept per channel and transaction: COMMIT reaches
+ * exactly these, and a front cannot name others. All of a transaction lies in
+ * its arena, which goes to the deposit at COMMIT.
+ */
+#ifndef ROLES_STORE_ACCEPT_IMPL_H
+#define ROLES_STORE_ACCEPT_IMPL_H
+
+#include "roles/store/store_role.h"
+
+struct approval {
+	struct approval *next;
+	struct rcpt_result result; /* in the transaction's arena */
+	struct slice rcpt, orcpt;
+	uint8_t notify;
+};
+
+struct txn {
+	uint64_t number;
+	uint32_t handle;
+	bool has_sender; /* the login may use `sender` */
+	struct slice sender;
+	struct arena arena;
+	struct approval *first, **last;
+	unsigned n;
+};
+
+/* The transaction of that number, made when there is none; NULL: no memory. */
+struct txn *txn_get(struct peer *p, uint64_t number);
+void txn_free(struct peer *p, struct txn *t);
+/* Deep, into the arena; false: no memory. */
+bool rcpt_result_copy(struct arena *arena, const struct rcpt_result *from,
+    struct rcpt_result *ret);
+void bodies_peer_lost(struct peer *p);
+
+#endif

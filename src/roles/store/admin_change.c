@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/admin_change - the admin's commands that change
+ *
+ * Each is one write, kept or refused as a whole; what takes long returns
+ * STORE_AGAIN and comes again.
+ */
+#include <errno.h>
+
+#include "base/err.h"
+#include "roles/store/admin_impl.h"
+
+int
+add_domain(struct db *db, struct admin_job *j)
+{
+	return domain_add(db, arg(j, "domain"), j->now);
+}
+
+int
+remove_domain(struct db *db, struct admin_job *j)
+{
+	return domain_remove(db, arg(j, "domain"));
+}
+
+static int
+read_quota(const struct admin_job *j, uint64_t *ret)
+{
+	struct slice text = arg(j, "quota");
+
+	*ret = 0;
+	return text.len == 0 || slice_to_u64(text, INT64_MAX, ret)
+	    ? 0
+	    : ACCOUNT_E_ADDRESS;
+}
+
+int
+add_account(struct db *db, struct admin_job *j)
+{
+	uint64_t quota;
+	int r = read_quota(j, &quota);
+
+	return r != 0 ? r
+		      : account_add(db, arg(j, "address"), arg(j, "name"),
+			    arg(j, "verifier"), quota, j->now, &j->number);
+}
+
+/* For whoever must be logged out afterwards. */
+static int
+note_account(struct db *db, struct admin_job *j)
+{
+	struct address a;
+	int r = address_read(db, arg(j, "address"), &a);
+
+	if (r == 0)
+		r = account_find(db, a.canonical, &j->account);
+	return r == DB_NONE ? ACCOUNT_E_ABSENT : r;
+}
+
+int
+remove_account(struct db *db, struct admin_job *j)
+{
+	int r = note_account(db, j);
+
+	return r != 0 ? r : account_remove(db, arg(j, "address"));
+}
+
+int
+set_password(struct db *db, struct admin_job *j)
+{
+	int r = note_account(db, j);
+
+	return r != 0 ? r
+		      : account_set_password(db, arg(j, "address"),
+			    arg(j, "verifier"), j->now);
+}
+
+int
+set_quota(struct db *db, struct admin_job *j)
+{
+	uint64_t quota;
+	int r = read_quota(j, &quota);
+
+	return r != 0 ? r : account_set_quota(db, arg(j, "address"), quota);
+}
+
+int
+disable_account(struct db *db, struct admin_job *j)
+{
+	int r = note_account(db, j);
+
+	return r != 0 ? r : account_set_disabled(db, arg(j, "address"), true);
+}
+
+int
+enable_account(struct db *db, struct admin_job *j)
+{
+	return account_set_disabled(db, arg(j, "address"), false);
+}
+
+int
+add_alias(struct db *db, struct admin_job *j)
+{
+	return alias_add(db, arg(j, "address"), arg(j, "target"), j->now);
+}
+
+int
+remove_alias(struct db *db, struct admin_job *j)
+{
+	return alias_remove(db, arg(j, "address"), arg(j, "target"));
+}
+
+int
+add_key(struct db *db, struct admin_job *j)
+{
+	return tls_key_add(db, arg(j, "names"), arg(j, "sealed"),
+	    arg(j, "chain"), slice_equal(arg(j, "default"), SLICE("1")), j->now,
+	    &j->number);
+}
+
+int
+remove_key(struct db *db, struct admin_job *j)
+{
+	uint64_t key;
+	int r;
+
+	if (!slice_to_u64(arg(j, "key"), INT64_MAX, &key))
+		return ACCOUNT_E_ADDRESS;
+	r = DB_EXEC(tls_key_delete, db, .tls_key = key);
+	return r == 0 && db_changed(db) == 0 ? ACCOUNT_E_ABSENT : ERR_TRACE(r);
+}

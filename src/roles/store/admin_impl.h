@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/admin_impl - what the files of the admin's commands share
+ *
+ *   admin.c         the table, arguments in, answers out
+ *   admin_rows.c    the rows of an answer
+ *   admin_look.c    commands that look
+ *   admin_trace.c   the life of a mail, from the events
+ *   admin_change.c  commands that change
+ *
+ * A look runs in a READ thread, a change in the writer's: both use the
+ * database they are given and the job, and of the role only what never
+ * changes.
+ */
+#ifndef ROLES_STORE_ADMIN_IMPL_H
+#define ROLES_STORE_ADMIN_IMPL_H
+
+#include "roles/store/pages.h"
+#include "roles/store/store_role.h"
+
+enum {
+	ADMIN_ARGS = 8,
+	ADMIN_FIELD = 1024
+};
+
+struct admin_job;
+
+struct admin_command {
+	struct slice name;
+	const char *args; /* names, one space between; '?': may be missing */
+	int (*look)(struct db *db, struct admin_job *j);
+	int (*change)(struct db *db, struct admin_job *j);
+	void (*job)(struct env_job *job); /* looks in its own way */
+	bool changes_keys, ends_logins;
+};
+
+struct admin_job {
+	struct store_read read;
+	struct store_write write;
+	struct env_job job;
+	struct asker asker;
+	const struct admin_command *command;
+	struct arena arena;
+	struct wire_field args[ADMIN_ARGS];
+	size_t n_args;
+	/* results */
+	struct pages rows; /* a page is a row */
+	bool row_is_open;
+	uint64_t account, number;
+	int result;
+	int64_t now;
+};
+
+/* The argument of that name, or empty. */
+struct slice arg(const struct admin_job *j, const char *name);
+/* A copy in the job's arena. 0 or -ENOMEM. */
+int keep(struct admin_job *j, struct slice s, struct slice *ret);
+
+/* -- admin_rows.c: one column after the other, then end_row. 0 or -errno. -- */
+
+int put_text(struct admin_job *j, const char *name, struct slice value);
+int put_number(struct admin_job *j, const char *name, uint64_t value);
+/* A whole row: `name` and `value`. */
+int put_named(struct admin_job *j, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void end_row(struct admin_job *j);
+
+/* -- admin_look.c -- */
+
+int list_domains(struct db *db, struct admin_job *j);
+int list_accounts(struct db *db, struct admin_job *j);
+int list_aliases(struct db *db, struct admin_job *j);
+int list_keys(struct db *db, struct admin_job *j);
+int tell_status(struct db *db, struct admin_job *j);
+void tell_verify(struct env_job *job);
+
+/* -- admin_trace.c -- */
+
+int tell_trace(struct db *db, struct admin_job *j);
+
+/* -- admin_change.c -- */
+
+int add_domain(struct db *db, struct admin_job *j);
+int remove_domain(struct db *db, struct admin_job *j);
+int add_account(struct db *db, struct admin_job *j);
+int remove_account(struct db *db, struct admin_job *j);
+int set_password(struct db *db, struct admin_job *j);
+int set_quota(struct db *db, struct admin_job *j);
+int disable_account(struct db *db, struct admin_job *j);
+int enable_account(struct db *db, struct admin_job *j);
+int add_alias(struct db *db, struct admin_job *j);
+int remove_alias(struct db *db, struct admin_job *j);
+int add_key(struct db *db, struct admin_job *j);
+int remove_key(struct db *db, struct admin_job *j);
+
+#endif
