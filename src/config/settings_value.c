@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ip.h"
 #include "base/time.h"
 #include "config/settings_table.h"
 
@@ -192,6 +193,21 @@ check_address(struct slice s, char *err, size_t size)
 }
 
 static bool
+check_networks(struct slice s, char *err, size_t size)
+{
+	struct ip_networks list;
+
+	if (ip_networks_parse(s, &list))
+		return true;
+	(void)snprintf(err, size,
+	    "needs networks such as \"192.0.2.0/24\" or \"2001:db8::/32\", "
+	    "with "
+	    "no bit behind the prefix, at most %d",
+	    IP_NETWORKS);
+	return false;
+}
+
+static bool
 keep_text(const struct settings_key *key, struct slice s, struct settings *to,
     char *err, size_t size)
 {
@@ -319,6 +335,8 @@ static const struct kind {
 	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL, check_text },
 	[KIND_ADDRESS] = { "an address in quotes", 1u << TOML_STRING, NULL,
 	    NULL, check_address },
+	[KIND_NETWORKS] = { "a network in quotes, or an array of such",
+	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL, check_networks },
 	[KIND_BOOL] = { "true or false", 1u << TOML_BOOL, parse_bool,
 	    print_bool, NULL },
 	[KIND_COUNT] = { "a whole number", 1u << TOML_INTEGER, parse_number,
@@ -445,7 +463,8 @@ read_lines(const struct settings_key *key, const struct toml_node *array,
 			(void)snprintf(err, size, "is longer than %zu bytes",
 			    key->size - 1);
 	}
-	ok = ok && keep_text(key, buf_slice(&lines), s, err, size);
+	ok = ok && kinds[key->kind].check(buf_slice(&lines), err, size) &&
+	    keep_text(key, buf_slice(&lines), s, err, size);
 	buf_deinit(&lines);
 	return ok;
 }
