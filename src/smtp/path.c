@@ -10,10 +10,12 @@ is_atom(uint8_t c)
 		slice_find_byte(SLICE("!#$%&'*+-/=?^_`{|}~"), c) != SIZE_MAX);
 }
 
+/* Also "_", which is in names that mail is really sent from and to
+ * (docs/decisions/0007). */
 static bool
-is_let_dig_hyphen(uint8_t c)
+is_label(uint8_t c)
 {
-	return ascii_is_alnum(c) || c == '-';
+	return ascii_is_alnum(c) || c == '-' || c == '_';
 }
 
 static bool
@@ -66,15 +68,14 @@ take_quoted(struct slice *in, struct slice *ret_run)
 	return true;
 }
 
-/* sub-domain = Let-dig [*(ALPHA / DIGIT / "-") Let-dig] */
+/* sub-domain = label [*(label / "-") label], label = Let-dig / "_" */
 static bool
 take_label(struct slice *in)
 {
 	struct slice rest = *in, label;
 
-	if (!slice_take_while(&rest, is_let_dig_hyphen, &label) ||
-	    label.at[0] == '-' || label.at[label.len - 1] == '-' ||
-	    label.len > SMTP_LABEL_MAX)
+	if (!slice_take_while(&rest, is_label, &label) || label.at[0] == '-' ||
+	    label.at[label.len - 1] == '-' || label.len > SMTP_LABEL_MAX)
 		return false;
 	*in = rest;
 	return true;
@@ -258,7 +259,7 @@ smtp_domain_is_valid(struct slice s)
 static bool
 is_helo_char(uint8_t c)
 {
-	return is_let_dig_hyphen(c) || c == '_' || c == '.';
+	return is_label(c) || c == '.';
 }
 
 bool

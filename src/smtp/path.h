@@ -5,7 +5,8 @@
  * The one place that decides what an envelope address looks like. Pure: reads
  * the caller's line, allocates nothing, and what it returns points into it.
  * Nothing is completed or rewritten: a source route is read over (RFC 5321,
- * appendix C), quotes stay, case stays.
+ * appendix C), quotes stay, case stays. One liberty: labels of a domain may
+ * have underscores (docs/decisions/0007).
  */
 #ifndef SMTP_PATH_H
 #define SMTP_PATH_H
@@ -39,8 +40,8 @@ int smtp_path_parse_rcpt(struct slice *in, struct smtp_path *ret_path);
 
 /* The whole slice is a domain name or an address literal (4.1.2, 4.1.3). */
 bool smtp_domain_is_valid(struct slice s);
-/* What EHLO and HELO name: also names with an underscore, which stand in the
- * configuration of too many machines. */
+/* What EHLO and HELO name: also a label that ends in a hyphen, and one of any
+ * length; such names stand in the configuration of too many machines. */
 bool smtp_helo_is_valid(struct slice s);
 /* The whole slice is local@domain within the limits. */
 bool smtp_address_is_valid(struct slice s);

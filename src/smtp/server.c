@@ -215,7 +215,20 @@ may_mail(struct smtp_server *s, struct smtp_effect *e)
 	return true;
 }
 
-/* RFC 5321 4.1.1.2: "MAIL FROM:" Reverse-path [SP Mail-parameters] */
+/* "FROM:" or "TO:", and spaces: RFC 5321, 3.3 wants none, and yet they are
+ * sent. The bracket behind them says where the path begins
+ * (docs/decisions/0007). */
+static bool
+skip_path_word(struct slice *args, struct slice word)
+{
+	if (!slice_skip_nocase(args, word))
+		return false;
+	while (slice_skip_byte(args, ' '))
+		;
+	return true;
+}
+
+/* RFC 5321 4.1.1.2: "MAIL FROM:" *SP Reverse-path [SP Mail-parameters] */
 static bool
 parse_mail(struct smtp_server *s, struct slice args, struct smtp_effect *e,
     struct smtp_path *ret_path)
@@ -223,7 +236,7 @@ parse_mail(struct smtp_server *s, struct slice args, struct smtp_effect *e,
 	struct smtp_params params;
 	int r;
 
-	if (!slice_skip_nocase(&args, SLICE("FROM:"))) {
+	if (!skip_path_word(&args, SLICE("FROM:"))) {
 		complain(s, e, SMTP_SAY_WANT_FROM);
 		return false;
 	}
@@ -270,7 +283,7 @@ on_mail(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	say(s, e, SMTP_SAY_SENDER_OK);
 }
 
-/* RFC 5321 4.1.1.3: "RCPT TO:" Forward-path [SP Rcpt-parameters]; none of
+/* RFC 5321 4.1.1.3: "RCPT TO:" *SP Forward-path [SP Rcpt-parameters]; none of
  * those are offered. */
 static void
 on_rcpt(struct smtp_server *s, struct slice args, struct smtp_effect *e)
@@ -279,7 +292,7 @@ on_rcpt(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	struct smtp_path path;
 	int r;
 
-	if (!slice_skip_nocase(&args, SLICE("TO:"))) {
+	if (!skip_path_word(&args, SLICE("TO:"))) {
 		complain(s, e, SMTP_SAY_WANT_TO);
 		return;
 	}

@@ -7,7 +7,9 @@
 	{                                                                      \
 		(const uint8_t *)(text), sizeof(text) - 1                      \
 	}
-#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A62 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A63 A62 "a"
+#define A64 A63 "a"
 #define B60 "bbbbbbbbbb.bbbbbbbbbb.bbbbbbbbbb.bbbbbbbbbb.bbbbbbbbbb.bbbbb"
 
 static const struct {
@@ -54,6 +56,16 @@ static const struct {
 	{ "no end", S("<a@b"), SMTP_PATH_E_SYNTAX },
 	{ "no bracket", S("a@b>"), SMTP_PATH_E_SYNTAX },
 	{ "dot at the end of the domain", S("<a@b.>"), SMTP_PATH_E_SYNTAX },
+	{ "underscores in the domain", S("<a@_b_._c.d_e>"), SMTP_PATH_OK,
+	    S("a@_b_._c.d_e"), S("_b_._c.d_e"), S("") },
+	{ "label of 64 with an underscore", S("<a@_" A63 ">"),
+	    SMTP_PATH_E_SYNTAX },
+	{ "label of 63 with an underscore", S("<a@_" A62 ">"), SMTP_PATH_OK,
+	    S("a@_" A62), S("_" A62), S("") },
+	{ "space before the bracket is the command's matter", S(" <a@b>"),
+	    SMTP_PATH_E_SYNTAX },
+	{ "space within the brackets", S("< a@b>"), SMTP_PATH_E_SYNTAX },
+	{ "space before the closing one", S("<a@b >"), SMTP_PATH_E_SYNTAX },
 	{ "hyphen at the end of a label", S("<a@b-.c>"), SMTP_PATH_E_SYNTAX },
 	{ "two dots", S("<a..b@c>"), SMTP_PATH_E_SYNTAX },
 	{ "route without colon", S("<@a.org u@c.org>"), SMTP_PATH_E_SYNTAX },
@@ -114,8 +126,14 @@ static const struct {
 	{ "[IPv6:]", false, false },
 	{ "[2001:db8::1]", false, false },
 	{ "[tag:x]", false, false },
-	{ "my_pc", false, true },
-	{ "_", false, true },
+	{ "my_pc", true, true },
+	{ "_", true, true },
+	{ "_a._b_.c", true, true },
+	{ "a_-.b", false, true },
+	{ "-_.b", false, false },
+	{ "[192.0.2.1_]", false, false },
+	{ "[IPv6:_::1]", false, false },
+	{ "a_b\xc3\xa9", false, false },
 	{ "a..b", false, false },
 	{ ".a", false, false },
 	{ "a.", false, false },
