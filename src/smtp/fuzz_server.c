@@ -72,6 +72,14 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 		hear(h, now.say);
 		e = (struct smtp_effect){ 0 };
 		switch ((enum smtp_do)now.todo) {
+		case SMTP_DO_CONNECT:
+			v = moods[0];
+			smtp_server_answer(s, &v, &e);
+			break;
+		case SMTP_DO_HELO:
+		case SMTP_DO_DATA:
+			smtp_server_answer(s, &v, &e);
+			break;
 		case SMTP_DO_MAIL:
 		case SMTP_DO_RCPT:
 			must(s->sender[0] == '\0' ||

@@ -79,6 +79,8 @@ static const struct {
 	[SMTP_SAY_NESTED_MAIL] =
 	    SAY(503, 5, 5, 1, "a transaction is open already"),
 	[SMTP_SAY_NOT_NOW] = SAY(503, 5, 5, 1, "not in a transaction"),
+	[SMTP_SAY_ONLY_QUIT] =
+	    SAY(503, 5, 5, 1, "no mail is taken from you here, only QUIT"),
 	[SMTP_SAY_TLS_ALREADY] = SAY(503, 5, 5, 1, "TLS is on already"),
 	[SMTP_SAY_AUTH_ALREADY] = SAY(503, 5, 5, 1, "logged in already"),
 	[SMTP_SAY_TLS_FIRST] = SAY(530, 5, 7, 0, "STARTTLS first"),

@@ -2,10 +2,13 @@
 /*
  * smtp/server - one SMTP client of ours, as a machine without input or output
  *
- *      NEW --EHLO--> READY --MAIL--> (WAIT_MAIL) --yes--> ENVELOPE
- *                      ^ ^                                |  ^ RCPT
- *        AUTH, TLS ----+ |                           DATA v  +-(WAIT_RCPT)
- *                        +--(WAIT_COMMIT)<--CRLF.CRLF-- DATA
+ *      (WAIT_CONNECT) --554--> REFUSED
+ *        |220
+ *      NEW --EHLO-(WAIT_HELO)-> READY --MAIL-(WAIT_MAIL)-> ENVELOPE
+ *                                ^ ^                       |  ^ RCPT
+ *                  AUTH, TLS ----+ |          (WAIT_DATA)  |  +-(WAIT_RCPT)
+ *                                  |                  DATA v
+ *                                  +--(WAIT_COMMIT)-<--- DATA
  *
  * A step takes one command, or a run of message bytes, and fills one effect:
  * what to say, then what to do. Whoever owns the socket carries it out. In a
@@ -47,9 +50,12 @@ enum smtp_weather {
 
 enum smtp_do {
 	SMTP_DO_NOTHING,
-	SMTP_DO_MAIL,      /* ask whether the login may send as s->sender */
+	SMTP_DO_CONNECT,   /* ask whether this client is wanted at all */
+	SMTP_DO_HELO,      /* ask about s->asked_helo */
+	SMTP_DO_MAIL,      /* ask whether the client may send as s->sender */
 	SMTP_DO_RCPT,      /* ask about s->rcpt */
 	SMTP_DO_AUTH,      /* ask about s->plain; wiped when answered */
+	SMTP_DO_DATA,      /* ask whether the envelope may have a body */
 	SMTP_DO_BEGIN,     /* open a body; 354 was said */
 	SMTP_DO_BODY,      /* e.body goes through smtp_server_body_part */
 	SMTP_DO_COMMIT,    /* first body_part with nothing, until it is false */
@@ -62,6 +68,7 @@ enum smtp_do {
 struct smtp_effect {
 	struct slice say;  /* in s; until the next call */
 	uint8_t todo;      /* enum smtp_do; after say */
+	uint32_t delay_ms; /* to wait before `say`: a tarpit */
 	struct slice body; /* points into the input */
 };
 
@@ -71,9 +78,13 @@ enum smtp_server_state {
 	SMTP_ENVELOPE,
 	SMTP_AUTH_LINE,
 	SMTP_DATA,
+	SMTP_REFUSED, /* the greeting was 554: only QUIT (RFC 5321, 3.1) */
+	SMTP_WAIT_CONNECT,
+	SMTP_WAIT_HELO,
 	SMTP_WAIT_MAIL,
 	SMTP_WAIT_RCPT,
 	SMTP_WAIT_AUTH,
+	SMTP_WAIT_DATA,
 	SMTP_WAIT_COMMIT,
 	SMTP_WAIT_TLS,
 	SMTP_CLOSED
@@ -90,6 +101,9 @@ struct smtp_server {
 	uint8_t weather; /* enum smtp_weather; the owner's to set */
 	bool has_tls, is_authed, is_ehlo;
 	char helo[SMTP_DOMAIN_MAX + 1];
+	char asked_helo[SMTP_DOMAIN_MAX + 1]; /* while WAIT_HELO */
+	bool asked_is_ehlo;
+	uint8_t state_before;
 
 	/* the transaction */
 	char sender[LIMIT_ADDRESS + 1]; /* empty: the null path */
@@ -119,7 +133,8 @@ struct smtp_server {
 
 void smtp_server_init(struct smtp_server *s,
     const struct smtp_server_config *config);
-/* The greeting; with submissions TLS is up before. */
+/* Asks DO_CONNECT, then greets; with submissions TLS is up before. Once more
+ * from NEW when the client turns out to be another one (XCLIENT). */
 void smtp_server_start(struct smtp_server *s, struct smtp_effect *e);
 
 /* False: an answer is awaited, or it is closed. */
@@ -129,8 +144,9 @@ bool smtp_server_wants_input(const struct smtp_server *s);
 size_t smtp_server_step(struct smtp_server *s, struct slice in,
     struct smtp_effect *e);
 
-/* The answer to DO_MAIL, DO_RCPT or DO_COMMIT. A code that is none of 2yz,
- * 4yz, 5yz is trouble. Without enhanced code and text ours are said. */
+/* The answer to DO_CONNECT, DO_HELO, DO_MAIL, DO_RCPT, DO_DATA or DO_COMMIT. A
+ * code that is none of 2yz, 4yz, 5yz is trouble; 421 ends the session. 2yz
+ * without text: ours is said. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e);
 enum smtp_auth_answer {

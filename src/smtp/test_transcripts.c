@@ -24,7 +24,7 @@ struct world {
 	struct smtp_server_config config;
 	struct buf in, out, body, committed;
 	bool is_closed, wants_tls, commit_fails, auth_is_down, body_is_open;
-	uint64_t mails_before;
+	uint64_t mails_before, greet; /* 0: the usual greeting */
 	bool is_started;
 	unsigned n_commits;
 };
@@ -51,9 +51,37 @@ world_rcpt(const struct world *w)
 }
 
 static struct verdict
+world_connect(const struct world *w)
+{
+	if (w->greet == 0)
+		return VERDICT(220, 0, 0, 0, "");
+	return (struct verdict){ (uint16_t)w->greet, { 5, 7, 1 },
+		SLICE("go away") };
+}
+
+static struct verdict
+world_helo(const struct world *w)
+{
+	if (strcmp(w->s.asked_helo, "refused.example") == 0)
+		return VERDICT(550, 5, 7, 1, "not with that name");
+	if (strcmp(w->s.asked_helo, "leave.example") == 0)
+		return VERDICT(421, 4, 7, 0, "leave");
+	return VERDICT(250, 0, 0, 0, "");
+}
+
+static struct verdict
+world_data(const struct world *w)
+{
+	if (strcmp(w->s.sender, "silent@one.example") == 0)
+		return VERDICT(451, 4, 7, 1, "no data from you now");
+	return VERDICT(250, 0, 0, 0, "");
+}
+
+static struct verdict
 world_mail(const struct world *w)
 {
-	if (w->s.sender[0] == '\0' || ends_in(w->s.sender, "@one.example"))
+	if (w->config.kind == SMTP_MX || w->s.sender[0] == '\0' ||
+	    ends_in(w->s.sender, "@one.example"))
 		return VERDICT(250, 2, 1, 0, "");
 	return VERDICT(553, 5, 7, 1, "not your address");
 }
@@ -111,6 +139,15 @@ act(struct world *w, const struct smtp_effect *e)
 	test_int(buf_add(&w->out, e->say), BUF_OK);
 	switch ((enum smtp_do)e->todo) {
 	case SMTP_DO_NOTHING:
+		break;
+	case SMTP_DO_CONNECT:
+		answer(w, world_connect(w));
+		break;
+	case SMTP_DO_HELO:
+		answer(w, world_helo(w));
+		break;
+	case SMTP_DO_DATA:
+		answer(w, world_data(w));
 		break;
 	case SMTP_DO_MAIL:
 		answer(w, world_mail(w));
@@ -313,6 +350,8 @@ set_kind(struct world *w, struct slice words)
 		else if (slice_skip(&word, SLICE("mails=")))
 			test_true(slice_to_u64(word, UINT32_MAX,
 			    &w->mails_before));
+		else if (slice_skip(&word, SLICE("greet=")))
+			test_true(slice_to_u64(word, 599, &w->greet));
 		else if (slice_skip(&word, SLICE("size=")))
 			test_true(slice_to_u64(word, UINT64_MAX,
 			    &w->config.max_size));

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: ISC */
+/* Questions of the session and their answers; smtp_impl.h says how it is
+ * divided. */
+#include "roles/front/smtp_impl.h"
+
+#include "base/time.h"
+
+/* -- questions ------------------------------------------------------------- */
+
+void
+smtp_answer(struct conn *c, struct verdict v)
+{
+	struct smtp_effect e;
+
+	smtp_server_answer(&smtp_of(c)->s, &v, &e);
+	smtp_act(c, &e);
+}
+
+void
+smtp_answer_auth(struct conn *c, enum smtp_auth_answer how)
+{
+	struct smtp_effect e;
+
+	smtp_server_answer_auth(&smtp_of(c)->s, how, &e);
+	smtp_act(c, &e);
+}
+
+/* The question went out under this ticket, or it is answered by our trouble. */
+static void
+asked(struct conn *c, int r)
+{
+	if (r != 0)
+		smtp_answer(c, verdict_trouble());
+}
+
+/* A place for policy about the client; nobody is asked yet. */
+void
+smtp_do_connect(struct conn *c)
+{
+	smtp_answer(c, VERDICT(220, 0, 0, 0, ""));
+}
+
+/* The same about the name that it says. */
+void
+smtp_do_helo(struct conn *c)
+{
+	smtp_answer(c, VERDICT(250, 0, 0, 0, ""));
+}
+
+/* The same about the envelope as a whole. */
+void
+smtp_do_data(struct conn *c)
+{
+	smtp_answer(c, VERDICT(250, 0, 0, 0, ""));
+}
+
+static uint64_t
+txn_of(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	if (x->txn == 0)
+		x->txn = ++conn_front(c)->next_txn;
+	return x->txn;
+}
+
+/* The store says what a login may send as; a stranger's sender is looked at
+ * with each recipient. */
+void
+smtp_do_mail(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_mail_ask ask = { .handle = x->handle,
+		.txn = txn_of(c),
+		.sender = slice_cstr(x->s.sender),
+		.size = x->s.params.size };
+
+	if (conn_front(c)->kind == WIRE_MX) {
+		smtp_answer(c, VERDICT(250, 2, 1, 0, ""));
+		return;
+	}
+	x->ticket = front_ticket(conn_front(c));
+	asked(c,
+	    store_of(c) == NULL
+		? -1
+		: wire_send_mail_ask(store_of(c), c->number, x->ticket, &ask));
+}
+
+void
+smtp_do_rcpt(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_rcpt_ask ask = { .handle = x->handle,
+		.txn = txn_of(c),
+		.sender = slice_cstr(x->s.sender),
+		.rcpt = slice_cstr(x->s.rcpt),
+		.size = x->s.params.size };
+
+	x->ticket = front_ticket(conn_front(c));
+	asked(c,
+	    store_of(c) == NULL || x->txn_is_lost
+		? -1
+		: wire_send_rcpt_ask(store_of(c), c->number, x->ticket, &ask));
+}
+
+void
+smtp_do_auth(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	struct channel *keeper = conn_front(c)->keeper;
+	struct wire_auth_try try = { .service = SLICE("smtp"),
+		.client = slice_cstr(c->peer_text),
+		.authcid = x->s.plain.authcid,
+		.authzid = x->s.plain.authzid,
+		.password = x->s.plain.password };
+
+	x->ticket = front_ticket(conn_front(c));
+	if (keeper == NULL || store_of(c) == NULL ||
+	    wire_send_auth_try(keeper, c->number, x->ticket, &try) != 0)
+		smtp_answer_auth(c, SMTP_AUTH_LATER);
+}
+
+static int
+send_commit(struct conn *c, struct slice summary)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_commit commit = { .handle = x->handle,
+		.txn = x->txn,
+		.body = x->body,
+		.id = x->id,
+		.sender = slice_cstr(x->s.sender),
+		.helo = slice_cstr(x->s.helo),
+		.client = slice_cstr(c->peer_text),
+		.protocol = slice_cstr(smtp_server_protocol(&x->s)),
+		.is_8bit = x->s.dot.is_8bit,
+		.relay_from = x->relay_from,
+		.summary = summary };
+
+	x->ticket = front_ticket(conn_front(c));
+	return wire_send_commit(store_of(c), c->number, x->ticket, &commit);
+}
+
+void
+smtp_do_commit(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	struct buf summary;
+	int r;
+
+	conn_set_idle(c, conn_front(c)->settings->smtp_idle);
+	smtp_do_body(c, (struct slice){ 0 });
+	if (x->body_has_failed || store_of(c) == NULL || x->txn_is_lost) {
+		smtp_answer(c, verdict_trouble());
+		return;
+	}
+	buf_init(&summary, LIMIT_SUMMARY);
+	if (x->summary != NULL && summary_end(x->summary, &summary) != 0)
+		buf_reset(&summary, 0);
+	r = smtp_send_gathered(c);
+	if (r == 0)
+		r = send_commit(c, buf_slice(&summary));
+	buf_deinit(&summary);
+	if (r == 0) {
+		/* The store has both now, however it ends. */
+		x->body_is_open = false;
+		x->txn = 0;
+	}
+	smtp_forget_body(c);
+	asked(c, r);
+}
+
+/* -- log ------------------------------------------------------------------- */
+
+static void
+log_mail(struct conn *c, const char *id, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], helo[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "mail",
+	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
+	    v->code, c->peer_text,
+	    log_quote(slice_cstr(x->s.helo), helo, sizeof(helo)),
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
+}
+
+static void
+log_refused_rcpt(struct conn *c, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], rcpt[LOG_QUOTE], text[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "rcpt-refused",
+	    "code=%u client=%s sender=%s rcpt=%s text=%s", v->code,
+	    c->peer_text,
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    log_quote(slice_cstr(x->s.rcpt), rcpt, sizeof(rcpt)),
+	    log_quote(v->text, text, sizeof(text)));
+}
+
+/* -- answers --------------------------------------------------------------- */
+
+void
+smtp_on_refusal_due(struct env_timer *t)
+{
+	struct smtp *x = LIST_ENTRY(t, struct smtp, refusal);
+	struct conn *c = x->conn;
+
+	if (x->s.state != SMTP_WAIT_AUTH)
+		return;
+	smtp_answer_auth(c, SMTP_AUTH_NO);
+	smtp_go_on(c);
+}
+
+void
+smtp_drop_handle(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_handle_drop drop = { .handle = x->handle };
+
+	if (x->handle != 0 && store_of(c) != NULL)
+		(void)wire_send_handle_drop(store_of(c), c->number, 0, &drop);
+	x->handle = 0;
+}
+
+void
+smtp_on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
+{
+	struct env *env = conn_front(c)->env;
+	struct smtp *x = smtp_of(c);
+
+	if (x->s.state != SMTP_WAIT_AUTH || x->refusal.slot != 0)
+		return;
+	/* Not the name: people type passwords there. */
+	env_log(env, ENV_INFO, "login-refused",
+	    "service=smtp client=%s temporary=%d", c->peer_text, m->temporary);
+	if (m->temporary) {
+		smtp_answer_auth(c, SMTP_AUTH_LATER);
+		smtp_go_on(c);
+	} else if (env_timer_set(env, &x->refusal,
+		       env_now(env) + m->wait_ms * TIME_MS) < 0) {
+		smtp_on_refusal_due(&x->refusal);
+	}
+}
+
+void
+smtp_on_handle(struct conn *c, const struct wire_handle *m)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_handle_drop drop = { .handle = m->handle };
+
+	if (x->s.state != SMTP_WAIT_AUTH || x->handle != 0) {
+		/* To a question that was given up. */
+		if (store_of(c) != NULL)
+			(void)wire_send_handle_drop(store_of(c), c->number, 0,
+			    &drop);
+		return;
+	}
+	x->handle = m->handle;
+	smtp_answer_auth(c, SMTP_AUTH_YES);
+	smtp_go_on(c);
+}
+
+static bool
+is_awaited(struct conn *c, uint32_t ticket, enum smtp_server_state state)
+{
+	const struct smtp *x = smtp_of(c);
+
+	return x->s.state == state && x->ticket == ticket;
+}
+
+void
+smtp_on_mail_answer(struct conn *c, uint32_t ticket,
+    const struct wire_mail_answer *m)
+{
+	if (!is_awaited(c, ticket, SMTP_WAIT_MAIL))
+		return;
+	smtp_answer(c, verdict_of(&m->verdict));
+	smtp_go_on(c);
+}
+
+void
+smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
+    const struct wire_rcpt_answer *m)
+{
+	struct verdict v = verdict_of(&m->verdict);
+
+	if (!is_awaited(c, ticket, SMTP_WAIT_RCPT))
+		return;
+	if (!verdict_is_ok(&v))
+		log_refused_rcpt(c, &v);
+	smtp_answer(c, v);
+	smtp_go_on(c);
+}
+
+void
+smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m)
+{
+	struct smtp *x = smtp_of(c);
+	struct verdict v = verdict_of(&m->verdict);
+	char id[ID_TEXT + 1];
+
+	if (!is_awaited(c, ticket, SMTP_WAIT_COMMIT) ||
+	    !id_equal(&m->id, &x->id))
+		return;
+	id_print(&x->id, id);
+	if (verdict_is_ok(&v)) {
+		v = VERDICT(250, 2, 0, 0, "");
+		v.text = slice_of(id, ID_TEXT);
+	}
+	log_mail(c, id, &v);
+	smtp_answer(c, v);
+	smtp_go_on(c);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/front/smtp_impl - what the files of front/smtp share
+ *
+ * smtp.c drives the session (input, effects, the conn's calls), smtp_ask.c
+ * sends its questions and takes the answers, smtp_body.c makes the message of
+ * what streams by. Nobody else includes this.
+ */
+#ifndef ROLES_FRONT_SMTP_IMPL_H
+#define ROLES_FRONT_SMTP_IMPL_H
+
+#include "mail/summary.h"
+#include "roles/front/front.h"
+#include "smtp/server.h"
+#include "sys/log.h"
+
+enum {
+	SMTP_GATHER = 16 * 1024 /* smaller parts of a body wait for more */
+};
+
+struct smtp {
+	struct smtp_server s;
+	struct conn *conn;
+	/* login */
+	uint32_t handle;
+	bool handle_is_lost;      /* with the store that gave it */
+	struct env_timer refusal; /* AUTH_REFUSED is said only then */
+	/* transaction */
+	uint64_t txn; /* 0: the store knows of none */
+	bool txn_is_lost;
+	uint32_t ticket; /* of the question that is open */
+	/* body */
+	struct id id;
+	uint64_t body;
+	bool body_is_open; /* at the store */
+	bool body_has_failed;
+	uint64_t credit;
+	uint32_t relay_from;
+	struct buf gathered;
+	struct summary *summary;
+	bool is_stalled, is_stopping;
+	/* env_now() when the line now read, the body, a stall began; 0: none */
+	int64_t line_since, body_since, stall_since;
+};
+
+static inline struct smtp *
+smtp_of(struct conn *c)
+{
+	return conn_session(c);
+}
+
+static inline struct channel *
+store_of(struct conn *c)
+{
+	return conn_front(c)->store;
+}
+
+static inline struct verdict
+verdict_of(const struct wire_verdict *w)
+{
+	return (struct verdict){ w->code, { w->class, w->subject, w->detail },
+		w->text };
+}
+
+/* smtp.c: carries out what the session wants. */
+void smtp_act(struct conn *c, const struct smtp_effect *e);
+void smtp_goodbye(struct conn *c, enum smtp_say why);
+/* After an answer: goes on to read. */
+void smtp_go_on(struct conn *c);
+/* The store, or a slow reader, may have caught up. */
+void smtp_unstall(struct conn *c);
+
+/* smtp_ask.c: answers to the session, then its wishes. */
+void smtp_answer(struct conn *c, struct verdict v);
+void smtp_answer_auth(struct conn *c, enum smtp_auth_answer how);
+void smtp_do_connect(struct conn *c);
+void smtp_do_helo(struct conn *c);
+void smtp_do_mail(struct conn *c);
+void smtp_do_rcpt(struct conn *c);
+void smtp_do_auth(struct conn *c);
+void smtp_do_data(struct conn *c);
+void smtp_do_commit(struct conn *c);
+void smtp_on_refusal_due(struct env_timer *t);
+void smtp_on_auth_refused(struct conn *c, const struct wire_auth_refused *m);
+void smtp_on_handle(struct conn *c, const struct wire_handle *m);
+void smtp_on_mail_answer(struct conn *c, uint32_t ticket,
+    const struct wire_mail_answer *m);
+void smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
+    const struct wire_rcpt_answer *m);
+void smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m);
+void smtp_drop_handle(struct conn *c);
+
+/* smtp_body.c */
+void smtp_do_begin(struct conn *c);
+void smtp_do_body(struct conn *c, struct slice body);
+int smtp_send_gathered(struct conn *c);
+void smtp_refuse_body(struct conn *c);
+void smtp_forget_body(struct conn *c);
+void smtp_forget_transaction(struct conn *c);
+void smtp_on_body_credit(struct conn *c, const struct wire_body_credit *m);
+void smtp_on_body_refused(struct conn *c, const struct wire_body_refused *m);
+
+/* smtp.c: at the end of a message that the session itself refused. */
+void smtp_log_refused_mail(struct conn *c);
+
+#endif
