@@ -93,6 +93,14 @@ db_checkpoint(struct db *db)
 	return ERR_TRACE(db->engine->checkpoint(db));
 }
 
+int
+db_snapshot(struct db *db, const char *path)
+{
+	if (db->engine->snapshot == NULL)
+		return ERR_ORIGIN(-ENOTSUP);
+	return ERR_TRACE(db->engine->snapshot(db, path));
+}
+
 const char *
 db_trouble(const struct db *db)
 {

@@ -77,6 +77,9 @@ uint64_t db_changed(const struct db *db);
 uint64_t db_log_pages(const struct db *db);
 /* Moves what it can from the log to the database, without waiting. */
 int db_checkpoint(struct db *db);
+/* The whole database as it is, into a new file beside it; no transaction is
+ * open. -ENOTSUP where the engine's own tools do that. */
+int db_snapshot(struct db *db, const char *path);
 /* The engine's own words for the last trouble; for the log. */
 const char *db_trouble(const struct db *db);
 
@@ -114,6 +117,7 @@ struct db_engine {
 	uint64_t (*changed)(const struct db *);
 	uint64_t (*log_pages)(const struct db *);
 	int (*checkpoint)(struct db *);
+	int (*snapshot)(struct db *, const char *path); /* or NULL */
 	const char *(*trouble)(const struct db *);
 	bool (*is_in_transaction)(const struct db *);
 	int (*start)(struct db *, unsigned query, struct db_stmt **ret);

@@ -149,6 +149,19 @@ on_checkpoint(struct db *db)
 	return rc == SQLITE_BUSY ? 0 : result_of(rc);
 }
 
+static int
+on_snapshot(struct db *db, const char *path)
+{
+	char *sql = sqlite3_mprintf("VACUUM INTO %Q", path);
+	int rc;
+
+	if (sql == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	rc = sqlite3_exec(sqlite_of(db)->handle, sql, NULL, NULL, NULL);
+	sqlite3_free(sql);
+	return result_of(rc);
+}
+
 static const char *
 on_trouble(const struct db *db)
 {
@@ -272,6 +285,7 @@ static const struct db_engine engine = {
 	.changed = on_changed,
 	.log_pages = on_log_pages,
 	.checkpoint = on_checkpoint,
+	.snapshot = on_snapshot,
 	.trouble = on_trouble,
 	.is_in_transaction = on_is_in_transaction,
 	.start = on_start,

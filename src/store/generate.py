@@ -164,7 +164,7 @@ def migrations(paths):
     for path in paths:
         name = os.path.basename(path)
         lines = [l.split("--")[0].rstrip() for l in open(path)]
-        text = "\n".join("\t    " + c_string(l + "\n") for l in lines if l)
+        text = "\n".join("\t    " + c_string(l + "\n") for l in lines if l) or '\t    ""'
         out.append((name, text))
     return out
 

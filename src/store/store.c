@@ -368,68 +368,17 @@ make_tree(struct store *s)
 	return 0;
 }
 
-static int
-read_version(struct db *db, uint32_t *ret)
-{
-	struct q_meta_get row;
-	uint64_t version = 0;
-	int r = DB_ONE(meta_get, db, &row, .key = SLICE("schema_version"));
-
-	if (r == DB_NONE ||
-	    (r == 0 && !slice_to_u64(row.value, UINT32_MAX, &version)))
-		return ERR_ORIGIN(-EBADMSG);
-	if (r != 0)
-		return ERR_TRACE(r);
-	*ret = (uint32_t)version;
-	return 0;
-}
-
 /* Looks with a reader, which changes nothing, before the writer opens. */
 static int
 check_version(struct store *s, uint32_t *ret)
 {
-	struct db *db;
-	int r = open_reader(s, &db);
+	int r = store_version(s, "ulak.db", ret);
 
 	if (r != 0)
 		return ERR_TRACE(r);
-	r = read_version(db, ret);
-	db_close(db);
-	if (r != 0)
-		return ERR_TRACE(r);
-	return *ret > STORE_SCHEMA ? STORE_E_NEWER : 0;
-}
-
-static int
-migrate_one(struct db *db, const struct db_migration *m)
-{
-	char version[16];
-	int r = db_begin(db);
-
-	(void)snprintf(version, sizeof(version), "%u", m->version);
-	if (r == 0)
-		r = db_script(db, m->sql);
-	if (r == 0)
-		r = DB_EXEC(meta_set, db, .key = SLICE("schema_version"),
-		    .value = slice_cstr(version));
-	if (r == 0)
-		r = db_commit(db);
-	if (r != 0)
-		db_rollback(db);
-	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
-}
-
-static int
-migrate(struct store *s, uint32_t from)
-{
-	for (const struct db_migration *m = db_migrations; m->version != 0;
-	     m++) {
-		int r = m->version > from ? migrate_one(s->writer, m) : 0;
-
-		if (r != 0)
-			return ERR_TRACE(r);
-	}
-	return 0;
+	if (*ret > STORE_SCHEMA)
+		return STORE_E_NEWER;
+	return *ret < STORE_SCHEMA && s->o.read_only ? STORE_E_OLDER : 0;
 }
 
 static int
@@ -454,7 +403,7 @@ open_database(struct store *s)
 		.create = s->o.create,
 		.cache_kib = WRITER_CACHE_KIB },
 	    &s->writer);
-	return r != 0 ? ERR_TRACE(r) : ERR_TRACE(migrate(s, version));
+	return r != 0 ? ERR_TRACE(r) : store_migrate(s, version);
 }
 
 static void
@@ -604,6 +553,12 @@ store_open_text(int r)
 		return "the data directory is in use by another process";
 	case STORE_E_NEWER:
 		return "the store was written by a newer ulak; use that one";
+	case STORE_E_OLDER:
+		return "the store was written by an older ulak; start this one "
+		       "once, which upgrades it, or use that one";
+	case STORE_E_UPGRADE:
+		return "the store could not be upgraded and is as it was; the "
+		       "log says why";
 	case STORE_E_ABSENT:
 		return "there is no store here; make one with: ulak init";
 	case STORE_E_KEY:

@@ -40,7 +40,9 @@ enum {                      /* conditions of store_open, beside -errno */
 	STORE_E_NEWER,      /* its schema is newer than this program */
 	STORE_E_ABSENT,     /* no store here: `ulak init` */
 	STORE_E_KEY,        /* segments/key is gone or not a key */
-	STORE_E_DAMAGED     /* ulak.db is none, or is broken */
+	STORE_E_DAMAGED,    /* ulak.db is none, or is broken */
+	STORE_E_OLDER,      /* read_only, and it would have to be upgraded */
+	STORE_E_UPGRADE     /* no snapshot, or no upgrade: as it was */
 };
 
 int store_open(struct env *env, struct env_dir *data,
@@ -50,6 +52,7 @@ void store_close(struct store *s);
 bool store_is_idle(const struct store *s);
 /* After STORE_E_*: one line that says what and what to do. */
 const char *store_open_text(int r);
+uint32_t store_schema(void); /* the version of every open store */
 
 struct env *store_env(struct store *s);
 struct committer *store_committer(struct store *s);

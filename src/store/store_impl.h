@@ -14,7 +14,7 @@
 enum {
 	STORE_READERS = 8, /* connections; READ threads are fewer */
 	STORE_OPEN_SEGMENTS = 64,
-	STORE_SCHEMA = 1 /* the newest this program knows */
+	STORE_SCHEMA = 2 /* the newest this program knows */
 };
 
 struct open_segment {
@@ -54,6 +54,11 @@ void store_segment_forget(struct store *s, uint64_t number);
  * left alone. */
 bool store_segment_number(const char *name, uint64_t *ret);
 int store_recover(struct store *s, struct appender_options *ret);
+
+/* migrate.c: the version a database file has; and its upgrade to STORE_SCHEMA
+ * (0: a fresh one). STORE_E_UPGRADE: it is as it was. */
+int store_version(struct store *s, const char *path, uint32_t *ret);
+int store_migrate(struct store *s, uint32_t from);
 
 /* events.c */
 int events_new(struct store *s, struct events **ret);

@@ -431,6 +431,19 @@ static const sqlite3_io_methods methods = {
 /* -- the file system --------------------------------------------------------
  */
 
+/* Makes the name survive; paths are NAME or FOLDER/NAME. */
+static bool
+sync_folder(struct store_vfs *v, const char *path)
+{
+	char folder[PATH_MAX_OURS] = ".";
+	const char *end = strchr(path, '/');
+
+	if (end != NULL && end - path < PATH_MAX_OURS)
+		(void)snprintf(folder, sizeof(folder), "%.*s",
+		    (int)(end - path), path);
+	return env_dir_sync(v->dir, folder) == 0;
+}
+
 static int
 on_open(sqlite3_vfs *base, const char *path, sqlite3_file *file, int flags,
     int *ret_flags)
@@ -464,8 +477,7 @@ on_open(sqlite3_vfs *base, const char *path, sqlite3_file *file, int flags,
 		}
 	}
 	/* The name of a fresh log must be on disk before its frames count. */
-	if ((how & ENV_FILE_CREATE) != 0 &&
-	    env_dir_sync(v->dir, strchr(path, '/') ? "events" : ".") != 0) {
+	if ((how & ENV_FILE_CREATE) != 0 && !sync_folder(v, path)) {
 		f->base.pMethods = NULL;
 		if (f->node != NULL) {
 			lock(v);
@@ -491,8 +503,7 @@ on_delete(sqlite3_vfs *base, const char *path, int sync_dir)
 		return SQLITE_IOERR_DELETE_NOENT;
 	if (r != 0)
 		return SQLITE_IOERR_DELETE;
-	if (sync_dir &&
-	    env_dir_sync(v->dir, strchr(path, '/') ? "events" : ".") != 0)
+	if (sync_dir && !sync_folder(v, path))
 		return SQLITE_IOERR_DIR_FSYNC;
 	return SQLITE_OK;
 }

@@ -161,7 +161,7 @@ tell_status(struct db *db, struct admin_job *j)
 		return ERR_TRACE(r);
 	(void)env_dir_free_space(s->dir, &unused, &size);
 	r |= put_named(j, "version", "%s", ULAK_VERSION);
-	r |= put_named(j, "schema", "%d", 1);
+	r |= put_named(j, "schema", "%u", store_schema());
 	r |= put_named(j, "hostname", "%s", s->settings->hostname);
 	r |= put_named(j, "accepting", "%s",
 	    (j->number & 1) != 0       ? "yes"

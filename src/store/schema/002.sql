@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: ISC
+-- What version 2 adds to 001.sql: one section for each subject. A column that
+-- is added has a default that says for the old rows what was true of them.
