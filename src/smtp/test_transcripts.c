@@ -324,6 +324,56 @@ expect_line(struct world *w, struct slice pattern)
 	buf_eat(&w->out, w->out.len - out.len);
 }
 
+/* Whether a line of `reply` begins with `word`, its '_' being spaces. */
+static bool
+has_line(struct slice reply, struct slice word)
+{
+	struct slice line;
+
+	while (slice_take_crlf_line(&reply, &line)) {
+		bool is_same = line.len - 4 >= word.len;
+
+		for (size_t i = 0; is_same && i < word.len; i++)
+			is_same = line.at[4 + i] ==
+			    (word.at[i] == '_' ? ' ' : word.at[i]);
+		if (is_same)
+			return true;
+	}
+	return false;
+}
+
+/* "M: 250 +SIZE -AUTH" */
+static void
+expect_whole(struct world *w, struct slice words)
+{
+	struct slice out = buf_slice(&w->out), line, word, reply;
+	struct slice code = slice_upto(words, 3);
+	bool is_more = true;
+
+	words = slice_from(words, 3);
+	do {
+		if (!slice_take_crlf_line(&out, &line) || line.len < 4 ||
+		    !slice_starts(line, code)) {
+			print_error("want a whole %.*s\n", SLICE_FMT(code));
+			test_true(false);
+		}
+		test_true(line.len + 2 <= LIMIT_SMTP_REPLY_LINE);
+	} while (line.at[3] == '-');
+	reply = slice_upto(buf_slice(&w->out), w->out.len - out.len);
+	(void)slice_skip_byte(&words, ' ');
+	while (is_more && words.len > 0) {
+		is_more = slice_take_until(&words, ' ', &word);
+		if (!is_more)
+			word = words;
+		if (has_line(reply, slice_from(word, 1)) !=
+		    (word.at[0] == '+')) {
+			print_error("%.*s is not so\n", SLICE_FMT(word));
+			test_true(false);
+		}
+	}
+	buf_eat(&w->out, w->out.len - out.len);
+}
+
 /* "K: submission tls auth size=1000": what stands before the first S: */
 static void
 set_kind(struct world *w, struct slice words)
@@ -415,6 +465,9 @@ run_line(struct world *w, struct slice line, size_t chunk)
 	switch (mark) {
 	case 'S': /* it says */
 		expect_line(w, line);
+		break;
+	case 'M': /* it says, in so many lines */
+		expect_whole(w, line);
 		break;
 	case 'C':                        /* a command */
 	case 'R':                        /* raw bytes */

@@ -94,6 +94,19 @@ class Talk:
         line, self.held = self.held.split(b"\r\n", 1)
         return line.decode("latin-1")
 
+    def whole(self, code, *words):
+        got, more = [], True
+        while more:
+            line = self.line()
+            if line[:3] != code or line[3:4] not in " -":
+                raise Mismatch(f"got {line!r}, want {code}")
+            got.append(line[4:])
+            more = line[3:4] == "-"
+        for word in words:
+            want = word[1:].replace("_", " ")
+            if any(w.startswith(want) for w in got) != (word[0] == "+"):
+                raise Mismatch(f"{word} is not so in {got!r}")
+
     def expect_end(self):
         try:
             more = self.held or self.sock.recv(65536)
@@ -129,6 +142,8 @@ def play(path, args):
                 want = text.replace("here.example", "*")
                 if not is_like(got, want):
                     raise Mismatch(f"got {got!r}, want {text!r}")
+            elif mark == "M:":
+                talk.whole(*text.split())
             elif mark == "C:":
                 talk.send(unescape(text) + b"\r\n")
             elif mark == "R:":
