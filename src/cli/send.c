@@ -23,6 +23,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "cli/admin.h"
+#include "mail/inject.h"
 #include "smtp/client.h"
 #include "sys/env_posix.h"
 #include "sys/tls.h"
@@ -55,33 +56,11 @@ struct send {
 
 /* -- the message ---------------------------------------------------------- */
 
-/* CRLF, LF and CR each end a line; so does the end of the text. */
-static int
-add_lines(struct buf *out, struct slice text)
-{
-	int r = 0;
-
-	while (text.len > 0 && r == 0) {
-		size_t n = 0;
-
-		while (n < text.len && text.at[n] != '\r' && text.at[n] != '\n')
-			n++;
-		r = buf_add(out, slice_upto(text, n));
-		text = slice_from(text, n);
-		if (!slice_skip(&text, SLICE("\r\n")) &&
-		    !slice_skip_byte(&text, '\r'))
-			(void)slice_skip_byte(&text, '\n');
-		if (r == 0)
-			r = buf_add_cstr(out, "\r\n");
-	}
-	return r;
-}
-
 static int
 read_message(struct send *s)
 {
 	const char *path = cli_option(s->cli, "file");
-	struct slice text, mbox;
+
 	char *bytes = NULL;
 	size_t len = 0;
 	int r;
@@ -93,10 +72,8 @@ read_message(struct send *s)
 		return cli_fail(CLI_REFUSED, "%s: %s",
 		    strcmp(path, "-") == 0 ? "standard input" : path,
 		    strerror(-r));
-	text = slice_of(bytes, len);
-	if (slice_starts(text, SLICE("From ")))
-		(void)slice_take_until(&text, '\n', &mbox);
-	r = add_lines(&s->message, text);
+	r = inject_lines(inject_skip_mbox(slice_of(bytes, len)), false,
+	    &s->message);
 	free(bytes);
 	return r == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "out of memory");
 }
