@@ -70,6 +70,12 @@ enum {
 	LIMIT_ADDRESS = 320, /* local part, @, domain */
 	LIMIT_DOMAIN = 255,
 
+	/* from whom (policy/, roles/front/origin, roles/store/clients) */
+	LIMIT_PROXY_HEADER = 4096, /* of a proxy; its TLVs are rarely 300 */
+	LIMIT_RATE_ROWS = 32768,   /* networks that are counted: 1.5 MiB */
+	LIMIT_DNSBL_LISTS = 16,
+	LIMIT_GREYLIST = 100000, /* rows in memory and on disk */
+
 	/* DNS as the courier sees it */
 	LIMIT_DNS_RECORDS = 200,
 	LIMIT_MX_HOSTS = 20, /* hosts tried for one attempt */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "policy/dns.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -338,6 +339,28 @@ dns_name_is_valid(struct slice text)
 		if (!slice_skip_byte(&text, '.'))
 			return false;
 	}
+}
+
+bool
+dns_reverse_name(const struct ip *ip, const char *zone,
+    char name[DNS_NAME_TEXT])
+{
+	char text[4 * 16 + 1];
+	size_t n = 0;
+	int r;
+
+	text[0] = '\0';
+	for (size_t i = ip->family == 4 ? 4 : 16; i-- > 0;)
+		n += (size_t)(ip->family == 4
+			? snprintf(text + n, sizeof(text) - n, "%u.",
+			      ip->bytes[i])
+			: snprintf(text + n, sizeof(text) - n, "%x.%x.",
+			      ip->bytes[i] & 0xf, ip->bytes[i] >> 4));
+	if (zone == NULL)
+		zone = ip->family == 4 ? "in-addr.arpa" : "ip6.arpa";
+	r = snprintf(name, DNS_NAME_TEXT, "%s%s", text, zone);
+	return r > 0 && r < DNS_NAME_TEXT &&
+	    dns_name_is_valid(slice_cstr(name));
 }
 
 bool

@@ -14,6 +14,7 @@
 #define POLICY_DNS_H
 
 #include "base/arena.h"
+#include "base/ip.h"
 #include "base/limits.h"
 #include "base/slice.h"
 
@@ -72,6 +73,11 @@ bool dns_name_take(struct slice *rdata, char text[DNS_NAME_TEXT]);
 /* A host or domain name as we are willing to ask for it: labels of 1 to 63
  * such characters, at most 253 in all, no dot at the end. */
 bool dns_name_is_valid(struct slice text);
+
+/* "1.2.0.192.in-addr.arpa" of 192.0.2.1; IPv6 by nibbles (RFC 3596, 2.5).
+ * zone NULL: in-addr.arpa or ip6.arpa. False when it is too long a name. */
+bool dns_reverse_name(const struct ip *ip, const char *zone,
+    char name[DNS_NAME_TEXT]);
 
 /* False unless the rdata has exactly that form. */
 bool dns_mx_parse(struct slice rdata, uint16_t *ret_preference,
