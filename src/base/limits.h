@@ -75,6 +75,16 @@ enum {
 	LIMIT_RATE_ROWS = 32768,   /* networks that are counted: 1.5 MiB */
 	LIMIT_DNSBL_LISTS = 16,
 	LIMIT_GREYLIST = 100000, /* rows in memory and on disk */
+	/* content filters (milter, Rspamd, clamd) */
+	LIMIT_HOOKS = 8,                  /* filters that are configured */
+	LIMIT_MILTER_PACKET = 64 * 1024,  /* libmilter's is 65,535 and one */
+	LIMIT_HOOK_FIELDS = 10000,        /* of a header while it is edited */
+	LIMIT_HOOK_ARENA = 2 * 1024 * 1024, /* the same, with what is added */
+	LIMIT_HOOK_EDITS = 100,           /* of the envelope, by one message */
+	LIMIT_HOOK_MEMORY = 256 * 1024 * 1024, /* all sessions of the role */
+	LIMIT_HTTP_LINE = 8192,
+	LIMIT_HTTP_HEAD = 64 * 1024,
+	LIMIT_HTTP_CONTENT = 1024 * 1024, /* Rspamd's reply */
 
 	/* DNS as the courier sees it */
 	LIMIT_DNS_RECORDS = 200,
