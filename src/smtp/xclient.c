@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "smtp/command.h"
+#include "smtp/path.h"
 
 struct value {
 	enum smtp_xclient_is is;
