@@ -24,11 +24,14 @@ static int
 print_listener(const struct settings *s, const struct settings_listener *l,
     bool with_origin)
 {
-	struct buf address;
+	struct buf address, proxy;
 	int r;
 
 	buf_init(&address, 256);
+	buf_init(&proxy, 8 * SETTINGS_PROXY);
 	r = settings_listener_print(l, &address);
+	if (r == 0)
+		r = settings_proxy_print(s, (size_t)(l - s->listeners), &proxy);
 	if (r == 0) {
 		(void)printf("\n[[listener]]");
 		if (with_origin)
@@ -37,7 +40,11 @@ print_listener(const struct settings *s, const struct settings_listener *l,
 			     "%u\n",
 		    settings_service_names[l->service],
 		    SLICE_FMT(buf_slice(&address)), l->port);
+		if (proxy.len > 2)
+			(void)printf("proxy = %.*s\n",
+			    SLICE_FMT(buf_slice(&proxy)));
 	}
+	buf_deinit(&proxy);
 	buf_deinit(&address);
 	return r;
 }
@@ -101,16 +108,22 @@ key_json(const struct settings *s, size_t i)
 static json_t *
 listener_json(const struct settings *s, const struct settings_listener *l)
 {
-	struct buf address;
+	struct buf address, proxy;
 	json_t *listener = NULL;
 
 	buf_init(&address, 256);
-	if (settings_listener_print(l, &address) == 0)
-		listener = json_pack("{s:s, s:s, s:s%, s:i, s:s, s:i}",
+	buf_init(&proxy, 8 * SETTINGS_PROXY);
+	if (settings_listener_print(l, &address) == 0 &&
+	    settings_proxy_print(s, (size_t)(l - s->listeners), &proxy) == 0)
+		listener = json_pack("{s:s, s:s, s:s%, s:i, s:o, s:s, s:i}",
 		    "section", "listener", "service",
 		    settings_service_names[l->service], "address",
 		    (const char *)buf_slice(&address).at, address.len, "port",
-		    (int)l->port, "file", s->file, "line", (int)l->line);
+		    (int)l->port, "proxy",
+		    json_loadb((const char *)buf_slice(&proxy).at, proxy.len, 0,
+			NULL),
+		    "file", s->file, "line", (int)l->line);
+	buf_deinit(&proxy);
 	buf_deinit(&address);
 	return listener;
 }

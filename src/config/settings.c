@@ -12,11 +12,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/ip.h"
 #include "config/settings_table.h"
+#include "policy/dnsbl.h"
 
 enum {
 	CONFIG_ARENA = 8 * 1024 * 1024, /* TOML_NODES and the file's strings */
@@ -204,11 +207,12 @@ check_listener_keys(struct reader *rd, const struct toml_node *table)
 
 	for (const struct toml_node *n = table->first; n != NULL; n = n->next)
 		if (!slice_equal(n->key, SLICE("service")) &&
+		    !slice_equal(n->key, SLICE("proxy")) &&
 		    !slice_equal(n->key, SLICE("address")) &&
 		    !slice_equal(n->key, SLICE("port")))
 			return fail(rd, n->at,
 			    "unknown key listener.%s; a listener has service, "
-			    "address and port",
+			    "address, port and proxy",
 			    shown(n->key, name, sizeof(name)));
 	return SETTINGS_OK;
 }
@@ -253,15 +257,39 @@ read_listener(struct reader *rd, const struct toml_node *table)
 	return SETTINGS_OK;
 }
 
+/* Who speaks PROXY at the listeners from `first` on: those of one table. */
+static int
+read_proxy(struct reader *rd, const struct toml_node *table, uint32_t first)
+{
+	const struct toml_node *proxy = toml_get(table, SLICE("proxy"));
+	char why[SETTINGS_ERROR - NAME_MAX_COMPARED];
+
+	for (uint32_t i = first; proxy != NULL && i < rd->s.n_listeners; i++) {
+		const struct settings_key key = { .kind = KIND_NETWORKS,
+			.offset = offsetof(struct settings, listener_proxy) +
+			    i * SETTINGS_PROXY,
+			.size = SETTINGS_PROXY };
+
+		if (!settings_value_read(&key, proxy, &rd->s, why, sizeof(why)))
+			return fail(rd, proxy->value_at, "listener.proxy %s",
+			    why);
+	}
+	return SETTINGS_OK;
+}
+
 static int
 read_listeners(struct reader *rd, const struct toml_node *array)
 {
+	uint32_t before;
 	int r;
 
 	for (const struct toml_node *n = array->first; n != NULL; n = n->next) {
 		if (n->type != TOML_TABLE)
 			return fail(rd, n->at, "a listener is a table");
+		before = rd->s.n_listeners;
 		r = read_listener(rd, n);
+		if (r == SETTINGS_OK)
+			r = read_proxy(rd, n, before);
 		if (r != SETTINGS_OK)
 			return r;
 	}
@@ -355,6 +383,16 @@ check_required(struct reader *rd)
 	return SETTINGS_OK;
 }
 
+static bool
+are_lists(const char *lines)
+{
+	struct dnsbl_lists *lists = malloc(sizeof(*lists));
+	bool ok = lists != NULL && dnsbl_lists_parse(slice_cstr(lines), lists);
+
+	free(lists);
+	return ok;
+}
+
 static int
 check_agreement(struct reader *rd)
 {
@@ -368,6 +406,17 @@ check_agreement(struct reader *rd)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, lifetime)),
 		    "outbound.lifetime is less than outbound.retry_first");
+	if (s->greylist_delay >= s->greylist_window)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, greylist_delay)),
+		    "greylist.delay is not less than greylist.window");
+	if (!are_lists(s->dnsbl_lists))
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, dnsbl_lists)),
+		    "dnsbl.lists needs lines of a zone, a weight from -100 to "
+		    "100 and replies, such as \"bl.example 2 "
+		    "127.0.0.2-11\", at most %d",
+		    LIMIT_DNSBL_LISTS);
 	if (s->delay_warning >= s->lifetime)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, delay_warning)),
@@ -511,6 +560,29 @@ settings_key_is_default(const struct settings *s, size_t i)
 	settings_default(&preset);
 	return memcmp((const char *)s + key->offset,
 		   (const char *)&preset + key->offset, key->size) == 0;
+}
+
+/* Networks have nothing in them that would need an escape. */
+int
+settings_proxy_print(const struct settings *s, size_t listener, struct buf *out)
+{
+	struct slice lines = slice_cstr(s->listener_proxy[listener]), line;
+	int r = buf_add_cstr(out, "[");
+	bool is_first = true;
+
+	while (lines.len > 0 && r == 0) {
+		if (!slice_take_until(&lines, '\n', &line)) {
+			line = lines;
+			lines.len = 0;
+		}
+		line = slice_trim(line);
+		if (line.len == 0)
+			continue;
+		r = buf_printf(out, "%s\"%.*s\"", is_first ? "" : ", ",
+		    SLICE_FMT(line));
+		is_first = false;
+	}
+	return r == 0 ? buf_add_cstr(out, "]") : r;
 }
 
 int

@@ -45,7 +45,8 @@ struct settings_listener {
 enum {
 	SETTINGS_PATH = 256,
 	SETTINGS_NAME = 256,
-	SETTINGS_TEXT = 4096
+	SETTINGS_TEXT = 4096,
+	SETTINGS_PROXY = 512
 };
 enum {
 	SETTINGS_KEYS_MAX = 256,
@@ -65,13 +66,38 @@ struct settings {
 	/* [[listener]] */
 	struct settings_listener listeners[LIMIT_LISTENERS];
 	uint32_t n_listeners;
+	/* Networks that speak PROXY there (base/ip.h), one a line; by place in
+	 * listeners. Not for the supervisor. */
+	char listener_proxy[LIMIT_LISTENERS][SETTINGS_PROXY];
 
 	/* [smtp] */
-	uint64_t max_size;        /* bytes of one message */
-	int64_t smtp_idle;        /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
-	int64_t smtp_data_idle;   /* us between blocks of DATA */
-	uint32_t max_connections; /* of one front */
-	uint32_t max_per_client;  /* connections of one address at a front */
+	uint64_t max_size;           /* bytes of one message */
+	int64_t smtp_idle;           /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
+	int64_t smtp_data_idle;      /* us between blocks of DATA */
+	uint32_t max_connections;    /* of one front */
+	uint32_t max_per_client;     /* connections of one address at a front */
+	int64_t greet_delay;         /* us */
+	bool refuse_early;           /* who speaks before the greeting */
+	bool strict_pipelining;      /* who pipelines what may not be */
+	uint32_t tarpit_after;       /* errors; 0: never */
+	int64_t tarpit_delay;        /* us, for the first one behind that */
+	char xclient[SETTINGS_TEXT]; /* networks */
+	bool reverse_dns, require_reverse_dns;
+	int64_t lookup_timeout; /* us, of all questions about a client */
+	/* [clients]: of a network, over all fronts; 0: any number */
+	char clients_exempt[SETTINGS_TEXT]; /* networks */
+	uint32_t clients_open, clients_open_users;
+	uint32_t clients_connections, clients_connections_users, clients_mails,
+	    clients_rcpts, clients_unknown, clients_errors; /* a minute */
+	/* [dnsbl] */
+	char dnsbl_lists[SETTINGS_TEXT]; /* policy/dnsbl.h */
+	uint32_t dnsbl_threshold;
+	bool dnsbl_tag;                    /* a field in the mail */
+	char dnsbl_contact[SETTINGS_NAME]; /* said in refusals */
+	/* [greylist] */
+	bool greylist;
+	int64_t greylist_delay, greylist_window, greylist_lifetime; /* us */
+	uint32_t greylist_enough;
 	/* [imap] */
 	int64_t imap_idle; /* us; RFC 3501 5.4 asks for at least 30 min */
 	/* [pop3] */
@@ -145,6 +171,9 @@ int settings_default_print(size_t i, struct buf *out);
 int settings_range_print(size_t i, struct buf *out);
 int settings_listener_print(const struct settings_listener *l,
     struct buf *out); /* 127.0.0.1 */
+/* ["192.0.2.0/24"], of the listener at that place; [] for none. */
+int settings_proxy_print(const struct settings *s, size_t listener,
+    struct buf *out);
 /* The option list of ulak.toml(5), in mdoc. */
 int settings_man_print(struct buf *out);
 

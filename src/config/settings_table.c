@@ -76,6 +76,112 @@ const struct settings_key settings_keys[] = {
 	    "Connections that one client address may have at a front "
 	    "process." },
 
+	{ "smtp", "greet_delay", KIND_DURATION, MEMBER(greet_delay), "0s", 0,
+	    TIME_MINUTE, false,
+	    "How long the greeting is held back on port 25; who speaks before "
+	    "it is no mail server. Without: whoever has spoken when it is "
+	    "ready." },
+	{ "smtp", "refuse_early_talkers", KIND_BOOL, MEMBER(refuse_early),
+	    "true", 0, 0, false,
+	    "Clients of port 25 that speak before the greeting (RFC 5321, "
+	    "4.3.1) are greeted with 554; otherwise it is only logged." },
+	{ "smtp", "strict_pipelining", KIND_BOOL, MEMBER(strict_pipelining),
+	    "false", 0, 0, false,
+	    "Refuses commands that are sent before the reply to EHLO or "
+	    "STARTTLS, or in a batch after HELO (RFC 2920, 3.1); otherwise it "
+	    "is only logged." },
+	{ "smtp", "tarpit_after", KIND_COUNT, MEMBER(tarpit_after), "10", 0,
+	    1000, false,
+	    "After so many errors and refused recipients of one session each "
+	    "further reply is held back; 0 is never." },
+	{ "smtp", "tarpit_delay", KIND_DURATION, MEMBER(tarpit_delay), "200ms",
+	    0, 10 * TIME_SECOND, false,
+	    "How long the first such reply is held back; each further one by "
+	    "as "
+	    "much longer, up to ten times." },
+	{ "smtp", "xclient", KIND_NETWORKS, MEMBER(xclient), "", 0, 0, false,
+	    "Networks whose hosts may say by XCLIENT who their client is. Who "
+	    "may do so may claim any address." },
+	{ "smtp", "reverse_dns", KIND_BOOL, MEMBER(reverse_dns), "true", 0, 0,
+	    false,
+	    "Asks for the names of clients, in the background; a name counts "
+	    "when it points back." },
+	{ "smtp", "require_reverse_dns", KIND_BOOL, MEMBER(require_reverse_dns),
+	    "false", 0, 0, false,
+	    "Puts off mail at port 25 from clients without a name that points "
+	    "back (450 4.7.25)." },
+	{ "smtp", "lookup_timeout", KIND_DURATION, MEMBER(lookup_timeout), "5s",
+	    100 * TIME_MS, TIME_MINUTE, false,
+	    "How long the first recipient waits for what the DNS says of the "
+	    "client, from its connection on." },
+
+	{ "clients", "exempt", KIND_NETWORKS, MEMBER(clients_exempt),
+	    "127.0.0.0/8\n::1/128", 0, 0, false,
+	    "Networks without the limits of this section, tarpit, early-talker "
+	    "check, DNS lists and greylisting." },
+	{ "clients", "open", KIND_COUNT, MEMBER(clients_open), "200", 0,
+	    1000000, false,
+	    "Connections at a time that a network (/24 of IPv4, /64 of IPv6) "
+	    "may have at port 25, over all fronts; 0 is any number." },
+	{ "clients", "open_users", KIND_COUNT, MEMBER(clients_open_users),
+	    "1000", 0, 1000000, false,
+	    "The same for submission, IMAP and POP3 together." },
+	{ "clients", "connections", KIND_COUNT, MEMBER(clients_connections),
+	    "3000", 0, 1000000, false,
+	    "New connections of a network to port 25 in a minute; 0 is any "
+	    "number." },
+	{ "clients", "connections_users", KIND_COUNT,
+	    MEMBER(clients_connections_users), "3000", 0, 1000000, false,
+	    "The same for submission, IMAP and POP3 together." },
+	{ "clients", "mails", KIND_COUNT, MEMBER(clients_mails), "10000", 0,
+	    1000000, false,
+	    "Mails of a network in a minute; 0 is any number." },
+	{ "clients", "recipients", KIND_COUNT, MEMBER(clients_rcpts), "50000",
+	    0, 1000000, false,
+	    "Recipients that a network asks for in a minute; 0 is any "
+	    "number." },
+	{ "clients", "unknown_recipients", KIND_COUNT, MEMBER(clients_unknown),
+	    "500", 0, 1000000, false,
+	    "Recipients that do not exist which a network asks for in a "
+	    "minute; "
+	    "more is a harvest of addresses. 0 is any number." },
+	{ "clients", "errors", KIND_COUNT, MEMBER(clients_errors), "2000", 0,
+	    1000000, false,
+	    "Errors of a network's sessions in a minute; 0 is any number." },
+
+	{ "dnsbl", "lists", KIND_TEXT, MEMBER(dnsbl_lists), "", 0, 0, false,
+	    "Lists of senders in the DNS (RFC 5782), one a line: zone, weight "
+	    "(default 1; negative for a list of good ones), replies that count "
+	    "(default 127.0.0.0/8 but 127.255.255.0/24), as in \"bl.example 2 "
+	    "127.0.0.2-11,127.0.1.0/24\"." },
+	{ "dnsbl", "threshold", KIND_COUNT, MEMBER(dnsbl_threshold), "1", 1,
+	    1000, false,
+	    "From this sum of weights on a client is refused (554 5.7.1)." },
+	{ "dnsbl", "tag", KIND_BOOL, MEMBER(dnsbl_tag), "true", 0, 0, false,
+	    "Mail of a listed client that is taken all the same says so in a "
+	    "field X-Ulak-Lists." },
+	{ "dnsbl", "contact", KIND_TEXT, MEMBER(dnsbl_contact), "", 0, 0, false,
+	    "Where somebody who is refused may ask, said in the reply. When "
+	    "empty: postmaster at server.hostname, which is never refused." },
+
+	{ "greylist", "enabled", KIND_BOOL, MEMBER(greylist), "false", 0, 0,
+	    false,
+	    "Mail from somebody new to a recipient is put off once (451 "
+	    "4.7.1). "
+	    "ulak greylist domain switches it for one domain." },
+	{ "greylist", "delay", KIND_DURATION, MEMBER(greylist_delay), "5m", 0,
+	    TIME_DAY, false, "How long it is put off." },
+	{ "greylist", "window", KIND_DURATION, MEMBER(greylist_window), "2d",
+	    TIME_SECOND, 30 * TIME_DAY, false,
+	    "Until when, from the first try on, a retry counts as such." },
+	{ "greylist", "lifetime", KIND_DURATION, MEMBER(greylist_lifetime),
+	    "36d", TIME_SECOND, 365 * TIME_DAY, false,
+	    "How long somebody is known after his last mail." },
+	{ "greylist", "enough", KIND_COUNT, MEMBER(greylist_enough), "5", 0,
+	    1000, false,
+	    "A client (organisation or network) that has passed for so many "
+	    "senders and recipients is put off no more; 0 is never." },
+
 	{ "imap", "idle", KIND_DURATION, MEMBER(imap_idle), "30m",
 	    100 * TIME_MS, TIME_DAY, false,
 	    "How long a client may be silent. RFC 3501, 5.4 asks for at least "

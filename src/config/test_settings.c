@@ -111,6 +111,18 @@ static const struct {
 	{ SLICE("[[listener]]\nservice='mx'\naddress='::'\n"
 		"[[listener]]\nservice='imap'\nport=25\naddress='::'"),
 	    4, 3, { "line 1" } },
+	{ SLICE("[[listener]]\nservice='mx'\naddress='::'\nproxy=['10.0.0.1/"
+		"8']"),
+	    4, 7, { "listener.proxy", "network" } },
+	{ SLICE("[[listener]]\nservice='mx'\naddress='::'\nproxy=true"), 4, 7,
+	    { "listener.proxy", "network" } },
+	{ SLICE("[clients]\nexempt='everybody'"), 2, 8, { "network" } },
+	{ SLICE("[smtp]\nxclient=['10.0.0.0/8', '10.0.0.0/33']"), 2, 9,
+	    { "network" } },
+	{ SLICE(MUST "[dnsbl]\nlists=['bl.example x']"), 5, 7,
+	    { "dnsbl.lists", "weight" } },
+	{ SLICE(MUST "[greylist]\ndelay='1d'\nwindow='1h'"), 5, 7,
+	    { "greylist.delay" } },
 	{ SLICE(MUST "[outbound]\nretry_first='5h'"), 5, 13,
 	    { "retry_first", "retry_max" } },
 	{ SLICE(MUST "[outbound]\ndelay_warning='5d'"), 5, 15,
