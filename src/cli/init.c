@@ -342,7 +342,8 @@ add_listeners(const struct init *in, struct buf *out)
 {
 	int r = 0;
 
-	for (unsigned i = SERVICE_MX; i < SERVICE_CONTROL && r == 0; i++)
+	/* lmtp is for who asks for it */
+	for (unsigned i = SERVICE_MX; i < SERVICE_LMTP && r == 0; i++)
 		r = buf_printf(out,
 		    "\n[[listener]]\nservice = \"%s\"\naddress = %s\nport = "
 		    "%u\n",
@@ -477,7 +478,8 @@ run_init(struct cli *cli)
 		return cli_fail(CLI_REFUSED, "no randomness");
 	(void)umask(022); /* the data directory says its own modes */
 	r = take_options(&in);
-	in.drop_users = cli_option(cli, "no-users") == NULL && spawn_can_change_user();
+	in.drop_users =
+	    cli_option(cli, "no-users") == NULL && spawn_can_change_user();
 	in.has_ipv6 = can_ipv6();
 	if (r == CLI_OK)
 		r = make_directory(&in);

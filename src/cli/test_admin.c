@@ -257,7 +257,7 @@ world_init(struct world *w)
 	test_int(channel_open(&w->supervisor, w->env, w, fds[0],
 		     WIRE_SUPERVISOR, WIRE_CONTROL, 1, &supervisor_ops),
 	    0);
-	fd = listen_local(w->socket);
+	fd = listen_local(w->socket, 0600);
 	test_true(fd >= 0);
 	test_int(wire_send_listener(&w->supervisor, 0, 0, &listener, fd), 0);
 	(void)close(fd);

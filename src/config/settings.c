@@ -235,7 +235,7 @@ read_listener(struct reader *rd, const struct toml_node *table)
 		return fail(rd, service == NULL ? table->at : service->value_at,
 		    "listener.service needs one of \"mx\", \"submission\", "
 		    "\"submissions\", \"imap\", \"imaps\", \"pop3\", "
-		    "\"pop3s\"");
+		    "\"pop3s\", \"lmtp\"");
 	l.port = settings_service_ports[l.service];
 	if (port != NULL) {
 		if (port->type != TOML_INTEGER || port->integer < 1 ||
@@ -425,30 +425,54 @@ check_agreement(struct reader *rd)
 	return SETTINGS_OK;
 }
 
+/* What is not given lies in the data directory. */
 static int
-fill_control(struct reader *rd)
+fill_path(struct reader *rd, char path[SETTINGS_PATH], const char *name)
 {
-	static const char name[] = "/control.sock";
 	struct settings *s = &rd->s;
-	size_t len = strlen(s->data);
+	size_t len = strlen(s->data), name_len = strlen(name) + 1;
 
-	if (s->control[0] == '\0') {
-		while (len > 1 && s->data[len - 1] == '/')
-			len--;
-		if (len + sizeof(name) > sizeof(s->control))
-			return fail(rd,
-			    place_of(rd, offsetof(struct settings, data)),
-			    "server.data is too long");
-		memcpy(s->control, s->data, len);
-		memcpy(s->control + len, name, sizeof(name));
-	}
-	if (strlen(s->control) > CONTROL_PATH_MAX)
-		return fail(rd,
-		    place_of(rd, offsetof(struct settings, control)),
-		    "the path of the admin socket (server.control) is longer "
-		    "than %d bytes",
-		    CONTROL_PATH_MAX);
+	if (path[0] != '\0')
+		return SETTINGS_OK;
+	while (len > 1 && s->data[len - 1] == '/')
+		len--;
+	if (len + name_len > SETTINGS_PATH)
+		return fail(rd, place_of(rd, offsetof(struct settings, data)),
+		    "server.data is too long");
+	memcpy(path, s->data, len);
+	memcpy(path + len, name, name_len);
 	return SETTINGS_OK;
+}
+
+static int
+check_socket(struct reader *rd, const char *path, size_t offset,
+    const char *what)
+{
+	if (strlen(path) <= CONTROL_PATH_MAX)
+		return SETTINGS_OK;
+	return fail(rd, place_of(rd, offset),
+	    "the path of %s is longer than %d bytes", what, CONTROL_PATH_MAX);
+}
+
+static int
+fill_paths(struct reader *rd)
+{
+	struct settings *s = &rd->s;
+	int r = fill_path(rd, s->control, "/control.sock");
+
+	if (r == SETTINGS_OK)
+		r = fill_path(rd, s->local_socket, "/submit.sock");
+	if (r == SETTINGS_OK)
+		r = fill_path(rd, s->local_spool, "/spool");
+	if (r == SETTINGS_OK)
+		r = check_socket(rd, s->control,
+		    offsetof(struct settings, control),
+		    "the admin socket (server.control)");
+	if (r == SETTINGS_OK)
+		r = check_socket(rd, s->local_socket,
+		    offsetof(struct settings, local_socket),
+		    "the socket for local mail (local.socket)");
+	return r;
 }
 
 static int
@@ -463,7 +487,7 @@ read_tree(struct reader *rd, const struct toml_node *root)
 		r = check_required(rd);
 	if (r == SETTINGS_OK)
 		r = check_agreement(rd);
-	return r == SETTINGS_OK ? fill_control(rd) : r;
+	return r == SETTINGS_OK ? fill_paths(rd) : r;
 }
 
 void

@@ -25,7 +25,9 @@ enum service {
 	SERVICE_IMAPS,       /* 993 */
 	SERVICE_POP3,        /* 110 */
 	SERVICE_POP3S,       /* 995 */
+	SERVICE_LMTP,        /* 24: LMTP, for this machine's own mail */
 	SERVICE_CONTROL,     /* the local admin socket */
+	SERVICE_LOCAL,       /* the socket of `ulak sendmail` */
 	N_SERVICES
 };
 
@@ -102,6 +104,12 @@ struct settings {
 	int64_t imap_idle; /* us; RFC 3501 5.4 asks for at least 30 min */
 	/* [pop3] */
 	int64_t pop3_idle; /* us; RFC 1939 3 asks for at least 10 min */
+	/* [local] */
+	char local_socket[SETTINGS_PATH]; /* where sendmail hands in */
+	char local_spool[SETTINGS_PATH];  /* and leaves it when nobody is up */
+	char local_domain[SETTINGS_NAME]; /* behind a name that has none */
+	uint32_t local_rate;              /* mails of a user in an hour */
+
 	/* [tls] */
 	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
 

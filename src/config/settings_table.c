@@ -23,7 +23,9 @@ const char *const settings_service_names[N_SERVICES] = {
 	[SERVICE_IMAPS] = "imaps",
 	[SERVICE_POP3] = "pop3",
 	[SERVICE_POP3S] = "pop3s",
+	[SERVICE_LMTP] = "lmtp",
 	[SERVICE_CONTROL] = "control",
+	[SERVICE_LOCAL] = "local",
 };
 
 const uint16_t settings_service_ports[N_SERVICES] = {
@@ -34,6 +36,7 @@ const uint16_t settings_service_ports[N_SERVICES] = {
 	[SERVICE_IMAPS] = 993,
 	[SERVICE_POP3] = 110,
 	[SERVICE_POP3S] = 995,
+	[SERVICE_LMTP] = 24,
 };
 
 const struct settings_key settings_keys[] = {
@@ -190,6 +193,19 @@ const struct settings_key settings_keys[] = {
 	    100 * TIME_MS, TIME_DAY, false,
 	    "How long a client may be silent. RFC 1939, 3 asks for at least "
 	    "10 minutes." },
+	{ "local", "socket", KIND_PATH, MEMBER(local_socket), "", 0, 0, false,
+	    "The socket at which programs of this machine hand in mail (ulak "
+	    "sendmail). When empty: submit.sock in the data directory." },
+	{ "local", "spool", KIND_PATH, MEMBER(local_spool), "", 0, 0, false,
+	    "The directory in which their mail waits while the server is down. "
+	    "When empty: spool in the data directory." },
+	{ "local", "domain", KIND_TEXT, MEMBER(local_domain), "", 0, 0, false,
+	    "What follows a name without a domain, such as root, in mail of "
+	    "this machine. When empty: server.hostname." },
+	{ "local", "rate", KIND_COUNT, MEMBER(local_rate), "3600", 0, 10000000,
+	    false,
+	    "How many messages one user of this machine may hand in within an "
+	    "hour; 0 is no limit. More wait in the spool." },
 	{ "tls", "plain_auth", KIND_BOOL, MEMBER(plain_auth), "false", 0, 0,
 	    true,
 	    "Takes passwords over connections without TLS. For tests only." },

@@ -61,13 +61,24 @@ add_masked(struct buf *ret, struct slice s, size_t max)
 	return r;
 }
 
+/* No address: the peer is on this machine. */
+static bool
+is_local(struct slice client)
+{
+	return slice_starts(client, SLICE("uid:")) ||
+	    slice_equal(client, SLICE("local"));
+}
+
 /* TCP-info and address-literal say IPv6 by a tag (RFC 5321, 4.1.3). */
 static int
 add_literal(struct buf *ret, struct slice client)
 {
-	int r = buf_add_cstr(ret,
-	    slice_find_byte(client, ':') == SIZE_MAX ? "[" : "[IPv6:");
+	int r;
 
+	if (is_local(client))
+		return add_masked(ret, client, NAME_MAX_LEN);
+	r = buf_add_cstr(ret,
+	    slice_find_byte(client, ':') == SIZE_MAX ? "[" : "[IPv6:");
 	if (r == BUF_OK)
 		r = add_masked(ret, client, NAME_MAX_LEN);
 	return r == BUF_OK ? buf_add_byte(ret, ']') : r;
@@ -78,11 +89,13 @@ add_literal(struct buf *ret, struct slice client)
 static int
 add_from(struct buf *ret, const struct received *r)
 {
-	bool plain = is_plain_helo(r->helo);
+	bool plain = is_plain_helo(r->helo) || is_local(r->client);
+	struct slice name =
+	    is_plain_helo(r->helo) ? r->helo : SLICE("localhost");
 	int e = buf_add_cstr(ret, "Received: from ");
 
 	if (e == BUF_OK)
-		e = plain ? buf_add(ret, r->helo) : add_literal(ret, r->client);
+		e = plain ? buf_add(ret, name) : add_literal(ret, r->client);
 	if (e == BUF_OK)
 		e = buf_add_cstr(ret, plain ? " (" : " (helo=");
 	if (e == BUF_OK)

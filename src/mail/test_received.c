@@ -78,6 +78,29 @@ masks_a_hostile_name(void **state)
 		  "\tMon, 23 Nov 2026 06:30:00 +0000\r\n"));
 }
 
+static void
+tells_who_it_is_on_this_machine(void **state)
+{
+	struct received r = plain;
+
+	(void)state;
+	r.tls = SLICE("");
+	r.rcpt = SLICE("");
+	r.client = SLICE("uid:1000");
+	r.helo = SLICE("mx.one.example");
+	check("name", &r,
+	    SLICE("Received: from mx.one.example (uid:1000)\r\n"
+		  "\tby mx.one.example with ESMTPS id "
+		  "01ARZ3NDEKTSV4RRFFQ69G5FAV;\r\n"
+		  "\tMon, 23 Nov 2026 06:30:00 +0000\r\n"));
+	r.helo = SLICE("a b");
+	check("no name", &r,
+	    SLICE("Received: from localhost (uid:1000)\r\n"
+		  "\tby mx.one.example with ESMTPS id "
+		  "01ARZ3NDEKTSV4RRFFQ69G5FAV;\r\n"
+		  "\tMon, 23 Nov 2026 06:30:00 +0000\r\n"));
+}
+
 /* Every octet, alone and doubled, at the longest: still one field. */
 static void
 stays_one_field(void **state)
@@ -119,5 +142,6 @@ adds_nothing_when_full(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(prints_the_clauses),
-    cmocka_unit_test(masks_a_hostile_name), cmocka_unit_test(stays_one_field),
-    cmocka_unit_test(adds_nothing_when_full))
+    cmocka_unit_test(masks_a_hostile_name),
+    cmocka_unit_test(tells_who_it_is_on_this_machine),
+    cmocka_unit_test(stays_one_field), cmocka_unit_test(adds_nothing_when_full))

@@ -141,7 +141,8 @@ static const struct channel_ops supervisor_ops = { .dispatch = dispatch,
 static int
 close_sandbox(struct role *r)
 {
-	struct sandbox_paths paths = { .data = r->settings->data };
+	struct sandbox_paths paths = { .data = r->settings->data,
+		.spool = r->settings->local_spool };
 	int n;
 
 	if (!r->settings->sandbox) {

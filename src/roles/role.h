@@ -19,13 +19,13 @@ struct role;
 
 enum {
 	ROLE_EXIT_TROUBLE = 1, /* try again: the supervisor restarts it */
-	ROLE_EXIT_CONFIG = 78  /* EX_CONFIG: no restart helps, the server ends */
+	ROLE_EXIT_CONFIG = 78 /* EX_CONFIG: no restart helps, the server ends */
 };
 
 struct role_ops {
 	enum wire_role self;
-	/* Before the sandbox; must not use env_work (sys/sandbox.h). 0, or -errno or a ROLE_EXIT_ status, which ends
-	 * the role. May be NULL. */
+	/* Before the sandbox; must not use env_work (sys/sandbox.h). 0, or
+	 * -errno or a ROLE_EXIT_ status, which ends the role. May be NULL. */
 	int (*prepare)(struct role *r);
 	/* A channel to `peer`: the role allocates its struct channel and opens
 	 * it, or closes fd. After a peer's death this comes again. */
@@ -46,7 +46,7 @@ struct role {
 	struct env *env;
 	const struct settings *settings;
 	const struct role_ops *ops;
-	void *ctx;	   /* the role's own state */
+	void *ctx;         /* the role's own state */
 	uint32_t instance; /* known from START on */
 	struct channel supervisor;
 	int exit_status; /* what role_run will return */
@@ -57,8 +57,8 @@ struct role {
 /* Ends the loop, with this status for the process. */
 void role_end(struct role *r, int exit_status);
 /* The one named so, or NULL: "store", "keeper", ... */
-typedef int role_main_fn(
-    struct env *env, const struct settings *s, int supervisor_fd);
+typedef int role_main_fn(struct env *env, const struct settings *s,
+    int supervisor_fd);
 role_main_fn *role_find(const char *name);
 
 /* Runs until the end; returns the exit status of the process. `ctx` is the
@@ -74,6 +74,7 @@ int role_resolver(struct env *env, const struct settings *s, int supervisor_fd);
 int role_courier(struct env *env, const struct settings *s, int supervisor_fd);
 int role_control(struct env *env, const struct settings *s, int supervisor_fd);
 int role_mx(struct env *env, const struct settings *s, int supervisor_fd);
+int role_local(struct env *env, const struct settings *s, int supervisor_fd);
 int role_user(struct env *env, const struct settings *s, int supervisor_fd);
 
 #endif

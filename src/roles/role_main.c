@@ -32,6 +32,7 @@ static const struct {
 	{ "control", "ulak-control", role_control },
 	{ "mx", "ulak-mx", role_mx },
 	{ "user", "ulak-user", role_user },
+	{ "local", "ulak-local", role_local },
 };
 
 role_main_fn *

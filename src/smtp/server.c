@@ -118,7 +118,8 @@ server_is_submission(const struct smtp_server *s)
 bool
 server_can_auth(const struct smtp_server *s)
 {
-	return server_is_submission(s) && (s->has_tls || s->config.plain_auth);
+	return server_is_submission(s) && s->config.kind != SMTP_LOCAL &&
+	    (s->has_tls || s->config.plain_auth);
 }
 
 void
@@ -329,6 +330,7 @@ smtp_server_init(struct smtp_server *s, const struct smtp_server_config *config)
 	memset(s, 0, sizeof(*s));
 	s->config = *config;
 	s->has_tls = config->kind == SMTP_SUBMISSIONS;
+	s->is_authed = config->kind == SMTP_LOCAL;
 	server_check(s);
 }
 
@@ -414,7 +416,7 @@ smtp_server_protocol(const struct smtp_server *s)
 {
 	if (!s->is_ehlo)
 		return "SMTP";
-	if (s->is_authed)
+	if (s->is_authed && s->config.kind != SMTP_LOCAL)
 		return s->has_tls ? "ESMTPSA" : "ESMTPA";
 	return s->has_tls ? "ESMTPS" : "ESMTP";
 }

@@ -28,9 +28,10 @@
 #include "smtp/trace.h"
 
 enum smtp_kind {
-	SMTP_MX,         /* 25: strangers */
-	SMTP_SUBMISSION, /* 587: RFC 6409 */
-	SMTP_SUBMISSIONS /* 465: the same inside TLS, RFC 8314 */
+	SMTP_MX,          /* 25: strangers */
+	SMTP_SUBMISSION,  /* 587: RFC 6409 */
+	SMTP_SUBMISSIONS, /* 465: the same inside TLS, RFC 8314 */
+	SMTP_LOCAL        /* a program of this machine: the kernel says who */
 };
 
 struct smtp_server_config {

@@ -26,7 +26,7 @@ offered_params(const struct smtp_server *s)
 static bool
 may_mail(struct smtp_server *s, struct smtp_effect *e)
 {
-	if (server_is_submission(s) && !server_can_auth(s)) {
+	if (server_is_submission(s) && !s->is_authed && !server_can_auth(s)) {
 		server_complain(s, e, SMTP_SAY_TLS_FIRST);
 		return false;
 	}

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sys/env_impl.h"
@@ -150,6 +151,12 @@ env_dup(struct env *env, int fd)
 	return env->vt->dup(env, fd);
 }
 
+int
+env_pair(struct env *env, int ret_fds[2])
+{
+	return env->vt->pair(env, ret_fds);
+}
+
 ssize_t
 env_sendv_fds(struct env *env, int fd, const struct iovec *v, size_t n,
     const int *fds, size_t n_fds)
@@ -266,6 +273,12 @@ env_file_size(struct env_file *f, uint64_t *ret)
 }
 
 int
+env_file_stat(struct env_file *f, struct env_file_stat *ret)
+{
+	return f->vt->stat(f, ret);
+}
+
+int
 env_file_truncate(struct env_file *f, uint64_t size)
 {
 	return f->vt->truncate(f, size);
@@ -303,12 +316,39 @@ env_stop(struct env *env)
 void
 env_addr_print(const struct env_addr *a, char text[ENV_ADDR_TEXT])
 {
+	uint32_t uid = 0;
+
 	if (a->family == 4)
 		(void)inet_ntop(AF_INET, a->bytes, text, ENV_ADDR_TEXT);
 	else if (a->family == 6)
 		(void)inet_ntop(AF_INET6, a->bytes, text, ENV_ADDR_TEXT);
+	else if (env_addr_uid(a, &uid))
+		(void)snprintf(text, ENV_ADDR_TEXT, "uid:%u", uid);
 	else
 		memcpy(text, "local", sizeof("local"));
+}
+
+enum {
+	UID_KNOWN = 4 /* where in bytes it is said; the number before */
+};
+
+struct env_addr
+env_addr_of_uid(uint32_t uid)
+{
+	struct env_addr a = { 0 };
+
+	memcpy(a.bytes, &uid, sizeof(uid));
+	a.bytes[UID_KNOWN] = 1;
+	return a;
+}
+
+bool
+env_addr_uid(const struct env_addr *a, uint32_t *ret)
+{
+	if (a->family != 0 || a->bytes[UID_KNOWN] != 1)
+		return false;
+	memcpy(ret, a->bytes, sizeof(*ret));
+	return true;
 }
 
 bool

@@ -108,12 +108,16 @@ int env_start_threads(struct env *env, unsigned lanes);
 /* What a peer's address is to us. */
 struct env_addr {
 	uint8_t family; /* 4, 6, or 0 for a local socket */
-	uint8_t bytes[16]; /* IPv4 in the first four */
+	uint8_t bytes[16]; /* IPv4 in the first four; of a local socket see
+			    * env_addr_uid */
 	uint16_t port;
 };
 enum { ENV_ADDR_TEXT = 64 };
-void env_addr_print(const struct env_addr *a, char text[ENV_ADDR_TEXT]); /* no port */
+void env_addr_print(const struct env_addr *a, char text[ENV_ADDR_TEXT]); /* no port; "uid:1000" */
 bool env_addr_parse(struct slice text, struct env_addr *ret);
+/* A peer on a local socket: its user as the kernel says. */
+struct env_addr env_addr_of_uid(uint32_t uid);
+bool env_addr_uid(const struct env_addr *a, uint32_t *ret);
 bool env_addr_is_loopback(const struct env_addr *a);
 
 /* All sockets are non-blocking; -EAGAIN says "wait for readiness". */
@@ -130,6 +134,8 @@ void env_shutdown_write(struct env *env, int fd);
 void env_close(struct env *env, int fd, bool reset);
 /* Another descriptor for the same thing, close-on-exec. */
 int env_dup(struct env *env, int fd);
+/* Two that are connected to each other (AF_UNIX, a stream). */
+int env_pair(struct env *env, int ret_fds[2]);
 
 /* For channels between roles (AF_UNIX): descriptors ride on the first byte.
  * Received ones are close-on-exec and non-blocking. */
@@ -182,6 +188,13 @@ int env_file_pwritev(struct env_file *f, const struct iovec *v, size_t n,
  * and it must not be called again on it: there is no retry (design 4). */
 int env_file_sync(struct env_file *f);
 int env_file_size(struct env_file *f, uint64_t *ret);
+/* Of a file that somebody else has made: what it is, and whose. */
+struct env_file_stat {
+	bool is_regular;
+	uint32_t uid;
+	uint64_t n_links, size;
+};
+int env_file_stat(struct env_file *f, struct env_file_stat *ret);
 int env_file_truncate(struct env_file *f, uint64_t size);
 int env_file_allocate(struct env_file *f, uint64_t size); /* keeps content */
 

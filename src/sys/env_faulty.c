@@ -155,6 +155,12 @@ file_size(struct env_file *f, uint64_t *ret)
 }
 
 static int
+file_stat(struct env_file *f, struct env_file_stat *ret)
+{
+	return env_file_stat(FILE_OF(f)->inner, ret);
+}
+
+static int
 file_truncate(struct env_file *f, uint64_t size)
 {
 	int r = check(&FILE_OF(f)->faulty->env, FAULT_TRUNCATE);
@@ -171,7 +177,8 @@ file_allocate(struct env_file *f, uint64_t size)
 }
 
 static const struct env_file_vt file_vt = { file_close, file_pread,
-	file_pwritev, file_sync, file_size, file_truncate, file_allocate };
+	file_pwritev, file_sync, file_size, file_stat, file_truncate,
+	file_allocate };
 
 /* -- directories
  * --------------------------------------------------------------- */
@@ -439,6 +446,14 @@ faulty_dup(struct env *env, int fd)
 	return r < 0 ? r : env_dup(INNER(env), fd);
 }
 
+static int
+faulty_pair(struct env *env, int *ret_fds)
+{
+	int r = check(env, FAULT_DUP);
+
+	return r < 0 ? r : env_pair(INNER(env), ret_fds);
+}
+
 static ssize_t
 faulty_sendv_fds(struct env *env, int fd, const struct iovec *v, size_t n,
     const int *fds, size_t n_fds)
@@ -499,6 +514,7 @@ static const struct env_vt faulty_vt = {
 	.shutdown_write = faulty_shutdown_write,
 	.close = faulty_close,
 	.dup = faulty_dup,
+	.pair = faulty_pair,
 	.sendv_fds = faulty_sendv_fds,
 	.recv_fds = faulty_recv_fds,
 	.dir_open = faulty_dir_open,

@@ -35,6 +35,7 @@ struct env_vt {
 	void (*shutdown_write)(struct env *, int);
 	void (*close)(struct env *, int, bool);
 	int (*dup)(struct env *, int);
+	int (*pair)(struct env *, int *);
 	ssize_t (*sendv_fds)(struct env *, int, const struct iovec *, size_t,
 	    const int *, size_t);
 	ssize_t (*recv_fds)(
@@ -77,6 +78,7 @@ struct env_file_vt {
 	    struct env_file *, const struct iovec *, size_t, uint64_t);
 	int (*sync)(struct env_file *);
 	int (*size)(struct env_file *, uint64_t *);
+	int (*stat)(struct env_file *, struct env_file_stat *);
 	int (*truncate)(struct env_file *, uint64_t);
 	int (*allocate)(struct env_file *, uint64_t);
 };

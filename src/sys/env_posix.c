@@ -79,6 +79,7 @@ static const struct env_vt posix_vt = {
 	.shutdown_write = posix_shutdown_write,
 	.close = posix_close,
 	.dup = posix_dup,
+	.pair = posix_pair,
 	.sendv_fds = posix_sendv_fds,
 	.recv_fds = posix_recv_fds,
 	.dir_open = posix_dir_open,

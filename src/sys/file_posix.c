@@ -145,6 +145,18 @@ file_size(struct env_file *f, uint64_t *ret)
 }
 
 static int
+file_stat(struct env_file *f, struct env_file_stat *ret)
+{
+	struct stat st;
+
+	if (fstat(FILE_OF(f)->fd, &st) == -1)
+		return ERR_ORIGIN(-errno);
+	*ret = (struct env_file_stat){ S_ISREG(st.st_mode), st.st_uid,
+		st.st_nlink, (uint64_t)st.st_size };
+	return 0;
+}
+
+static int
 file_truncate(struct env_file *f, uint64_t size)
 {
 	return ftruncate(FILE_OF(f)->fd, (off_t)size) == -1 ? ERR_ORIGIN(-errno)
@@ -167,7 +179,8 @@ file_allocate(struct env_file *f, uint64_t size)
 }
 
 static const struct env_file_vt file_vt = { file_close, file_pread,
-	file_pwritev, file_sync, file_size, file_truncate, file_allocate };
+	file_pwritev, file_sync, file_size, file_stat, file_truncate,
+	file_allocate };
 
 static int
 dir_file_open(struct env_dir *d, const char *path, unsigned how,

@@ -124,7 +124,7 @@ remove_stale(const struct sockaddr_un *at)
 }
 
 int
-listen_local(const char *path)
+listen_local(const char *path, unsigned mode)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	mode_t before;
@@ -138,7 +138,7 @@ listen_local(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -errno;
-	before = umask(0117); /* mode 0660 from its first moment on */
+	before = umask(0777 & ~mode); /* from its first moment on */
 	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
 	r = r == -1 ? -errno : 0;
 	(void)umask(before);

@@ -12,9 +12,9 @@
 /* Makes n sockets that share the address (SO_REUSEPORT), one a front. 0, or
  * -errno with none made; -EADDRINUSE also when the other one would share. */
 int listen_inet(const struct env_addr *at, int *ret_fds, size_t n);
-/* A socket at `path`, mode 0660; one that nobody answers is removed first.
+/* A socket at `path` with that mode; one that nobody answers is removed first.
  * An fd, -EADDRINUSE when somebody answers, -errno. */
-int listen_local(const char *path);
+int listen_local(const char *path, unsigned mode);
 
 enum {
 	LISTEN_OWNER = 64

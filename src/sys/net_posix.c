@@ -75,6 +75,19 @@ set_no_delay(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* Fixed when it connected. */
+static struct env_addr
+peer_of_local(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1 ||
+	    len != sizeof(peer))
+		return (struct env_addr){ 0 };
+	return env_addr_of_uid(peer.uid);
+}
+
 int
 posix_accept(struct env *env, int listen_fd, struct env_addr *ret_peer)
 {
@@ -92,6 +105,8 @@ posix_accept(struct env *env, int listen_fd, struct env_addr *ret_peer)
 	addr_from_kernel(&from, ret_peer);
 	if (ret_peer->family != 0)
 		set_no_delay(fd);
+	else
+		*ret_peer = peer_of_local(fd);
 	return fd;
 }
 
@@ -198,6 +213,16 @@ posix_dup(struct env *env, int fd)
 
 	(void)env;
 	return copy == -1 ? -errno : copy;
+}
+
+int
+posix_pair(struct env *env, int *ret_fds)
+{
+	(void)env;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		   0, ret_fds) == -1
+	    ? -errno
+	    : 0;
 }
 
 union fds_control {

@@ -114,6 +114,7 @@ ssize_t posix_sendv(struct env *env, int fd, const struct iovec *v, size_t n);
 void posix_shutdown_write(struct env *env, int fd);
 void posix_close(struct env *env, int fd, bool reset);
 int posix_dup(struct env *env, int fd);
+int posix_pair(struct env *env, int *ret_fds);
 ssize_t posix_sendv_fds(struct env *env, int fd, const struct iovec *v,
     size_t n, const int *fds, size_t n_fds);
 ssize_t posix_recv_fds(struct env *env, int fd, void *at, size_t n, int *fds,

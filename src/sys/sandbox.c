@@ -139,6 +139,10 @@ close_landlock(const struct sandbox_role *role,
 		return ERR_TRACE(fd);
 	if (role->is_data_open && paths->data != NULL)
 		r = ERR_TRACE(open_beneath(fd, paths->data, (int)abi));
+	if (r == 0 && role->is_spool_open && paths->spool != NULL) {
+		r = open_beneath(fd, paths->spool, (int)abi);
+		r = r == -ENOENT ? 0 : r; /* then there is no file at all */
+	}
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) == -1)
 		r = ERR_ORIGIN(-errno);
 	(void)close(fd);

@@ -18,7 +18,8 @@
 #include "wire/messages.h"
 
 struct sandbox_paths {
-	const char *data; /* the data directory, for the store */
+	const char *data;  /* the data directory, for the store */
+	const char *spool; /* of local mail; need not be there */
 };
 
 struct sandbox_report {

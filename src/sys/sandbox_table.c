@@ -170,6 +170,21 @@ static const struct sandbox_call files_calls[] = {
 };
 FAMILY(files);
 
+/* Files that others have made, in the spool: read, moved, taken away. */
+static const struct sandbox_call spool_calls[] = {
+	CALL(openat),
+	CALL(newfstatat),
+	CALL(getdents64),
+	CALL(mkdirat),
+	CALL(unlinkat),
+	CALL(renameat),
+	CALL(renameat2),
+	CALL(fsync),
+	/* the file's own client, in the same process */
+	CALL_2(socketpair, ARG(0, AF_UNIX), ARG(2, 0)),
+};
+FAMILY(spool);
+
 #define TYPE(t) ARG_MASKED(1, 0xf, t)
 
 static const struct sandbox_call tcp_out_calls[] = {
@@ -204,6 +219,8 @@ const size_t sandbox_self_calls_n =
 const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	[WIRE_MX] = { .families = { &living, &accepting } },
 	[WIRE_USER] = { .families = { &living, &accepting } },
+	[WIRE_LOCAL] = { .families = { &living, &accepting, &spool },
+	    .is_spool_open = true },
 	[WIRE_CONTROL] = { .families = { &living, &accepting } },
 	[WIRE_STORE] = { .families = { &living, &files },
 	    .is_data_open = true,

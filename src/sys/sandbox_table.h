@@ -30,6 +30,7 @@ struct sandbox_role {
 	unsigned lanes;       /* whose threads it needs: 1 << ENV_LANE_... */
 	bool is_data_open;    /* Landlock: may change what is in the data
 			       * directory; otherwise no file at all */
+	bool is_spool_open;   /* the same in the spool */
 	bool is_tcp_out_open; /* Landlock, from ABI 4 on: may connect */
 	bool is_tcp_in_open;  /* may bind */
 };

@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from mua import imap  # noqa: E402
 from world import PASSWORD, Dns, Ulak, standard_zones, tls_context, wait_for  # noqa: E402
 
-ROLES = ["store", "keeper", "resolver", "courier", "control", "mx", "user", "supervisor"]
+ROLES = ["store", "keeper", "resolver", "courier", "control", "mx", "user", "local", "supervisor"]
 # Not those of conftest.py, whose servers may run beside these.
 HOSTS = {"one.example": "198.51.100.1", "two.example": "198.51.100.2"}
 

@@ -134,7 +134,7 @@ def test_connections_that_do_nothing_cost_nothing_to_others(one):
         s.close()
 
 
-@pytest.mark.parametrize("role", ["store", "keeper", "resolver", "courier", "control", "mx", "user"])
+@pytest.mark.parametrize("role", ["store", "keeper", "resolver", "courier", "control", "mx", "user", "local"])
 def test_a_dead_role_comes_back(one, two, role):
     assert one.kill_role(role)
     subject, message = compose("user@one.example", "user@two.example")

@@ -36,7 +36,9 @@
 /* What the child has from before the sandbox. */
 struct place {
 	struct env *env;
-	struct env_dir *dir; /* the data directory */
+	struct env_dir *dir;   /* the data directory */
+	struct env_dir *spool; /* a directory in it */
+	char spool_path[64];
 	const char *data, *outside;
 	int listen_fd; /* on loopback */
 	struct env_addr listen_at;
@@ -118,6 +120,16 @@ make_symlink(struct place *p)
 
 	(void)snprintf(to, sizeof(to), "%s/link", p->data);
 	return result(symlink("/etc/passwd", to));
+}
+
+static int
+link_in_spool(struct place *p)
+{
+	char from[128], to[128];
+
+	(void)snprintf(from, sizeof(from), "%s/old", p->data);
+	(void)snprintf(to, sizeof(to), "%s/stolen", p->spool_path);
+	return result(linkat(AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 static int
@@ -474,8 +486,8 @@ terminal_input(struct place *p)
 #define FRONTS (R(MX) | R(USER))
 /* SUPERVISOR stands for its child that parses the configuration. */
 #define ALL                                                                    \
-	(FRONTS | R(CONTROL) | R(STORE) | R(COURIER) | R(RESOLVER) |           \
-	    R(KEEPER) | R(SUPERVISOR))
+	(FRONTS | R(LOCAL) | R(CONTROL) | R(STORE) | R(COURIER) |              \
+	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR))
 #define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER)))
 
 static const struct wall {
@@ -488,6 +500,7 @@ static const struct wall {
 	{ "open /", read_root_dir, ALL, true },
 	{ "open /proc/self/environ", read_proc_self, ALL, true },
 	{ "write in the data directory", write_data, ALL & ~R(STORE), true },
+	{ "link into the spool", link_in_spool, ALL & ~R(STORE), false },
 	{ "write outside of it", write_outside, ALL, true },
 	{ "unlink outside of it", unlink_outside, ALL, true },
 	{ "link out of it", link_out, ALL, true },
@@ -501,12 +514,12 @@ static const struct wall {
 	{ "socket AF_NETLINK", netlink, ALL, true },
 	{ "socket AF_PACKET", packet, ALL, false },
 	{ "socket AF_VSOCK", vsock, ALL, false },
-	{ "socketpair", make_pair, ALL, true },
+	{ "socketpair", make_pair, ALL & ~R(LOCAL), true },
 	{ "connect", connect_inet, NO_SOCKETS, false },
 	{ "bind", bind_inet, ALL & ~R(RESOLVER), false },
 	{ "bind TCP", bind_tcp, R(COURIER), true },
 	{ "listen", listen_again, ALL, true },
-	{ "accept", accept_on, ALL & ~(FRONTS | R(CONTROL)), true },
+	{ "accept", accept_on, ALL & ~(FRONTS | R(CONTROL) | R(LOCAL)), true },
 	{ "execve", exec_shell, ALL, false },
 	{ "execveat", exec_at, ALL, false },
 	{ "memfd_create", exec_memory, ALL, true },
@@ -685,6 +698,33 @@ use_files(struct place *p)
 	return n == 2 ? 0 : -EIO;
 }
 
+/* What the role `local` does there; making files is not part of it. */
+static int
+use_spool(struct place *p)
+{
+	struct env_file_stat st;
+	struct env_file *f;
+	char at[1];
+	int fds[2], n = 0, r;
+
+	if ((r = env_dir_list(p->spool, ".", on_name, &n)) < 0 ||
+	    (r = env_file_open(p->spool, "old", ENV_FILE_READ, &f)) < 0)
+		return r;
+	if ((r = env_file_stat(f, &st)) < 0 ||
+	    (r = (int)env_file_pread(f, at, 1, 0)) < 0)
+		return r;
+	env_file_close(f);
+	if ((r = env_dir_make(p->spool, "bad")) < 0 ||
+	    (r = env_dir_rename(p->spool, "old", "bad/old")) < 0 ||
+	    (r = env_dir_sync(p->spool, "bad")) < 0 ||
+	    (r = env_dir_unlink(p->spool, "bad/old")) < 0 ||
+	    (r = env_pair(p->env, fds)) < 0)
+		return r;
+	return n == 1 && st.is_regular && st.uid == geteuid() && st.n_links == 1
+	    ? 0
+	    : -EIO;
+}
+
 struct task {
 	struct env_job job;
 	struct place *p;
@@ -775,7 +815,8 @@ static const struct {
 	{ "timers and chance", use_loop, ALL },
 	{ "memory", use_memory, ALL },
 	{ "its own signals", raise_own_signal, ALL },
-	{ "accept", use_accept, FRONTS | R(CONTROL) },
+	{ "accept", use_accept, FRONTS | R(CONTROL) | R(LOCAL) },
+	{ "files in the spool", use_spool, R(LOCAL) },
 	{ "connect", use_connect, R(COURIER) | R(RESOLVER) },
 	{ "UDP", use_udp, R(RESOLVER) },
 	{ "files in the data directory", use_files, R(STORE) },
@@ -813,7 +854,8 @@ prepare(struct place *p)
 	socklen_t len = sizeof(in);
 
 	if (env_posix_new(&o, &p->env) != 0 ||
-	    env_dir_open(p->env, p->data, &p->dir) != 0)
+	    env_dir_open(p->env, p->data, &p->dir) != 0 ||
+	    env_dir_open(p->env, p->spool_path, &p->spool) != 0)
 		_exit(EXIT_NO_SANDBOX);
 	p->spare_fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
 	p->listen_fd =
@@ -841,7 +883,8 @@ try_in_child(struct place *base, int role, int (*act)(struct place *p))
 	pid = fork();
 	test_true(pid != -1);
 	if (pid == 0) {
-		struct sandbox_paths paths = { .data = base->data };
+		struct sandbox_paths paths = { .data = base->data,
+			.spool = base->spool_path };
 		struct sandbox_report report = { 0 };
 		struct place p = *base;
 		int r;
@@ -873,6 +916,9 @@ set_up(struct place *p, char data[32], char outside[32])
 	test_true(mkdtemp(data) != NULL && mkdtemp(outside) != NULL);
 	touch(data, "old");
 	touch(outside, "old");
+	(void)snprintf(p->spool_path, sizeof(p->spool_path), "%s/spool", data);
+	test_int(mkdir(p->spool_path, 0700), 0);
+	touch(p->spool_path, "old");
 	p->data = data;
 	p->outside = outside;
 }
@@ -885,6 +931,11 @@ tear_down(const struct place *p)
 	const char *dirs[] = { p->data, p->outside };
 	char path[128];
 
+	(void)snprintf(path, sizeof(path), "%s/old", p->spool_path);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/bad", p->spool_path);
+	(void)rmdir(path);
+	test_int(rmdir(p->spool_path), 0);
 	for (size_t d = 0; d < 2; d++) {
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			(void)snprintf(path, sizeof(path), "%s/%s", dirs[d],

@@ -47,6 +47,7 @@ struct front_own {
 	uint32_t n_conns;
 	struct map clients; /* by key */
 	struct listener listeners[FRONT_LISTENERS];
+	struct local *local;           /* only kind WIRE_LOCAL: local.c */
 	struct env_timer accept_again; /* after descriptors ran out */
 	struct env_timer stop_limit;
 	bool is_stopping;
@@ -67,9 +68,10 @@ bool conn_is_live(const struct conn *c); /* started, and not on its way out */
 void conn_free_now(struct conn *c);      /* at the role's end */
 uint32_t front_client_count(struct front *f, const struct env_addr *peer);
 
-extern const struct role_ops front_mx_ops, front_user_ops;
+extern const struct role_ops front_mx_ops, front_user_ops, front_local_ops;
 extern const struct wire_mx_handlers front_mx_handlers;
 extern const struct wire_user_handlers front_user_handlers;
+extern const struct wire_local_handlers front_local_handlers;
 void front_lost_peer(struct front *f, enum wire_role peer);
 void front_store_room(struct front *f);
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * roles/front/front - the roles `mx` and `user`: clients of the network
+ * roles/front/front - the roles `mx`, `user` and `local`: clients
  *
- * Talks to: clients, on the listening sockets it is given; the store (mail,
- * mailboxes); the keeper (logins, only `user`; handshake signatures, both);
- * the resolver.
+ * Talks to: clients, on the listening sockets it is given (`local`: programs of
+ * this machine); the store (mail, mailboxes); the keeper (logins, only `user`;
+ * handshake signatures, `mx` and `user`); the resolver (not `local`).
  *
- * May touch: those sockets. No file, no new socket, no key.
+ * May touch: those sockets. No file, no new socket, no key. `local` also the
+ * spool, in which mail of this machine waits while it is down.
  *
  * If it is taken over: `mx` can alter mail of its own sessions and store forged
  * mail for local recipients; `user` in addition hears the passwords typed
- * while it lasts and reaches the mailboxes whose handles it holds.
+ * while it lasts and reaches the mailboxes whose handles it holds; `local` can
+ * send mail as anybody of this machine, and sees what lies in the spool.
  *
  * If it dies: its clients lose their connections, nothing acknowledged is
  * lost, and the supervisor starts another.
@@ -24,6 +26,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "roles/front/conn.h"
+#include "roles/front/local.h"
 
 enum {
 	ACCEPT_BATCH = 64
@@ -51,6 +54,8 @@ static const struct service_row {
 	{ SERVICE_POP3, WIRE_USER, &pop3_proto, false,
 	    SLICE("-ERR [SYS/TEMP] too many connections\r\n") },
 	{ SERVICE_POP3S, WIRE_USER, &pop3_proto, true, { 0 } },
+	{ SERVICE_LOCAL, WIRE_LOCAL, &smtp_proto, false,
+	    SLICE("421 4.7.0 too many connections\r\n") },
 };
 
 struct front_own *
@@ -150,6 +155,8 @@ on_accept(struct env_watch *w, unsigned events)
 			return;
 		}
 		why = check_client(f, &peer);
+		if (f->kind == WIRE_LOCAL)
+			local_wake(f);
 		if (why != NULL)
 			refuse(f, l, fd, &peer, why);
 		else
@@ -222,6 +229,9 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 
 	if (f->kind == WIRE_MX)
 		return wire_dispatch_mx(&front_mx_handlers, c, c->peer, h,
+		    payload, fd);
+	if (f->kind == WIRE_LOCAL)
+		return wire_dispatch_local(&front_local_handlers, c, c->peer, h,
 		    payload, fd);
 	return wire_dispatch_user(&front_user_handlers, c, c->peer, h, payload,
 	    fd);
@@ -335,13 +345,22 @@ prepare(struct role *r)
 	    sizeof(f->hostname));
 	f->state.hostname = slice_cstr(f->hostname);
 	f->state.max_size = f->settings->max_size;
+	if (f->kind == WIRE_LOCAL) {
+		int made = local_new(f, &own->local);
+
+		if (made < 0)
+			return made;
+	}
 	return tls_server_new(f->env, &f->tls);
 }
 
 static int
 started(struct role *r)
 {
-	(void)r;
+	struct front *f = r->ctx;
+
+	if (f->kind == WIRE_LOCAL)
+		local_start(front_own(f)->local);
 	return 0;
 }
 
@@ -371,6 +390,8 @@ stop(struct role *r)
 	if (own->is_stopping)
 		return;
 	own->is_stopping = true;
+	if (own->local != NULL)
+		local_stop(own->local);
 	listeners_close(f);
 	own->stop_limit.fire = on_stop_limit;
 	if (env_timer_set(f->env, &own->stop_limit,
@@ -400,6 +421,7 @@ deinit(struct role *r)
 	own->is_stopping = false;
 	listeners_close(f);
 	env_timer_stop(f->env, &own->stop_limit);
+	local_free(own->local);
 	LIST_FOREACH_SAFE (it, next, &own->conns)
 		conn_free_now(LIST_ENTRY(it, struct conn, link));
 	replace_peer(f, &f->store);
@@ -420,6 +442,7 @@ deinit(struct role *r)
 
 const struct role_ops front_mx_ops = FRONT_OPS(WIRE_MX);
 const struct role_ops front_user_ops = FRONT_OPS(WIRE_USER);
+const struct role_ops front_local_ops = FRONT_OPS(WIRE_LOCAL);
 
 static int
 run(struct env *env, const struct settings *s, int supervisor_fd,
@@ -445,4 +468,10 @@ int
 role_user(struct env *env, const struct settings *s, int supervisor_fd)
 {
 	return run(env, s, supervisor_fd, &front_user_ops);
+}
+
+int
+role_local(struct env *env, const struct settings *s, int supervisor_fd)
+{
+	return run(env, s, supervisor_fd, &front_local_ops);
 }

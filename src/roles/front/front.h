@@ -100,7 +100,7 @@ struct front {
 	struct role *role;
 	struct env *env;
 	const struct settings *settings;
-	enum wire_role kind;            /* WIRE_MX or WIRE_USER */
+	enum wire_role kind;            /* WIRE_MX, WIRE_USER or WIRE_LOCAL */
 	struct channel *store, *keeper; /* NULL while there is none */
 	struct wire_state state;        /* what the store last said */
 	char hostname[256];

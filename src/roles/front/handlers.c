@@ -135,6 +135,14 @@ const struct wire_mx_handlers front_mx_handlers = {
 	.dns_answer = on_dns_answer,
 };
 
+const struct wire_local_handlers front_local_handlers = {
+	.state = on_state,
+	.rcpt_answer = on_rcpt_answer,
+	.body_credit = on_body_credit,
+	.body_refused = on_body_refused,
+	.done = on_done,
+};
+
 const struct wire_user_handlers front_user_handlers = {
 	.cert = on_cert,
 	.certs_end = on_certs_end,

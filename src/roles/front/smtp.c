@@ -256,6 +256,7 @@ static enum smtp_kind
 kind_of(unsigned service)
 {
 	return service == SERVICE_MX        ? SMTP_MX
+	    : service == SERVICE_LOCAL      ? SMTP_LOCAL
 	    : service == SERVICE_SUBMISSION ? SMTP_SUBMISSION
 					    : SMTP_SUBMISSIONS;
 }

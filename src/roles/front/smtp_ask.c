@@ -4,6 +4,7 @@
 #include "roles/front/smtp_impl.h"
 
 #include "base/time.h"
+#include "roles/front/local.h"
 
 /* -- questions ------------------------------------------------------------- */
 
@@ -77,6 +78,10 @@ smtp_do_mail(struct conn *c)
 
 	if (conn_front(c)->kind == WIRE_MX) {
 		smtp_answer(c, VERDICT(250, 2, 1, 0, ""));
+		return;
+	}
+	if (conn_front(c)->kind == WIRE_LOCAL) {
+		smtp_answer(c, local_may_send(c));
 		return;
 	}
 	x->ticket = front_ticket(conn_front(c));

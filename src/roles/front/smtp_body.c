@@ -6,6 +6,7 @@
 
 #include "mail/date.h"
 #include "mail/received.h"
+#include "roles/front/local.h"
 
 /* -- transaction and body at the store ------------------------------------- */
 
@@ -155,7 +156,8 @@ smtp_do_begin(struct conn *c)
 
 	conn_set_idle(c, f->settings->smtp_data_idle);
 	x->body_since = env_now(f->env);
-	id_make(&f->ids, wall_us, env_random_u64(f->env), &x->id);
+	if (!local_take_id(c, &x->id))
+		id_make(&f->ids, wall_us, env_random_u64(f->env), &x->id);
 	x->body = ++f->next_body;
 	x->body_is_open = x->body_has_failed = false;
 	x->credit = LIMIT_CREDIT;
@@ -165,7 +167,7 @@ smtp_do_begin(struct conn *c)
 		return;
 	}
 	emit_trace(c, wall_us);
-	if (f->kind == WIRE_USER)
+	if (f->kind != WIRE_MX)
 		offer_fields(c, wall_us);
 }
 

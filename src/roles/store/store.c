@@ -194,9 +194,15 @@ send_certs(struct store_role *s, struct channel *c)
 }
 
 static bool
-is_front(const struct channel *c)
+has_tls(const struct channel *c)
 {
 	return c->peer == WIRE_MX || c->peer == WIRE_USER;
+}
+
+static bool
+is_front(const struct channel *c)
+{
+	return has_tls(c) || c->peer == WIRE_LOCAL;
 }
 
 /* The keeper first: a front may use a certificate as soon as it has it. */
@@ -212,7 +218,7 @@ store_role_announce_keys(struct store_role *s)
 	LIST_FOREACH (it, &s->peer_list) {
 		struct peer *p = LIST_ENTRY(it, struct peer, link);
 
-		if (is_front(&p->c))
+		if (has_tls(&p->c))
 			send_certs(s, &p->c);
 	}
 }
@@ -604,10 +610,10 @@ on_peer(struct role *r, enum wire_role peer, uint32_t instance,
 	list_add_last(&s->peer_list, &p->link);
 	if (peer == WIRE_KEEPER)
 		send_sealed(s, &p->c);
-	if (is_front(&p->c)) {
+	if (has_tls(&p->c))
 		send_certs(s, &p->c);
+	if (is_front(&p->c))
 		send_state(s, &p->c);
-	}
 }
 
 /* -- life

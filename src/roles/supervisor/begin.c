@@ -124,6 +124,7 @@ check_data(const struct supervisor *s)
 static const char *const user_names[WIRE_N_ROLES] = {
 	[WIRE_MX] = "ulak-front",
 	[WIRE_USER] = "ulak-front",
+	[WIRE_LOCAL] = "ulak-local",
 	[WIRE_CONTROL] = "ulak-front",
 	[WIRE_STORE] = "ulak-store",
 	[WIRE_COURIER] = "ulak-courier",
@@ -177,9 +178,9 @@ check_owner(const struct supervisor *s)
 bool
 supervisor_serves(enum wire_role role, uint8_t service)
 {
-	if (role == WIRE_MX)
-		return service == SERVICE_MX;
-	return role == WIRE_USER && service != SERVICE_MX;
+	bool is_for_mx = service == SERVICE_MX || service == SERVICE_LMTP;
+
+	return role == (is_for_mx ? WIRE_MX : WIRE_USER);
 }
 
 static int
@@ -214,33 +215,57 @@ open_listeners(struct supervisor *s)
 	return 0;
 }
 
+/* Its directory, such as /run/ulak, may have to be made, too. */
+static int
+open_local(const char *path, unsigned mode, int *ret_fd)
+{
+	char dir[SETTINGS_PATH], *slash;
+
+	(void)slice_to_cstr(slice_cstr(path), dir, sizeof(dir));
+	slash = strrchr(dir, '/');
+	if (slash != NULL && slash != dir) {
+		*slash = '\0';
+		(void)mkdir(dir, 0755);
+	}
+	*ret_fd = listen_local(path, mode);
+	if (*ret_fd == -EADDRINUSE) {
+		(void)fprintf(stderr,
+		    "ulak: a server is running already: it answers at %s\n",
+		    path);
+		return ROLE_EXIT_CONFIG;
+	}
+	return *ret_fd < 0 ? complain("cannot listen at", path, *ret_fd) : 0;
+}
+
 /* Members of the group `ulak` may ask, too. */
 static int
 open_control(struct supervisor *s)
 {
-	char dir[SETTINGS_PATH], *slash;
-	const struct group *group;
+	int status = open_local(s->table.control, 0660, &s->control_fd);
+	const struct group *group = s->is_root ? getgrnam("ulak") : NULL;
 
-	(void)slice_to_cstr(slice_cstr(s->table.control), dir, sizeof(dir));
-	slash = strrchr(dir, '/');
-	if (slash != NULL && slash != dir) {
-		*slash = '\0';
-		(void)mkdir(dir, 0755); /* such as /run/ulak */
-	}
-	s->control_fd = listen_local(s->table.control);
-	if (s->control_fd == -EADDRINUSE) {
-		(void)fprintf(stderr,
-		    "ulak: a server is running already: it answers at %s\n",
-		    s->table.control);
-		return ROLE_EXIT_CONFIG;
-	}
-	if (s->control_fd < 0)
-		return complain("cannot listen at", s->table.control,
-		    s->control_fd);
-	group = s->is_root ? getgrnam("ulak") : NULL;
-	if (group != NULL)
+	if (status == 0 && group != NULL)
 		(void)!chown(s->table.control, (uid_t)-1, group->gr_gid);
-	return 0;
+	return status;
+}
+
+/* Everybody may hand in mail: at the socket, or in a directory in which one
+ * can make files but not see any; those are their makers' and, by its setgid
+ * bit, readable by our group (docs/decisions). */
+static int
+open_submission(struct supervisor *s)
+{
+	const char *spool = s->table.spool;
+	const struct spawn_user *user = &s->users[WIRE_LOCAL];
+
+	if (mkdir(spool, 0700) == 0) {
+		if ((s->is_root && chown(spool, user->uid, user->gid) == -1) ||
+		    chmod(spool, 03733) == -1)
+			return complain("cannot make", spool, -errno);
+	} else if (errno != EEXIST) {
+		return complain("cannot make", spool, -errno);
+	}
+	return open_local(s->table.local, 0666, &s->local_fd);
 }
 
 void
@@ -254,6 +279,10 @@ supervisor_close_listeners(struct supervisor *s)
 		(void)unlink(s->table.control);
 		(void)close(s->control_fd);
 	}
+	if (s->local_fd >= 0) {
+		(void)unlink(s->table.local);
+		(void)close(s->local_fd);
+	}
 	if (s->config_fd >= 0)
 		(void)close(s->config_fd);
 }
@@ -262,7 +291,8 @@ int
 supervisor_begin(struct supervisor *s)
 {
 	static int (*const steps[])(struct supervisor *) = { seal_config,
-		parse_config, find_users, open_listeners, open_control };
+		parse_config, find_users, open_listeners, open_control,
+		open_submission };
 
 	memset(s->listeners, -1, sizeof(s->listeners));
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

@@ -94,11 +94,14 @@ give_listeners(struct child *c)
 			(void)wire_send_listener(&c->channel, 0, 0, &m,
 			    s->listeners[i][c->index]);
 	}
-	if (c->role == WIRE_CONTROL) {
-		struct wire_listener m = { .service = SERVICE_CONTROL };
-
-		(void)wire_send_listener(&c->channel, 0, 0, &m, s->control_fd);
-	}
+	if (c->role == WIRE_CONTROL)
+		(void)wire_send_listener(&c->channel, 0, 0,
+		    &(struct wire_listener){ .service = SERVICE_CONTROL },
+		    s->control_fd);
+	if (c->role == WIRE_LOCAL)
+		(void)wire_send_listener(&c->channel, 0, 0,
+		    &(struct wire_listener){ .service = SERVICE_LOCAL },
+		    s->local_fd);
 }
 
 static int

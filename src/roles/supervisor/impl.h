@@ -17,7 +17,7 @@
 #include "sys/spawn.h"
 
 enum {
-	CHILDREN_MAX = 5 + 2 * SUPERVISOR_FRONTS
+	CHILDREN_MAX = 6 + 2 * SUPERVISOR_FRONTS
 };
 
 struct supervisor;
@@ -45,7 +45,7 @@ struct supervisor {
 	struct child children[CHILDREN_MAX];
 	size_t n_children;
 	int listeners[LIMIT_LISTENERS][SUPERVISOR_FRONTS];
-	int control_fd;
+	int control_fd, local_fd;
 	uint32_t last_instance;
 	int signal_fd;
 	struct env_watch signals;
@@ -58,7 +58,7 @@ struct supervisor {
 /* begin.c: 0, or the exit status after it has said why on stderr. */
 int supervisor_begin(struct supervisor *s);
 void supervisor_close_listeners(struct supervisor *s);
-/* Mx fronts have port 25, user fronts the other services. */
+/* Mx fronts have port 25 and LMTP, user fronts what wants a login. */
 bool supervisor_serves(enum wire_role role, uint8_t service);
 
 /* child.c */

@@ -41,7 +41,7 @@ static const int64_t patience[PHASES] = { 10 * TIME_SECOND, 5 * TIME_SECOND,
 static unsigned
 phase_of(enum wire_role role)
 {
-	if (role == WIRE_MX || role == WIRE_USER)
+	if (role == WIRE_MX || role == WIRE_USER || role == WIRE_LOCAL)
 		return 0;
 	return role == WIRE_COURIER || role == WIRE_CONTROL ? 1 : 2;
 }
@@ -55,6 +55,7 @@ static const struct link {
 } links[] = {
 	{ WIRE_STORE, WIRE_MX, PEER_CHANNEL },
 	{ WIRE_STORE, WIRE_USER, PEER_CHANNEL },
+	{ WIRE_STORE, WIRE_LOCAL, PEER_CHANNEL },
 	{ WIRE_STORE, WIRE_COURIER, PEER_CHANNEL },
 	{ WIRE_STORE, WIRE_KEEPER, PEER_CHANNEL },
 	{ WIRE_STORE, WIRE_CONTROL, PEER_CHANNEL },
@@ -287,7 +288,7 @@ static void
 add_children(struct supervisor *s)
 {
 	static const enum wire_role single[] = { WIRE_STORE, WIRE_KEEPER,
-		WIRE_RESOLVER, WIRE_COURIER, WIRE_CONTROL };
+		WIRE_RESOLVER, WIRE_COURIER, WIRE_CONTROL, WIRE_LOCAL };
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		add_child(s, single[i], 0);
@@ -341,7 +342,7 @@ supervisor_run(const char *config_path,
 		return ROLE_EXIT_TROUBLE;
 	s->program = options != NULL ? options->program : NULL;
 	s->config_path = config_path;
-	s->config_fd = s->control_fd = s->signal_fd = -1;
+	s->config_fd = s->control_fd = s->local_fd = s->signal_fd = -1;
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = supervisor_begin(s);
 	if (status == 0)

@@ -57,13 +57,21 @@ supervisor_table_fill(struct supervisor_table *t, const struct settings *s)
 	t->drop_users = s->drop_users;
 	memcpy(t->data, s->data, sizeof(t->data));
 	memcpy(t->control, s->control, sizeof(t->control));
+	memcpy(t->local, s->local_socket, sizeof(t->local));
+	memcpy(t->spool, s->local_spool, sizeof(t->spool));
 }
 
 static bool
 is_listener_sane(const struct settings_listener *l)
 {
-	return l->service >= SERVICE_MX && l->service <= SERVICE_POP3S &&
+	return l->service >= SERVICE_MX && l->service <= SERVICE_LMTP &&
 	    (l->family == 4 || l->family == 6) && l->port != 0;
+}
+
+static bool
+is_path_sane(const char path[SETTINGS_PATH])
+{
+	return path[0] != '\0' && memchr(path, '\0', SETTINGS_PATH) != NULL;
 }
 
 bool
@@ -76,9 +84,8 @@ supervisor_table_is_sane(const struct supervisor_table *t)
 	for (uint32_t i = 0; i < t->n_listeners; i++)
 		if (!is_listener_sane(&t->listeners[i]))
 			return false;
-	return memchr(t->data, '\0', sizeof(t->data)) != NULL &&
-	    memchr(t->control, '\0', sizeof(t->control)) != NULL &&
-	    t->data[0] != '\0' && t->control[0] != '\0';
+	return is_path_sane(t->data) && is_path_sane(t->control) &&
+	    is_path_sane(t->local) && is_path_sane(t->spool);
 }
 
 static int

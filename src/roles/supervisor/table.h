@@ -22,6 +22,8 @@ struct supervisor_table {
 	uint8_t drop_users;
 	char data[SETTINGS_PATH];
 	char control[SETTINGS_PATH];
+	char local[SETTINGS_PATH]; /* the socket of SERVICE_LOCAL */
+	char spool[SETTINGS_PATH];
 };
 
 void supervisor_table_fill(struct supervisor_table *t,

@@ -90,6 +90,7 @@ ROLE(keeper, WIRE_KEEPER)
 ROLE(resolver, WIRE_RESOLVER)
 ROLE(courier, WIRE_COURIER)
 ROLE(control, WIRE_CONTROL)
+ROLE(local, WIRE_LOCAL)
 ROLE(mx, WIRE_MX)
 ROLE(user, WIRE_USER)
 
@@ -213,6 +214,7 @@ static int
 finish(struct server *s)
 {
 	int status = -1;
+	char path[128];
 	ssize_t got;
 
 	while ((got = read(s->err, s->log + s->len, LOG_MAX - 1 - s->len)) > 0)
@@ -221,6 +223,8 @@ finish(struct server *s)
 	(void)close(s->err);
 	(void)unlink(s->config);
 	test_int(access(s->control, F_OK), -1);
+	(void)snprintf(path, sizeof(path), "%s/spool", s->dir);
+	(void)rmdir(path);
 	test_int(rmdir(s->dir), 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
@@ -263,6 +267,7 @@ static void
 starts_restarts_ends(void **state)
 {
 	struct server *s = malloc(sizeof(*s));
+	char path[128];
 	struct stat st;
 	size_t mark;
 	int pid;
@@ -281,6 +286,14 @@ starts_restarts_ends(void **state)
 	test_true(can_connect(s->port) && can_connect(s->port + 1));
 	test_int(stat(s->control, &st), 0);
 	test_int(st.st_mode & 0777, 0660);
+	test_true(wait_for(s, 0, "role=local event=given-listener", 1));
+	(void)snprintf(path, sizeof(path), "%s/submit.sock", s->dir);
+	test_int(stat(path, &st), 0);
+	test_int(st.st_mode & 0777, 0666); /* for everybody */
+	(void)snprintf(path, sizeof(path), "%s/spool", s->dir);
+	test_int(stat(path, &st), 0);
+	/* files can be made, not seen; their group is the directory's */
+	test_int(st.st_mode & 07777, 03733);
 
 	mark = s->len;
 	pid = number_in(s, "role=store", "has-started", "pid=");
@@ -289,8 +302,8 @@ starts_restarts_ends(void **state)
 	test_true(wait_for(s, mark, "event=role-ended name=store", 1));
 	test_true(wait_for(s, mark, "signal=9", 1));
 	test_true(wait_for(s, mark, "role=store event=has-started", 1));
-	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1));
-	test_true(number_in(s, "role=store", "has-started", "instance=") == 10);
+	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1 + 1));
+	test_true(number_in(s, "role=store", "has-started", "instance=") == 11);
 
 	/* as Ctrl-C does: to all of them; the end is orderly all the same */
 	mark = s->len;
@@ -331,6 +344,7 @@ roles_die_with_it(void **state)
 {
 	struct server *s = malloc(sizeof(*s));
 	int pid, tries = 0;
+	char path[128];
 
 	(void)state;
 	set_up(s, "mail.example", "");
@@ -349,6 +363,8 @@ roles_die_with_it(void **state)
 	}
 	test_true(pid > 1);
 	(void)unlink(s->control);
+	(void)snprintf(path, sizeof(path), "%s/submit.sock", s->dir);
+	(void)unlink(path);
 	test_int(finish(s), -SIGKILL);
 	free(s);
 }
@@ -413,6 +429,8 @@ tables_are_checked(void **state)
 		.fronts = 1,
 		.data = "/d",
 		.control = "/c",
+		.local = "/l",
+		.spool = "/s",
 		.listeners = { { SERVICE_MX, 4, { 127, 0, 0, 1 }, 25, 1 } } };
 	struct supervisor_table t;
 
@@ -431,6 +449,10 @@ tables_are_checked(void **state)
 	t = good, memset(t.data, 'a', sizeof(t.data));
 	test_true(!supervisor_table_is_sane(&t));
 	t = good, memset(t.control, 'a', sizeof(t.control));
+	test_true(!supervisor_table_is_sane(&t));
+	t = good, memset(t.local, 'a', sizeof(t.local));
+	test_true(!supervisor_table_is_sane(&t));
+	t = good, t.spool[0] = '\0';
 	test_true(!supervisor_table_is_sane(&t));
 }
 
