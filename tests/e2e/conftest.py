@@ -38,13 +38,16 @@ FAST = {"outbound": ['retry_first = "1s"', 'retry_max = "2s"'], "smtp": ["max_pe
 
 
 @pytest.fixture(scope="session")
-def world():
+def world(request):
     # Not pytest's directory: the roles' users must be able to reach it.
     directory = tempfile.mkdtemp(prefix="ulak-e2e.")
     w = World(directory)
     yield w
     w.stop()
-    shutil.rmtree(directory, ignore_errors=True)
+    if request.session.testsfailed:
+        print(f"\nthe servers' logs are kept in {directory}")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -139,12 +139,14 @@ def test_send_shows_the_dialogue_without_the_password(one):
 
 def test_queue_by_hand(world, one):
     world.two.stop()
-    subject, message = compose("user@one.example", "user@two.example")
-    text = submit(one, "user@one.example", ["user@two.example"], message)
-    row = [r for r in one.cli_json("queue", "list") if text.split()[1] in json.dumps(r)]
-    assert row, "the mail is in the queue"
-    one.cli("queue", "hold", text.split()[1])
-    one.cli("queue", "release", text.split()[1])
-    one.cli("queue", "delete", text.split()[1])
-    assert not [r for r in one.cli_json("queue", "list") if text.split()[1] in json.dumps(r)]
-    world.two.start()
+    try:
+        subject, message = compose("user@one.example", "user@two.example")
+        text = submit(one, "user@one.example", ["user@two.example"], message)
+        row = [r for r in one.cli_json("queue", "list") if text.split()[1] in json.dumps(r)]
+        assert row, "the mail is in the queue"
+        one.cli("queue", "hold", text.split()[1])
+        one.cli("queue", "release", text.split()[1])
+        one.cli("queue", "delete", text.split()[1])
+        assert not [r for r in one.cli_json("queue", "list") if text.split()[1] in json.dumps(r)]
+    finally:
+        world.two.start()

@@ -500,6 +500,7 @@ outbound_free(struct outbound *o)
 	env_defer_cancel(o->env, &o->pump);
 	env_timer_stop(o->env, &o->wake);
 	env_timer_stop(o->env, &o->sweep);
+	outbound_admin_end(o);
 	destinations_deinit(&o->destinations);
 	map_deinit(&o->attempts);
 	map_deinit(&o->in_hand);

@@ -64,5 +64,7 @@ bool outbound_admin(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_admin_ask *m);
 /* The asker's channel ended: call before the channel is freed. */
 void outbound_control_lost(struct outbound *o, struct channel *c);
+/* At the end of the role: frees the requests that wait for an attempt. */
+void outbound_admin_end(struct outbound *o);
 
 #endif

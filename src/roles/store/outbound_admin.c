@@ -4,7 +4,9 @@
  *
  * docs/admin.md has the arguments and columns. Who may ask was checked by the
  * control role. What changes rows works in rounds: read some that are meant,
- * leave out those that a courier has in hand, change them in one transaction.
+ * change those that no courier has in hand in one transaction, and wait a
+ * while for the attempts of the others to end. Who is still being tried then
+ * is left as it is, and the asker hears how many.
  */
 #include "roles/store/outbound_impl.h"
 
@@ -20,6 +22,8 @@ enum {
 	SHOW_MAX = 10000,
 	SHOW_DEFAULT = 1000,
 	WHICH_MAX = 200, /* as queue_which: one round */
+	WAITS_MAX = 50,  /* of one request, WAIT long each */
+	WAIT = 200 * TIME_MS,
 	ROWS_BUF = 70 * 1024
 };
 
@@ -38,6 +42,7 @@ struct request {
 	struct channel *channel; /* NULL: the asker is gone */
 	uint64_t session;
 	uint32_t ticket;
+	struct env_timer *waits; /* of a change; NULL: of a list */
 	struct args args;
 };
 
@@ -337,6 +342,20 @@ show_start(struct show *s, bool is_long)
  * ---------------------------------------------------------------------------
  */
 
+enum show_kind {
+	SHOW_NOT,
+	SHOW_LIST,
+	SHOW_LONG
+};
+
+struct command {
+	const char *name;
+	enum show_kind show;
+	int (*apply)(struct db *db, uint64_t row, int64_t now);
+	bool makes_due; /* those being tried already are */
+	bool makes_bounce;
+};
+
 struct change_row {
 	uint64_t row;
 	uint8_t lane;
@@ -348,13 +367,15 @@ struct change {
 	struct request request; /* first: freed as one */
 	struct store_read read;
 	struct store_write write;
-	int (*apply)(struct db *db, uint64_t row, int64_t now);
-	bool makes_due, makes_bounce;
-	uint64_t after, affected;
+	const struct command *command;
+	uint64_t after, affected, n_left;
 	int64_t now;
 	bool is_last;
-	struct change_row rows[WHICH_MAX];
-	size_t n;
+	/* Of this round: those to change now, and those in somebody's hand. */
+	struct change_row rows[WHICH_MAX], busy[WHICH_MAX];
+	size_t n, n_busy, n_changed;
+	struct env_timer wait;
+	unsigned n_waits;
 };
 
 static int
@@ -448,11 +469,35 @@ static int
 change_apply(struct db *db, struct store_write *w)
 {
 	struct change *c = LIST_ENTRY(w, struct change, write);
+	struct q_queue_row q;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < c->n; i++)
-		r = c->apply(db, c->rows[i].row, c->now);
+	c->n_changed = 0;
+	for (size_t i = 0; r == 0 && i < c->n; i++) {
+		r = DB_ONE(queue_row, db, &q, .row = c->rows[i].row);
+		if (r == DB_NONE) { /* delivered while we waited */
+			r = 0;
+			continue;
+		}
+		if (r == 0)
+			r = c->command->apply(db, c->rows[i].row, c->now);
+		c->n_changed++;
+	}
 	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+}
+
+static struct verdict
+change_verdict(const struct change *c, int r, char *text, size_t size)
+{
+	if (r != 0)
+		return verdict_trouble();
+	if (c->n_left == 0)
+		return VERDICT(250, 2, 0, 0, "done");
+	(void)snprintf(text, size,
+	    "%" PRIu64 " recipients are being tried just now and were left as "
+	    "they are; ask again when that has ended",
+	    c->n_left);
+	return (struct verdict){ 450, { 4, 0, 0 }, slice_cstr(text) };
 }
 
 static void
@@ -460,7 +505,8 @@ change_end(struct change *c, int r)
 {
 	struct outbound *o = c->request.outbound;
 	struct table t = { .request = &c->request };
-	bool has_failed = c->makes_bounce && c->affected > 0;
+	bool has_failed = c->command->makes_bounce && c->affected > 0;
+	char text[128];
 
 	if (r == 0) {
 		buf_init(&t.fields, ROWS_BUF);
@@ -468,8 +514,7 @@ change_end(struct change *c, int r)
 		send_row(&t, true, VERDICT(250, 2, 0, 0, ""));
 		buf_deinit(&t.fields);
 	}
-	request_end(&c->request,
-	    r != 0 ? verdict_trouble() : VERDICT(250, 2, 0, 0, "done"));
+	request_end(&c->request, change_verdict(c, r, text, sizeof(text)));
 	if (has_failed)
 		outbound_bounces_look(o);
 	outbound_pump_soon(o);
@@ -483,11 +528,53 @@ tell_destination(struct outbound *o, const struct change *c,
 	struct slice route = slice_of(row->route, row->route_len);
 	struct destination *d;
 
-	if (!c->makes_due ||
+	if (!c->command->makes_due ||
 	    destination_get(&o->destinations, route, row->lane, &d) < 0)
 		return;
 	destination_back_off(&o->destinations, d, 0, 0);
 	destination_row_due(&o->destinations, d, c->now);
+}
+
+/* Divides c->rows into those that are ours now and those to wait for. */
+static void
+take_rows(struct change *c)
+{
+	struct outbound *o = c->request.outbound;
+	size_t kept = 0;
+
+	c->n_busy = 0;
+	for (size_t i = 0; i < c->n; i++)
+		if (map_get_number(&o->in_hand, c->rows[i].row) == NULL &&
+		    map_put_number(&o->in_hand, c->rows[i].row, c) == 0)
+			c->rows[kept++] = c->rows[i];
+		else if (!c->command->makes_due)
+			c->busy[c->n_busy++] = c->rows[i];
+	c->n = kept;
+	c->now = env_wall(o->env);
+	store_submit(o->store, &c->write);
+}
+
+static void
+on_waited(struct env_timer *t)
+{
+	struct change *c = LIST_ENTRY(t, struct change, wait);
+
+	c->n = c->n_busy;
+	memcpy(c->rows, c->busy, c->n * sizeof(c->rows[0]));
+	take_rows(c);
+}
+
+/* False: it has waited enough. */
+static bool
+wait_for_busy(struct change *c)
+{
+	struct env *env = c->request.outbound->env;
+
+	if (c->n_waits >= WAITS_MAX)
+		return false;
+	c->n_waits++;
+	c->wait.fire = on_waited;
+	return env_timer_set(env, &c->wait, env_now(env) + WAIT) == 0;
 }
 
 static void
@@ -502,7 +589,12 @@ change_written(struct store_write *w, int r)
 			tell_destination(o, c, &c->rows[i]);
 	}
 	if (r == 0)
-		c->affected += c->n;
+		c->affected += c->n_changed;
+	if (r == 0 && c->n_busy > 0) {
+		if (wait_for_busy(c))
+			return;
+		c->n_left += c->n_busy;
+	}
 	if (r != 0 || c->is_last)
 		change_end(c, r);
 	else
@@ -513,20 +605,11 @@ static void
 change_read(struct store_read *read, int r)
 {
 	struct change *c = LIST_ENTRY(read, struct change, read);
-	struct outbound *o = c->request.outbound;
-	size_t kept = 0;
 
-	if (r != 0) {
+	if (r != 0)
 		change_end(c, r);
-		return;
-	}
-	for (size_t i = 0; i < c->n; i++)
-		if (map_get_number(&o->in_hand, c->rows[i].row) == NULL &&
-		    map_put_number(&o->in_hand, c->rows[i].row, c) == 0)
-			c->rows[kept++] = c->rows[i];
-	c->n = kept;
-	c->now = env_wall(o->env);
-	store_submit(o->store, &c->write);
+	else
+		take_rows(c);
 }
 
 static bool
@@ -545,18 +628,7 @@ change_start(struct change *c)
  * ---------------------------------------------------------------------------
  */
 
-enum show_kind {
-	SHOW_NOT,
-	SHOW_LIST,
-	SHOW_LONG
-};
-
-static const struct command {
-	const char *name;
-	enum show_kind show;
-	int (*apply)(struct db *db, uint64_t row, int64_t now);
-	bool makes_due, makes_bounce;
-} commands[] = {
+static const struct command commands[] = {
 	{ "queue list", SHOW_LIST, NULL, false, false },
 	{ "queue show", SHOW_LONG, NULL, false, false },
 	{ "queue retry", SHOW_NOT, apply_retry, true, false },
@@ -639,9 +711,8 @@ outbound_admin(struct outbound *o, struct channel *c, const struct wire_head *h,
 		return show_start(LIST_ENTRY(q, struct show, request),
 		    cmd->show == SHOW_LONG);
 	change = LIST_ENTRY(q, struct change, request);
-	change->apply = cmd->apply;
-	change->makes_due = cmd->makes_due;
-	change->makes_bounce = cmd->makes_bounce;
+	change->command = cmd;
+	q->waits = &change->wait;
 	return change_start(change);
 }
 
@@ -653,5 +724,24 @@ outbound_control_lost(struct outbound *o, struct channel *c)
 
 		if (q->channel == c)
 			q->channel = NULL;
+	}
+}
+
+/* The loop does not turn any more: only what waits for a timer is ours to
+ * free; the rest is with the threads. */
+void
+outbound_admin_end(struct outbound *o)
+{
+	struct list *it = o->controls.next;
+
+	while (it != &o->controls) {
+		struct request *q = LIST_ENTRY(it, struct request, link);
+
+		it = it->next;
+		if (q->waits == NULL || q->waits->slot == 0)
+			continue;
+		env_timer_stop(o->env, q->waits);
+		list_remove(&q->link);
+		free(q);
 	}
 }

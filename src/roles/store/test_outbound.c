@@ -624,7 +624,8 @@ admin_closes(struct scene *s)
 }
 
 static void
-admin(struct scene *s, const char *command, const char *name, const char *value)
+admin_asks(struct scene *s, const char *command, const char *name,
+    const char *value)
 {
 	struct wire_field f = { slice_cstr(name), slice_cstr(value) };
 	struct wire_admin_ask m = { .command = slice_cstr(command) };
@@ -641,9 +642,15 @@ admin(struct scene *s, const char *command, const char *name, const char *value)
 	s->affected = 0;
 	s->states[0] = '\0';
 	test_int(wire_send_admin_ask(&s->control, 31, 4, &m), 0);
+	buf_deinit(&rows);
+}
+
+static void
+admin(struct scene *s, const char *command, const char *name, const char *value)
+{
+	admin_asks(s, command, name, value);
 	scene_run(s);
 	test_true(s->admin_code != 0);
-	buf_deinit(&rows);
 }
 
 #define RCPTS_OF(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -908,6 +915,47 @@ the_administrator_has_his_way(void **state)
 	scene_close(&s, 2); /* the one in hand, and the bounce */
 }
 
+/* Not while it is being tried; as soon as that has ended. */
+static void
+a_change_waits_for_the_attempt(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@two.example"), 0);
+	admin_asks(&s, "queue delete", "recipient", "mute@two.example");
+	scene_run(&s);
+	test_int(s.admin_code, 0);
+	courier_leaves(&s);
+	while (s.admin_code == 0)
+		fixture_run_for(&s.f, 20);
+	test_int(s.admin_code, 250);
+	test_int(s.affected, 1);
+	admin(&s, "queue list", NULL, NULL);
+	test_slice(slice_cstr(s.states), SLICE(""));
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
+/* Nor does the store's end trip over one that waits. */
+static void
+a_change_waits_at_the_end(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	send_letter(&s, "anna@one.example", RCPTS_OF("mute@two.example"), 0);
+	admin_asks(&s, "queue hold", "recipient", "mute@two.example");
+	scene_run(&s);
+	test_int(s.admin_code, 0);
+	admin_closes(&s);
+	scene_close(&s, 1);
+}
+
 /* A courier that lives and says nothing: its rows are not lost to it. */
 static void
 what_a_courier_forgot_is_tried_again(void **state)
@@ -997,6 +1045,8 @@ a_delay_that_is_over_is_not_told(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
+    cmocka_unit_test(a_change_waits_for_the_attempt),
+    cmocka_unit_test(a_change_waits_at_the_end),
     cmocka_unit_test(a_row_in_other_hands_is_left_there),
     cmocka_unit_test(what_a_courier_forgot_is_tried_again),
     cmocka_unit_test(a_late_bounce_is_answered),
