@@ -50,6 +50,25 @@ print_listener(const struct settings *s, const struct settings_listener *l,
 }
 
 static int
+print_hook(const struct settings *s, const struct settings_hook *h,
+    bool with_origin)
+{
+	struct buf text;
+	int r;
+
+	buf_init(&text, SETTINGS_TEXT);
+	r = settings_hook_print(h, &text);
+	if (r == 0) {
+		(void)printf("\n[[hook]]");
+		if (with_origin)
+			print_origin(s, h->line);
+		(void)printf("\n%.*s", SLICE_FMT(buf_slice(&text)));
+	}
+	buf_deinit(&text);
+	return r;
+}
+
+static int
 print_key(const struct settings *s, size_t i, bool with_origin)
 {
 	struct buf value;
@@ -83,6 +102,8 @@ show_toml(const struct settings *s, bool with_origin)
 	}
 	for (uint32_t i = 0; i < s->n_listeners && r == 0; i++)
 		r = print_listener(s, &s->listeners[i], with_origin);
+	for (uint32_t i = 0; i < s->n_hooks && r == 0; i++)
+		r = print_hook(s, &s->hooks[i], with_origin);
 	return r == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "out of memory");
 }
 
@@ -128,6 +149,28 @@ listener_json(const struct settings *s, const struct settings_listener *l)
 	return listener;
 }
 
+static json_t *
+hook_json(const struct settings *s, const struct settings_hook *h)
+{
+	struct buf address;
+	json_t *hook = NULL;
+
+	buf_init(&address, 256);
+	if (settings_hook_address_print(h, &address) == 0)
+		hook = json_pack("{s:s, s:s, s:s, s:s%, s:b, s:b, s:s, s:b, "
+				 "s:i, s:s, s:i}",
+		    "section", "hook", "name", h->name, "kind",
+		    settings_hook_kinds[h->kind], "address",
+		    (const char *)buf_slice(&address).at, address.len, "mx",
+		    (h->services & HOOK_OF_MX) != 0, "submission",
+		    (h->services & HOOK_OF_SUBMISSION) != 0, "on_failure",
+		    h->accepts_on_failure ? "accept" : "tempfail",
+		    "quarantines", h->quarantines, "max", (int)h->max, "file",
+		    s->file, "line", (int)h->line);
+	buf_deinit(&address);
+	return hook;
+}
+
 static int
 show_json(const struct settings *s)
 {
@@ -139,6 +182,8 @@ show_json(const struct settings *s)
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		(void)json_array_append_new(all,
 		    listener_json(s, &s->listeners[i]));
+	for (uint32_t i = 0; i < s->n_hooks; i++)
+		(void)json_array_append_new(all, hook_json(s, &s->hooks[i]));
 	r = admin_print_json(all);
 	json_decref(all);
 	return r;

@@ -296,6 +296,25 @@ read_listeners(struct reader *rd, const struct toml_node *array)
 	return SETTINGS_OK;
 }
 
+/* -- filters -------------------------------------------------------------- */
+
+static int
+read_hooks(struct reader *rd, const struct toml_node *array)
+{
+	struct settings_hook_error err;
+	uint32_t col;
+
+	for (const struct toml_node *n = array->first; n != NULL; n = n->next) {
+		if (n->type != TOML_TABLE)
+			return fail(rd, n->at, "a filter is a table");
+		if (!settings_hook_read(n, &rd->s, &err))
+			return fail(rd, err.at, "%s", err.text);
+		toml_where(rd->text, n->at,
+		    &rd->s.hooks[rd->s.n_hooks - 1].line, &col);
+	}
+	return SETTINGS_OK;
+}
+
 /* -- sections ------------------------------------------------------------- */
 
 static bool
@@ -340,6 +359,13 @@ read_section(struct reader *rd, const struct toml_node *section)
 			    "each listener stands under [[listener]], with two "
 			    "brackets");
 		return read_listeners(rd, section);
+	}
+	if (slice_equal(section->key, SLICE("hook"))) {
+		if (section->type != TOML_ARRAY)
+			return fail(rd, section->at,
+			    "each filter stands under [[hook]], with two "
+			    "brackets");
+		return read_hooks(rd, section);
 	}
 	if (section->type != TOML_TABLE && !is_section(section->key))
 		return fail_unknown_key(rd, (struct slice){ 0 }, section);

@@ -44,6 +44,33 @@ struct settings_listener {
 	uint32_t line; /* where it stands in the file */
 };
 
+enum settings_hook_kind {
+	HOOK_MILTER,
+	HOOK_RSPAMD,
+	HOOK_CLAMD,
+	N_HOOK_KINDS
+};
+enum {
+	HOOK_OF_MX = 1,
+	HOOK_OF_SUBMISSION = 2
+};
+
+/* A content filter: [[hook]]. */
+struct settings_hook {
+	char name[32];
+	uint8_t kind;        /* enum settings_hook_kind */
+	uint8_t family;      /* 4, 6, or 0: the socket at `path` */
+	uint8_t address[16]; /* IPv4 in the first four */
+	uint16_t port;
+	char path[108];
+	uint8_t services; /* HOOK_OF_* */
+	int64_t connect_timeout, timeout, end_timeout; /* us */
+	bool accepts_on_failure; /* or 451 */
+	bool quarantines;        /* what it finds, instead of 554 */
+	uint32_t max;            /* connections */
+	uint32_t line;
+};
+
 enum {
 	SETTINGS_PATH = 256,
 	SETTINGS_NAME = 256,
@@ -71,6 +98,10 @@ struct settings {
 	/* Networks that speak PROXY there (base/ip.h), one a line; by place in
 	 * listeners. Not for the supervisor. */
 	char listener_proxy[LIMIT_LISTENERS][SETTINGS_PROXY];
+
+	/* [[hook]], in the order of the file */
+	struct settings_hook hooks[LIMIT_HOOKS];
+	uint32_t n_hooks;
 
 	/* [smtp] */
 	uint64_t max_size;           /* bytes of one message */
@@ -182,6 +213,16 @@ int settings_listener_print(const struct settings_listener *l,
 /* ["192.0.2.0/24"], of the listener at that place; [] for none. */
 int settings_proxy_print(const struct settings *s, size_t listener,
     struct buf *out);
+extern const char *const settings_hook_kinds[N_HOOK_KINDS];
+/* As it may stand in the file, from name = on. */
+int settings_hook_print(const struct settings_hook *h, struct buf *out);
+/* "inet:127.0.0.1:8891" or "unix:/run/x.sock", without quotes. */
+int settings_hook_address_print(const struct settings_hook *h,
+    struct buf *out);
+/* Whether any filter looks at what this service takes. */
+bool settings_has_hook(const struct settings *s, unsigned service);
+bool settings_hook_is_of(const struct settings_hook *h, unsigned service);
+
 /* The option list of ulak.toml(5), in mdoc. */
 int settings_man_print(struct buf *out);
 

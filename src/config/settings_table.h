@@ -56,4 +56,12 @@ int settings_number_print(enum settings_kind kind, int64_t value,
 /* family, address */
 bool settings_address_parse(struct slice s, struct settings_listener *ret);
 
+/* One [[hook]] at the end of s->hooks (line is the caller's), or false. */
+struct settings_hook_error {
+	const uint8_t *at;
+	char text[SETTINGS_ERROR];
+};
+bool settings_hook_read(const struct toml_node *table, struct settings *s,
+    struct settings_hook_error *err);
+
 #endif

@@ -30,6 +30,7 @@ static const struct {
 	{ "resolver", "ulak-resolver", role_resolver },
 	{ "courier", "ulak-courier", role_courier },
 	{ "control", "ulak-control", role_control },
+	{ "hook", "ulak-hook", role_hook },
 	{ "mx", "ulak-mx", role_mx },
 	{ "user", "ulak-user", role_user },
 	{ "local", "ulak-local", role_local },

@@ -110,6 +110,12 @@ env_connect(struct env *env, const struct env_addr *to,
 }
 
 int
+env_connect_local(struct env *env, const char *path)
+{
+	return env->vt->connect_local(env, path);
+}
+
+int
 env_connect_result(struct env *env, int fd)
 {
 	return env->vt->connect_result(env, fd);

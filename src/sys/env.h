@@ -125,6 +125,8 @@ int env_accept(struct env *env, int listen_fd, struct env_addr *ret_peer); /* fd
 /* Begins to connect; -errno at once, or an fd that becomes writable, after
  * which env_connect_result tells 0 or -errno. `from` may be NULL. */
 int env_connect(struct env *env, const struct env_addr *to, const struct env_addr *from);
+/* The same to a socket in the file system. */
+int env_connect_local(struct env *env, const char *path);
 int env_connect_result(struct env *env, int fd);
 int env_local_addr(struct env *env, int fd, struct env_addr *ret);
 ssize_t env_recv(struct env *env, int fd, void *at, size_t n); /* 0: end */

@@ -399,6 +399,14 @@ faulty_connect(struct env *env, const struct env_addr *to,
 }
 
 static int
+faulty_connect_local(struct env *env, const char *path)
+{
+	int r = check(env, FAULT_CONNECT);
+
+	return r < 0 ? r : env_connect_local(INNER(env), path);
+}
+
+static int
 faulty_connect_result(struct env *env, int fd)
 {
 	return env_connect_result(INNER(env), fd);
@@ -507,6 +515,7 @@ static const struct env_vt faulty_vt = {
 	.start_threads = faulty_start_threads,
 	.accept = faulty_accept,
 	.connect = faulty_connect,
+	.connect_local = faulty_connect_local,
 	.connect_result = faulty_connect_result,
 	.local_addr = faulty_local_addr,
 	.recv = faulty_recv,

@@ -28,6 +28,7 @@ struct env_vt {
 	int (*accept)(struct env *, int, struct env_addr *);
 	int (*connect)(struct env *, const struct env_addr *,
 	    const struct env_addr *);
+	int (*connect_local)(struct env *, const char *);
 	int (*connect_result)(struct env *, int);
 	int (*local_addr)(struct env *, int, struct env_addr *);
 	ssize_t (*recv)(struct env *, int, void *, size_t);

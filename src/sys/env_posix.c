@@ -72,6 +72,7 @@ static const struct env_vt posix_vt = {
 	.start_threads = posix_start_threads,
 	.accept = posix_accept,
 	.connect = posix_connect,
+	.connect_local = posix_connect_local,
 	.connect_result = posix_connect_result,
 	.local_addr = posix_local_addr,
 	.recv = posix_recv,

@@ -146,6 +146,27 @@ undo:
 }
 
 int
+posix_connect_local(struct env *env, const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd, r;
+
+	(void)env;
+	if (!slice_to_cstr(slice_cstr(path), un.sun_path, sizeof(un.sun_path)))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&un, sizeof(un)) == -1 &&
+	    errno != EINPROGRESS) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int
 posix_connect_result(struct env *env, int fd)
 {
 	int error = 0;

@@ -107,6 +107,7 @@ void posix_work_deinit(struct work *w);
 int posix_accept(struct env *env, int listen_fd, struct env_addr *ret_peer);
 int posix_connect(struct env *env, const struct env_addr *to,
     const struct env_addr *from);
+int posix_connect_local(struct env *env, const char *path);
 int posix_connect_result(struct env *env, int fd);
 int posix_local_addr(struct env *env, int fd, struct env_addr *ret);
 ssize_t posix_recv(struct env *env, int fd, void *at, size_t n);

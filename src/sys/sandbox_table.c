@@ -197,6 +197,13 @@ static const struct sandbox_call tcp_out_calls[] = {
 };
 FAMILY(tcp_out);
 
+/* To a scanner's socket on this machine. */
+static const struct sandbox_call local_out_calls[] = {
+	CALL_3(socket, ARG(0, AF_UNIX), TYPE(SOCK_STREAM), ARG(2, 0)),
+	CALL(connect),
+};
+FAMILY(local_out);
+
 /* What libunbound does with its sockets: a random port for each question. */
 static const struct sandbox_call dns_calls[] = {
 	CALL_3(socket, ARG(0, AF_INET), TYPE(SOCK_DGRAM), ARG(2, 0)),
@@ -233,6 +240,8 @@ const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	    .is_tcp_in_open = true },
 	[WIRE_KEEPER] = { .families = { &living },
 	    .lanes = 1u << ENV_LANE_HASH },
+	[WIRE_HOOK] = { .families = { &living, &tcp_out, &local_out },
+	    .is_tcp_out_open = true },
 	/* not the supervisor: its child that parses the configuration */
 	[WIRE_SUPERVISOR] = { .families = { &living } },
 };

@@ -487,8 +487,8 @@ terminal_input(struct place *p)
 /* SUPERVISOR stands for its child that parses the configuration. */
 #define ALL                                                                    \
 	(FRONTS | R(LOCAL) | R(CONTROL) | R(STORE) | R(COURIER) |              \
-	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR))
-#define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER)))
+	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR) | R(HOOK))
+#define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER) | R(HOOK)))
 
 static const struct wall {
 	const char *what;
@@ -510,14 +510,14 @@ static const struct wall {
 	{ "socket AF_INET6 stream", inet6_stream, NO_SOCKETS, true },
 	{ "socket AF_INET datagram", inet_datagram, ALL & ~R(RESOLVER), true },
 	{ "socket AF_INET raw", inet_raw, ALL, false },
-	{ "socket AF_UNIX", unix_stream, ALL, true },
+	{ "socket AF_UNIX", unix_stream, ALL & ~R(HOOK), true },
 	{ "socket AF_NETLINK", netlink, ALL, true },
 	{ "socket AF_PACKET", packet, ALL, false },
 	{ "socket AF_VSOCK", vsock, ALL, false },
 	{ "socketpair", make_pair, ALL & ~R(LOCAL), true },
 	{ "connect", connect_inet, NO_SOCKETS, false },
 	{ "bind", bind_inet, ALL & ~R(RESOLVER), false },
-	{ "bind TCP", bind_tcp, R(COURIER), true },
+	{ "bind TCP", bind_tcp, R(COURIER) | R(HOOK), true },
 	{ "listen", listen_again, ALL, true },
 	{ "accept", accept_on, ALL & ~(FRONTS | R(CONTROL) | R(LOCAL)), true },
 	{ "execve", exec_shell, ALL, false },

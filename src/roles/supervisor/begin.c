@@ -130,6 +130,7 @@ static const char *const user_names[WIRE_N_ROLES] = {
 	[WIRE_COURIER] = "ulak-courier",
 	[WIRE_RESOLVER] = "ulak-resolver",
 	[WIRE_KEEPER] = "ulak-keeper",
+	[WIRE_HOOK] = "ulak-hook",
 };
 
 static int
@@ -139,7 +140,8 @@ find_users(struct supervisor *s)
 	if (!s->is_root)
 		return 0;
 	for (size_t i = 0; i < WIRE_N_ROLES; i++) {
-		int r = user_names[i] == NULL
+		bool is_used = i != WIRE_HOOK || s->table.has_hooks;
+		int r = user_names[i] == NULL || !is_used
 		    ? 0
 		    : spawn_user_find(user_names[i], &s->users[i]);
 

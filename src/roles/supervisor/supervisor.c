@@ -12,7 +12,7 @@
  * whoever started it starts it again.
  *
  * The end comes in phases, so that each role finds those it needs: fronts,
- * then courier and control, then store, keeper and resolver.
+ * then courier, hook and control, then store, keeper and resolver.
  */
 #include "roles/supervisor/supervisor.h"
 
@@ -43,7 +43,10 @@ phase_of(enum wire_role role)
 {
 	if (role == WIRE_MX || role == WIRE_USER || role == WIRE_LOCAL)
 		return 0;
-	return role == WIRE_COURIER || role == WIRE_CONTROL ? 1 : 2;
+	return role == WIRE_COURIER || role == WIRE_CONTROL ||
+		role == WIRE_HOOK
+	    ? 1
+	    : 2;
 }
 
 /* -- who talks to whom --------------------------------------------------------
@@ -67,6 +70,8 @@ static const struct link {
 	{ WIRE_RESOLVER, WIRE_MX, PEER_CHANNEL },
 	{ WIRE_RESOLVER, WIRE_USER, PEER_CHANNEL },
 	{ WIRE_RESOLVER, WIRE_CONTROL, PEER_CHANNEL },
+	{ WIRE_HOOK, WIRE_MX, PEER_CHANNEL },
+	{ WIRE_HOOK, WIRE_USER, PEER_CHANNEL },
 };
 
 static void
@@ -292,6 +297,8 @@ add_children(struct supervisor *s)
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		add_child(s, single[i], 0);
+	if (s->table.has_hooks)
+		add_child(s, WIRE_HOOK, 0);
 	for (unsigned i = 0; i < s->table.fronts; i++) {
 		add_child(s, WIRE_MX, i);
 		add_child(s, WIRE_USER, i);

@@ -55,6 +55,7 @@ supervisor_table_fill(struct supervisor_table *t, const struct settings *s)
 	t->fronts = s->fronts;
 	t->log_level = s->log_level;
 	t->drop_users = s->drop_users;
+	t->has_hooks = s->n_hooks > 0;
 	memcpy(t->data, s->data, sizeof(t->data));
 	memcpy(t->control, s->control, sizeof(t->control));
 	memcpy(t->local, s->local_socket, sizeof(t->local));
@@ -78,7 +79,7 @@ bool
 supervisor_table_is_sane(const struct supervisor_table *t)
 {
 	if (t->n_listeners > LIMIT_LISTENERS || t->fronts < 1 ||
-	    t->fronts > SUPERVISOR_FRONTS || t->drop_users > 1 ||
+	    t->fronts > SUPERVISOR_FRONTS || t->drop_users > 1 || t->has_hooks > 1 ||
 	    t->log_level > 3)
 		return false;
 	for (uint32_t i = 0; i < t->n_listeners; i++)

@@ -20,6 +20,7 @@ struct supervisor_table {
 	uint32_t fronts;
 	uint8_t log_level;
 	uint8_t drop_users;
+	uint8_t has_hooks;
 	char data[SETTINGS_PATH];
 	char control[SETTINGS_PATH];
 	char local[SETTINGS_PATH]; /* the socket of SERVICE_LOCAL */
