@@ -189,8 +189,8 @@ parse_line(struct slice line, struct proxy *p)
 static int
 parse_v1(struct slice in, struct proxy *ret)
 {
-	struct slice rest = in, line;
 	struct proxy p = { .version = 1 };
+	struct slice line;
 	size_t cr = slice_find_byte(slice_upto(in, V1_MAX), '\r');
 
 	if (cr == SIZE_MAX)
@@ -202,10 +202,11 @@ parse_v1(struct slice in, struct proxy *ret)
 	if (cr + 2 > V1_MAX || in.at[cr + 1] != '\n')
 		return PROXY_E_BAD;
 	line = slice_upto(in, cr);
+	if (slice_find_byte(line, '\n') != SIZE_MAX)
+		return PROXY_E_BAD; /* as when it comes in pieces */
 	(void)slice_skip(&line, SLICE("PROXY "));
 	p.len = cr + 2;
-	rest = line;
-	if (!parse_line(rest, &p))
+	if (!parse_line(line, &p))
 		return PROXY_E_BAD;
 	*ret = p;
 	return PROXY_OK;
