@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <netdb.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +19,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/id.h"
-#include "base/time.h"
 #include "cli/admin.h"
+#include "cli/talk.h"
 #include "mail/inject.h"
-#include "smtp/client.h"
 #include "sys/env_posix.h"
-#include "sys/tls.h"
 
 enum {
-	READ_SIZE = 16 * 1024,
 	CONNECT_MS = 30 * 1000
 };
 
@@ -43,10 +38,8 @@ struct send {
 	struct slice rcpts[CLI_OPERANDS_MAX];
 	struct buf message;
 	/* the connection */
-	int fd;
 	struct tls_client *tls_client;
-	struct tls *tls;
-	struct smtp_client client;
+	struct talk talk;
 	/* where it stands */
 	size_t n_sent;     /* recipients of earlier mails on this connection */
 	struct slice left; /* of the message */
@@ -163,20 +156,6 @@ take_options(struct send *s)
 /* -- the connection ------------------------------------------------------- */
 
 static int
-wait_for(int fd, unsigned wants, int timeout_ms)
-{
-	struct pollfd p = { .fd = fd };
-	int r;
-
-	p.events = (short)(((wants & ENV_READ) != 0 ? POLLIN : 0) |
-	    ((wants & ENV_WRITE) != 0 ? POLLOUT : 0));
-	do
-		r = poll(&p, 1, timeout_ms);
-	while (r == -1 && errno == EINTR);
-	return r == -1 ? -errno : r == 0 ? -ETIMEDOUT : 0;
-}
-
-static int
 connect_one(const struct addrinfo *to)
 {
 	int fd = socket(to->ai_family,
@@ -188,7 +167,7 @@ connect_one(const struct addrinfo *to)
 		return -errno;
 	r = connect(fd, to->ai_addr, to->ai_addrlen) == -1 ? -errno : 0;
 	if (r == -EINPROGRESS) {
-		r = wait_for(fd, ENV_WRITE, CONNECT_MS);
+		r = talk_wait(fd, ENV_WRITE, CONNECT_MS);
 		if (r == 0 &&
 		    getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) == 0)
 			r = -e;
@@ -217,7 +196,7 @@ connect_server(struct send *s)
 	if (r < 0)
 		return cli_fail(CLI_REFUSED, "%s port %s: %s", s->server,
 		    s->port, strerror(-r));
-	s->fd = r;
+	s->talk.fd = r;
 	return CLI_OK;
 }
 
@@ -229,135 +208,40 @@ start_tls(struct send *s)
 	if (s->tls_client == NULL)
 		r = tls_client_new(s->env, &s->tls_client);
 	if (r == 0)
-		r = tls_connect_new(s->tls_client, s->fd, s->server, &s->tls);
+		r = tls_connect_new(s->tls_client, s->talk.fd, s->server,
+		    &s->talk.tls);
 	if (r != 0)
 		return cli_fail(CLI_REFUSED, "TLS: %s", strerror(-r));
-	while ((r = tls_handshake(s->tls)) == -EAGAIN)
-		if (wait_for(s->fd, tls_wants(s->tls), CONNECT_MS) != 0)
+	while ((r = tls_handshake(s->talk.tls)) == -EAGAIN)
+		if (talk_wait(s->talk.fd, tls_wants(s->talk.tls), CONNECT_MS) !=
+		    0)
 			break;
 	if (r != 0)
 		return cli_fail(CLI_REFUSED, "%s: the TLS handshake failed: %s",
-		    s->server, tls_error(s->tls));
+		    s->server, tls_error(s->talk.tls));
 	if (cli_option(s->cli, "verbose") != NULL)
-		(void)fprintf(stderr, "* %s %s\n", tls_version(s->tls),
-		    tls_cipher(s->tls));
+		(void)fprintf(stderr, "* %s %s\n", tls_version(s->talk.tls),
+		    tls_cipher(s->talk.tls));
 	return CLI_OK;
 }
 
-static ssize_t
-send_some(struct send *s, struct slice out)
-{
-	ssize_t n;
-
-	if (s->tls != NULL)
-		return tls_send(s->tls, out.at, out.len);
-	n = send(s->fd, out.at, out.len, MSG_NOSIGNAL);
-	return n == -1 ? -errno : n;
-}
-
-static ssize_t
-receive_some(struct send *s, void *at, size_t size)
-{
-	ssize_t n;
-
-	if (s->tls != NULL)
-		return tls_recv(s->tls, at, size);
-	n = recv(s->fd, at, size, 0);
-	return n == -1 ? -errno : n;
-}
-
-/* Sends what there is and reads what comes; one wait at most. */
-static void
-transfer(struct send *s)
-{
-	static const int seconds[] = { [SMTP_TIME_NONE] = 300,
-		[SMTP_TIME_GREETING] = 300,
-		[SMTP_TIME_COMMAND] = 300,
-		[SMTP_TIME_DATA] = 120,
-		[SMTP_TIME_DATA_BLOCK] = 180,
-		[SMTP_TIME_DOT] = 600 };
-	int limit = seconds[smtp_client_timeout(&s->client)] * 1000;
-	struct slice out = smtp_client_out(&s->client);
-	uint8_t in[READ_SIZE];
-	ssize_t n = -EAGAIN;
-	unsigned wants = ENV_READ;
-	bool has_moved = false;
-
-	if (out.len > 0) {
-		n = send_some(s, out);
-		if (n > 0) {
-			smtp_client_sent(&s->client, (size_t)n);
-			has_moved = true;
-		} else if (n == -EAGAIN) {
-			wants |= ENV_WRITE;
-		}
-	}
-	if (n >= 0 || n == -EAGAIN) {
-		n = receive_some(s, in, sizeof(in));
-		if (n > 0) {
-			smtp_client_feed(&s->client, slice_of(in, (size_t)n));
-			return;
-		}
-	}
-	if (n != -EAGAIN) {
-		smtp_client_lost(&s->client,
-		    n == 0 ? "the server closed the connection"
-			   : strerror((int)-n));
-		return;
-	}
-	if (has_moved)
-		return;
-	if (s->tls != NULL)
-		wants |= tls_wants(s->tls);
-	if (wait_for(s->fd, wants, limit) == -ETIMEDOUT)
-		smtp_client_lost(&s->client, "the server says nothing");
-}
-
 /* -- the dialogue --------------------------------------------------------- */
-
-static void
-show_dialogue(struct send *s)
-{
-	struct slice rest = smtp_client_dialogue(&s->client), line;
-	char clean[TABLE_CELL];
-
-	if (cli_option(s->cli, "verbose") == NULL)
-		return;
-	while (slice_take_until(&rest, '\n', &line)) {
-		if (slice_ends(line, SLICE("\r")))
-			line = slice_upto(line, line.len - 1);
-		table_clean(line, clean);
-		(void)fprintf(stderr, "%s\n", clean);
-	}
-	smtp_client_dialogue_clear(&s->client);
-}
-
-/* The id in "250 2.0.0 ID ...", or an empty slice. */
-static struct slice
-find_id(struct slice text)
-{
-	struct id id;
-
-	for (; text.len >= ID_TEXT; text = slice_from(text, 1))
-		if (id_parse(slice_upto(text, ID_TEXT), &id))
-			return slice_upto(text, ID_TEXT);
-	return slice_of(NULL, 0);
-}
 
 /* True when the server has taken the mail for this recipient. Without an
  * outcome of its own it shares the fate of the session. */
 static bool
 tell_outcome(struct send *s, size_t i)
 {
-	const struct smtp_client_outcome *o = &s->client.outcomes[i];
-	const struct verdict *v = o->is_done ? &o->verdict : &s->client.failure;
+	const struct smtp_client_outcome *o = &s->talk.client.outcomes[i];
+	const struct verdict *v =
+	    o->is_done ? &o->verdict : &s->talk.client.failure;
 	const char *rcpt = s->cli->operands[s->n_sent + i];
 	bool ok = o->is_done && verdict_is_ok(v);
 	char text[TABLE_CELL], id[ID_TEXT + 1] = "";
 
 	table_clean(v->text, text);
 	if (ok)
-		(void)slice_to_cstr(find_id(v->text), id, sizeof(id));
+		(void)slice_to_cstr(talk_find_id(v->text), id, sizeof(id));
 	else if (v->code != 0)
 		(void)cli_fail(CLI_REFUSED, "%s: %u %s", rcpt, v->code, text);
 	else
@@ -379,29 +263,29 @@ on_ready(struct send *s)
 		.size = s->message.len };
 
 	if (n == 0) {
-		smtp_client_quit(&s->client);
+		smtp_client_quit(&s->talk.client);
 		return;
 	}
 	mail.n_rcpts = n > SMTP_CLIENT_RCPTS ? SMTP_CLIENT_RCPTS : n;
 	mail.is_8bit = !slice_is_ascii(buf_slice(&s->message));
 	s->left = buf_slice(&s->message);
-	smtp_client_mail(&s->client, &mail);
+	smtp_client_mail(&s->talk.client, &mail);
 }
 
 /* The id goes to standard output once, however many recipients it has. */
 static void
 on_mail_done(struct send *s)
 {
-	size_t n = s->client.mail.n_rcpts;
+	size_t n = s->talk.client.mail.n_rcpts;
 	bool has_told = s->told != NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		struct slice text = s->client.outcomes[i].verdict.text;
+		struct slice text = s->talk.client.outcomes[i].verdict.text;
 
 		if (!tell_outcome(s, i)) {
 			s->is_refused = true;
 		} else if (!has_told) {
-			(void)printf("%.*s\n", SLICE_FMT(find_id(text)));
+			(void)printf("%.*s\n", SLICE_FMT(talk_find_id(text)));
 			has_told = true;
 		}
 	}
@@ -413,7 +297,7 @@ on_mail_done(struct send *s)
 static int
 finish(struct send *s)
 {
-	const struct verdict *why = &s->client.failure;
+	const struct verdict *why = &s->talk.client.failure;
 	char text[TABLE_CELL];
 
 	if (why->code != 0 && s->n_sent < s->cli->n_operands) {
@@ -434,30 +318,32 @@ converse(struct send *s)
 	int r;
 
 	for (;;) {
-		enum smtp_client_event event = smtp_client_next(&s->client);
+		enum smtp_client_event event =
+		    smtp_client_next(&s->talk.client);
 
-		show_dialogue(s);
+		if (cli_option(s->cli, "verbose") != NULL)
+			talk_show_dialogue(&s->talk);
 		switch (event) {
 		case SMTP_CLIENT_START_TLS:
-			if (smtp_client_out(&s->client).len > 0) {
-				transfer(s);
+			if (smtp_client_out(&s->talk.client).len > 0) {
+				talk_transfer(&s->talk);
 				break;
 			}
 			r = start_tls(s);
 			if (r != CLI_OK)
 				return r;
-			smtp_client_tls_up(&s->client);
+			smtp_client_tls_up(&s->talk.client);
 			break;
 		case SMTP_CLIENT_READY:
 			on_ready(s);
 			break;
 		case SMTP_CLIENT_BODY:
 			s->left = slice_from(s->left,
-			    smtp_client_body(&s->client, s->left));
+			    smtp_client_body(&s->talk.client, s->left));
 			if (s->left.len == 0)
-				smtp_client_end(&s->client);
+				smtp_client_end(&s->talk.client);
 			else
-				transfer(s);
+				talk_transfer(&s->talk);
 			break;
 		case SMTP_CLIENT_MAIL_DONE:
 			on_mail_done(s);
@@ -465,7 +351,7 @@ converse(struct send *s)
 		case SMTP_CLIENT_CLOSED:
 			return finish(s);
 		case SMTP_CLIENT_WAIT:
-			transfer(s);
+			talk_transfer(&s->talk);
 			break;
 		}
 	}
@@ -484,18 +370,18 @@ send_all(struct send *s)
 	if (r == CLI_OK && s->config.tls == SMTP_TLS_IS_UP)
 		r = start_tls(s);
 	if (r == CLI_OK) {
-		smtp_client_init(&s->client, &s->config);
+		smtp_client_init(&s->talk.client, &s->config);
 		r = converse(s);
-		smtp_client_deinit(&s->client);
+		smtp_client_deinit(&s->talk.client);
 	}
-	if (s->tls != NULL) {
-		tls_goodbye(s->tls);
-		tls_free(s->tls);
+	if (s->talk.tls != NULL) {
+		tls_goodbye(s->talk.tls);
+		tls_free(s->talk.tls);
 	}
 	if (s->tls_client != NULL)
 		tls_client_free(s->tls_client);
-	if (s->fd != -1)
-		(void)close(s->fd);
+	if (s->talk.fd != -1)
+		(void)close(s->talk.fd);
 	env_posix_free(s->env);
 	return r;
 }
@@ -509,7 +395,7 @@ run_send(struct cli *cli)
 	if (sodium_init() < 0 || (s = calloc(1, sizeof(*s))) == NULL)
 		return cli_fail(CLI_REFUSED, "out of memory");
 	s->cli = cli;
-	s->fd = -1;
+	s->talk.fd = -1;
 	buf_init(&s->message, 2 * (size_t)LIMIT_MESSAGE_SIZE_MAX);
 	s->told = cli->json ? json_array() : NULL;
 	r = take_options(s);
