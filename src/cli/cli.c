@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "cli/sendmail.h"
 #include "config/settings_table.h"
 
 static const struct cli_command *const commands[] = {
@@ -20,6 +21,7 @@ static const struct cli_command *const commands[] = {
 	&cli_domain,
 	&cli_alias,
 	&cli_send,
+	&cli_sendmail,
 	&cli_queue,
 	&cli_trace,
 	&cli_status,
@@ -350,6 +352,17 @@ take_operands(struct cli *cli, struct args *args)
 	return CLI_OK;
 }
 
+/* Its words, and before them its name. */
+static int
+run_raw(struct cli *cli, struct args *args)
+{
+	int r = cli->command->raw(cli, args->n + 1, args->at - 1);
+
+	if (fflush(stdout) != 0 && r == 0)
+		r = cli_fail(CLI_REFUSED, "standard output: write error");
+	return r;
+}
+
 int
 cli_main(int argc, char **argv)
 {
@@ -359,10 +372,18 @@ cli_main(int argc, char **argv)
 
 	if (cli.config == NULL || cli.config[0] == '\0')
 		cli.config = "/etc/ulak/ulak.toml";
+	if (argc > 0 && sendmail_is_name(argv[0])) {
+		cli.command = &cli_sendmail;
+		args.at = argv + 1;
+		return run_raw(&cli, &args);
+	}
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return printf("ulak %s\n", ULAK_VERSION) > 0 ? CLI_OK
 							     : CLI_REFUSED;
 	r = find_command(&cli, &args);
+	if (r == CLI_OK && cli.command != NULL && cli.command->raw != NULL &&
+	    !args.wants_help)
+		return run_raw(&cli, &args);
 	if (r == CLI_OK && cli.command != NULL)
 		r = find_action(&cli, &args);
 	if (r == CLI_OK && cli.action != NULL)

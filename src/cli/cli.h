@@ -61,6 +61,8 @@ struct cli_command {
 	const struct cli_action *actions;
 	size_t n_actions;
 	const char *more; /* a paragraph for --help; may be NULL */
+	/* Instead of actions: all words behind the command are its own. */
+	int (*raw)(struct cli *cli, int argc, char **argv);
 };
 
 struct cli {
@@ -96,7 +98,7 @@ int cli_read_file(const char *path, size_t cap, char **ret, size_t *ret_len);
 
 /* One a file. */
 extern const struct cli_command cli_account, cli_alias, cli_config, cli_domain,
-    cli_init, cli_key, cli_queue, cli_role, cli_send, cli_serve, cli_status,
-    cli_trace, cli_verify;
+    cli_init, cli_key, cli_queue, cli_role, cli_send, cli_sendmail, cli_serve,
+    cli_status, cli_trace, cli_verify;
 
 #endif

@@ -41,10 +41,12 @@ static const struct key {
 	{ SLICE("notify"), NUMBER, offsetof(struct spool, notify), 255 },
 	{ SLICE("ret"), NUMBER, offsetof(struct spool, ret), 2 },
 	{ SLICE("envid"), TEXT, offsetof(struct spool, envid), 100 },
+	{ SLICE("uid"), NUMBER, offsetof(struct spool, uid), UINT32_MAX },
 };
 enum {
 	N_KEYS = sizeof(keys) / sizeof(keys[0]),
-	NEEDED = 3 /* the first of them must be there */
+	NEEDED = 3,      /* the first of them must be there */
+	UID = N_KEYS - 1 /* is left out when there is none */
 };
 
 static bool
@@ -88,7 +90,7 @@ spool_head_print(const struct spool *s, struct buf *out)
 	int r = buf_printf(out, "%.*s1\n", SLICE_FMT(magic));
 
 	for (size_t i = 0; i < N_KEYS && r == 0; i++)
-		r = print_key(s, &keys[i], out);
+		r = i == UID && !s->has_uid ? 0 : print_key(s, &keys[i], out);
 	for (size_t i = 0; i < s->n_rcpts && r == 0; i++)
 		r = !is_text(s->rcpts[i], LIMIT_ADDRESS) || s->rcpts[i].len == 0
 		    ? BUF_E_FULL
@@ -123,7 +125,7 @@ take_line(struct spool *s, struct slice line, unsigned *seen)
 	if (!slice_take_until(&line, ' ', &name))
 		return false;
 	if (slice_equal(name, SLICE("rcpt"))) {
-		if (s->n_rcpts == LIMIT_SMTP_RCPTS || line.len == 0 ||
+		if (s->n_rcpts == SPOOL_RCPTS || line.len == 0 ||
 		    !is_text(line, LIMIT_ADDRESS))
 			return false;
 		s->rcpts[s->n_rcpts++] = line;
@@ -164,7 +166,7 @@ spool_head_parse(struct slice in, struct arena *a, struct spool *ret,
 
 	if (r != SPOOL_OK)
 		return r;
-	s.rcpts = arena_array(a, LIMIT_SMTP_RCPTS, sizeof(*s.rcpts));
+	s.rcpts = arena_array(a, SPOOL_RCPTS, sizeof(*s.rcpts));
 	if (s.rcpts == NULL)
 		return -ENOMEM;
 	while (slice_take_until(&rest, '\n', &line)) {
@@ -176,6 +178,7 @@ spool_head_parse(struct slice in, struct arena *a, struct spool *ret,
 		if ((seen & ((1u << NEEDED) - 1)) != (1u << NEEDED) - 1 ||
 		    s.n_rcpts == 0)
 			return SPOOL_E_BAD;
+		s.has_uid = (seen & 1u << UID) != 0;
 		*ret = s;
 		*ret_len = in.len - rest.len;
 		return SPOOL_OK;

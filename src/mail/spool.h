@@ -24,10 +24,12 @@
 #include "base/slice.h"
 
 enum {
-	SPOOL_HEAD_MAX = 512 * 1024, /* up to the empty line */
-	SPOOL_SUM = 33,              /* the last line */
-	SPOOL_NAME = ID_TEXT + 5,    /* ID.mail */
-	SPOOL_TEXT_MAX = 1024        /* one value */
+	SPOOL_HEAD_MAX = 64 * 1024, /* up to the empty line */
+	SPOOL_RCPTS = 100, /* of one file; more are several files: its id is
+			    * the key of one commit */
+	SPOOL_SUM = 33,    /* the last line */
+	SPOOL_NAME = ID_TEXT + 5, /* ID.mail */
+	SPOOL_TEXT_MAX = 1024     /* one value */
 };
 
 struct spool {
@@ -40,6 +42,8 @@ struct spool {
 	uint64_t notify; /* RFC 3461 bits, 0: none given */
 	uint64_t ret;    /* 0 none, 1 FULL, 2 HDRS */
 	struct slice envid;
+	uint64_t uid; /* for whom the server itself wrote it; else his own */
+	bool has_uid;
 };
 
 enum {

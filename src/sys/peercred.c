@@ -44,3 +44,9 @@ peercred_is_trusted(int fd, uint32_t *ret_uid)
 	return peer.uid == 0 || peer.uid == geteuid() ||
 	    is_in_group(fd, &peer, getegid());
 }
+
+uint32_t
+peercred_own_uid(void)
+{
+	return geteuid();
+}

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+uint32_t peercred_own_uid(void);
 /* False too when the kernel does not say. */
 bool peercred_is_trusted(int fd, uint32_t *ret_uid);
 

@@ -180,6 +180,8 @@ static const struct sandbox_call spool_calls[] = {
 	CALL(renameat),
 	CALL(renameat2),
 	CALL(fsync),
+	CALL(pwritev), /* a file is divided */
+	CALL(fdatasync),
 	/* the file's own client, in the same process */
 	CALL_2(socketpair, ARG(0, AF_UNIX), ARG(2, 0)),
 };
