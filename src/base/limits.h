@@ -65,6 +65,8 @@ enum {
 	/* store */
 	LIMIT_SMALL_BODY = 256 * 1024, /* larger: a segment file of its own */
 	LIMIT_SUMMARY = 16 * 1024,
+	LIMIT_BOUNCE_CONTENT = 128 * 1024, /* RET=FULL: larger mail comes back
+					    * as its header (RFC 3461, 6.2) */
 	LIMIT_GROUP = 1024, /* writes in one transaction */
 	LIMIT_GROUP_BYTES = 16 * 1024 * 1024,
 	LIMIT_ADDRESS = 320, /* local part, @, domain */

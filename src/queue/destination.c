@@ -234,6 +234,15 @@ destination_refresh(struct destinations *s, struct destination *d)
 	place(s, d);
 }
 
+void
+destination_urgent(struct destinations *s, struct destination *d,
+    int8_t priority)
+{
+	if (d->window_at < d->n_window &&
+	    d->window[d->window_at].priority < priority)
+		destination_refresh(s, d);
+}
+
 bool
 destination_window_is_empty(const struct destination *d)
 {

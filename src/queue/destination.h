@@ -32,6 +32,7 @@ enum {
 struct queue_row {
 	uint64_t row;
 	struct id message;
+	int8_t priority; /* RFC 6710; the caller gives the highest first */
 };
 
 struct destination {
@@ -84,6 +85,11 @@ void destination_back_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at);
 /* Drops the window: rows changed beneath it. They count as due now. */
 void destination_refresh(struct destinations *s, struct destination *d);
+
+/* A row of that priority came: a window that begins with lesser ones is read
+ * anew. */
+void destination_urgent(struct destinations *s, struct destination *d,
+    int8_t priority);
 
 /* The next one with something to do at `now`, or NULL. Either its window is
  * empty (fill_begin it) or take() gives something. */

@@ -48,11 +48,28 @@ enum {
 enum {
 	QUEUE_DELIVERED,
 	QUEUE_TEMPORARY,
-	QUEUE_PERMANENT
+	QUEUE_PERMANENT,
+	QUEUE_RELAYED, /* by us, to a server that tells nobody */
+	QUEUE_EXPANDED /* RFC 3461, 5.2.7.3 */
+};
+enum { /* of a row of the queue: docs/queue-states.md */
+	ROW_WAITING,
+	ROW_FAILED, /* this and the next three: its sender must hear of it */
+	ROW_RELAYED,
+	ROW_DELIVERED,
+	ROW_EXPANDED,
+	ROW_LOCAL /* held for a mailbox here (RFC 4865) */
+};
+enum { /* RFC 3461, 4.1 */
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8
 };
 enum {
 	BOUNCE_FAILED,
-	BOUNCE_DELAYED
+	BOUNCE_DELAYED,
+	BOUNCE_SUCCESS /* relayed, delivered, expanded */
 };
 enum { /* RFC 2852 */
 	MAIL_BY_NONE,

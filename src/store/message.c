@@ -65,6 +65,14 @@ message_insert(struct db *db, const struct message_row *m)
 		.envid = m->envid,
 		.ret = m->ret,
 		.is_8bit = m->is_8bit,
+		.is_binary = m->is_binary,
+		.is_smtputf8 = m->is_smtputf8,
+		.requires_tls = m->requires_tls,
+		.hold_until = m->hold_until,
+		.deliver_by = m->deliver_by,
+		.by_mode = m->by_mode,
+		.by_trace = m->by_trace,
+		.priority = m->priority,
 		.summary = m->summary,
 	};
 	int r;
@@ -98,6 +106,8 @@ message_ref(struct db *db, const struct id *id, int64_t d)
 int
 queue_add(struct db *db, const struct queue_add *q)
 {
+	bool is_done = q->state == ROW_DELIVERED || q->state == ROW_EXPANDED;
+	int64_t due = q->due > q->now ? q->due : q->now;
 	struct q_counter_next row;
 	int r = DB_ONE(counter_next, db, &row, .name = SLICE("queue"), .n = 1);
 
@@ -105,9 +115,13 @@ queue_add(struct db *db, const struct queue_add *q)
 		r = DB_EXEC(queue_insert, db, .message = q->message, .n = q->n,
 		    .row = row.last, .tenant = q->tenant, .sender = q->sender,
 		    .rcpt = q->rcpt, .rcpt_canon = q->rcpt_canon,
-		    .route = q->route, .lane = q->lane, .due = q->now,
-		    .created = q->now, .expires = q->expires,
-		    .notify = q->notify, .orcpt = q->orcpt);
+		    .route = q->route, .lane = q->lane, .state = q->state,
+		    .due = due, .created = q->now, .late = due,
+		    .expires = q->expires, .notify = q->notify,
+		    .orcpt = q->orcpt, .by_at = q->by, .by_mode = q->by_mode,
+		    .priority = q->priority, .rrvs = q->rrvs,
+		    .rrvs_continue = q->rrvs_continue,
+		    .code = is_done ? 250 : 0, .class = is_done ? 2 : 0);
 	if (r == 0 && db_changed(db) == 0)
 		return DB_E_EXISTS;
 	if (r == 0)

@@ -117,6 +117,10 @@ struct message_row {
 	struct slice sender, client, helo, protocol, envid, summary;
 	uint8_t ret;
 	bool is_8bit;
+	/* as in COMMIT (wire/messages.def) */
+	bool is_binary, is_smtputf8, requires_tls, by_trace;
+	int64_t hold_until, deliver_by, priority;
+	uint8_t by_mode; /* MAIL_BY_* */
 };
 /* Whether this id was committed before: then say yes to whoever asks again,
  * and change nothing. 0: it is there; DB_NONE. */
@@ -162,6 +166,13 @@ struct queue_add {
 	int64_t now, expires;
 	uint8_t notify;
 	struct slice orcpt;
+	/* what most have not: 0 */
+	uint8_t state;        /* ROW_* */
+	int64_t due;          /* RFC 4865; 0: now */
+	int64_t by, priority; /* RFC 2852, 6710 */
+	uint8_t by_mode;
+	int64_t rrvs; /* RFC 7293 */
+	bool rrvs_continue;
 };
 int queue_add(struct db *db, const struct queue_add *q); /* one reference */
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "policy/canon.h"
 #include "roles/store/accept_impl.h"
 
@@ -22,10 +23,14 @@ struct local {
 	uint64_t account, modseq;
 	struct slice address;
 };
+/* A row of the queue: somebody elsewhere; or a mailbox here that gets it at its
+ * release (RFC 4865); or what the sender wants to hear of (RFC 3461). */
 struct remote {
 	struct rcpt_name name;
 	struct slice route, orcpt;
-	uint8_t notify;
+	int64_t rrvs;
+	bool rrvs_continue;
+	uint8_t notify, state; /* ROW_* */
 };
 
 struct acceptance {
@@ -64,6 +69,8 @@ apply_locals(struct db *db, struct acceptance *a)
 static int
 apply_remotes(struct db *db, struct acceptance *a)
 {
+	int64_t due = a->row.hold_until > a->now ? a->row.hold_until : a->now;
+
 	for (size_t i = 0; i < a->n_remotes; i++) {
 		const struct remote *to = &a->remotes[i];
 		int r = queue_add(db,
@@ -76,9 +83,16 @@ apply_remotes(struct db *db, struct acceptance *a)
 			.route = to->route,
 			.lane = a->lane,
 			.now = a->now,
-			.expires = a->now + a->lifetime,
+			.expires = due + a->lifetime,
 			.notify = to->notify,
-			.orcpt = to->orcpt });
+			.orcpt = to->orcpt,
+			.state = to->state,
+			.due = due,
+			.by = a->row.deliver_by,
+			.by_mode = a->row.by_mode,
+			.priority = a->row.priority,
+			.rrvs = to->rrvs,
+			.rrvs_continue = to->rrvs_continue });
 
 		if (r != 0)
 			return r < 0 ? ERR_TRACE(r) : r;
@@ -135,6 +149,63 @@ accept_verdict(struct store_role *s, int r)
 }
 
 static void
+note_remote(const struct acceptance *a, const struct remote *to)
+{
+	struct store_role *s = a->asker.role;
+	struct event event = { .message = a->row.id,
+		.at = a->now,
+		.kind = "queued",
+		.address = to->name.canonical,
+		.text = to->state == ROW_LOCAL ? SLICE("INBOX, at its release")
+					       : to->route };
+
+	if (to->state == ROW_WAITING || to->state == ROW_LOCAL)
+		events_add(store_events(s->store), &event);
+	outbound_queued(s->outbound,
+	    &(struct outbound_row){ .route = to->route,
+		.lane = a->lane,
+		.state = to->state,
+		.due = a->row.hold_until,
+		.by = a->row.deliver_by,
+		.priority = a->row.priority });
+}
+
+/* What was asked for beyond an ordinary mail, for `ulak trace`. */
+static void
+put_wishes(const struct message_row *m, struct buf *out)
+{
+	static const char *const rets[] = { NULL, "RET=FULL", "RET=HDRS" };
+	char at[TIME_RFC3339];
+	const struct {
+		bool is_on;
+		const char *text;
+	} flags[] = {
+		{ m->is_smtputf8, "SMTPUTF8" },
+		{ m->is_binary, "BODY=BINARYMIME" },
+		{ m->requires_tls, "REQUIRETLS" },
+		{ m->ret == 1 || m->ret == 2, rets[m->ret % 3] },
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (flags[i].is_on)
+			(void)buf_printf(out, "%s\n", flags[i].text);
+	if (m->envid.len > 0)
+		(void)buf_printf(out, "ENVID=%.*s\n", SLICE_FMT(m->envid));
+	if (m->priority != 0)
+		(void)buf_printf(out, "MT-PRIORITY=%d\n", (int)m->priority);
+	if (m->hold_until != 0) {
+		time_print_rfc3339(m->hold_until, at);
+		(void)buf_printf(out, "released at %s\n", at);
+	}
+	if (m->deliver_by != 0) {
+		time_print_rfc3339(m->deliver_by, at);
+		(void)buf_printf(out, "deliver by %s, else %s%s\n", at,
+		    m->by_mode == MAIL_BY_RETURN ? "return" : "tell",
+		    m->by_trace ? ", trace" : "");
+	}
+}
+
+static void
 note_accepted(struct acceptance *a)
 {
 	struct store_role *s = a->asker.role;
@@ -144,8 +215,14 @@ note_accepted(struct acceptance *a)
 		.kind = "accepted",
 		.address = a->row.sender,
 		.text = a->row.client };
+	struct buf wishes;
 
+	buf_init(&wishes, 1024);
+	put_wishes(&a->row, &wishes);
+	event.detail = buf_slice(&wishes);
 	events_add(e, &event);
+	event.detail = (struct slice){ 0 };
+	buf_deinit(&wishes);
 	for (size_t i = 0; i < a->n_locals; i++) {
 		event.kind = "delivered";
 		event.address = a->locals[i].address;
@@ -153,13 +230,8 @@ note_accepted(struct acceptance *a)
 		events_add(e, &event);
 		scan_changed(s, a->locals[i].account, a->locals[i].modseq);
 	}
-	for (size_t i = 0; i < a->n_remotes; i++) {
-		event.kind = "queued";
-		event.address = a->remotes[i].name.canonical;
-		event.text = a->remotes[i].route;
-		events_add(e, &event);
-		outbound_queued(s->outbound, a->remotes[i].route, a->lane);
-	}
+	for (size_t i = 0; i < a->n_remotes; i++)
+		note_remote(a, &a->remotes[i]);
 }
 
 static void
@@ -189,8 +261,43 @@ done_acceptance(struct store_write *w, int r)
 }
 
 static void
-add_local(struct acceptance *a, const struct rcpt_target *t)
+add_row(struct acceptance *a, const struct approval *from, struct remote row)
 {
+	for (size_t i = 0; i < a->n_remotes; i++)
+		if (a->remotes[i].state == row.state &&
+		    slice_equal(a->remotes[i].name.canonical,
+			row.name.canonical))
+			return;
+	row.orcpt = from->orcpt;
+	row.rrvs = from->rrvs;
+	row.rrvs_continue = from->rrvs_continue;
+	a->remotes[a->n_remotes++] = row;
+}
+
+/* The sender is told of the address that he wrote (RFC 3461, 6.3). */
+static void
+add_told(struct acceptance *a, const struct approval *from, uint8_t state)
+{
+	if (a->row.sender.len > 0)
+		add_row(a, from,
+		    (struct remote){ .name = { from->rcpt, from->rcpt },
+			.notify = from->notify,
+			.state = state });
+}
+
+static void
+add_local(struct acceptance *a, const struct approval *from,
+    const struct rcpt_target *t, uint8_t notify)
+{
+	if (a->row.hold_until > a->now) {
+		add_row(a, from,
+		    (struct remote){ .name = t->name,
+			.notify = notify,
+			.state = ROW_LOCAL });
+		return;
+	}
+	if ((notify & NOTIFY_SUCCESS) != 0)
+		add_told(a, from, ROW_DELIVERED);
 	for (size_t i = 0; i < a->n_locals; i++)
 		if (a->locals[i].account == t->account)
 			return;
@@ -200,21 +307,42 @@ add_local(struct acceptance *a, const struct rcpt_target *t)
 
 static void
 add_remote(struct acceptance *a, const struct approval *from,
-    const struct rcpt_target *t)
+    const struct rcpt_target *t, uint8_t notify)
 {
-	struct remote *to = &a->remotes[a->n_remotes];
+	struct remote row = { .name = t->name, .notify = notify };
 	struct slice local;
 
-	for (size_t i = 0; i < a->n_remotes; i++)
-		if (slice_equal(a->remotes[i].name.canonical,
-			t->name.canonical))
-			return;
-	if (!canon_split(t->name.canonical, &local, &to->route))
-		return;
-	to->name = t->name;
-	to->notify = from->notify;
-	to->orcpt = from->orcpt;
-	a->n_remotes++;
+	if (canon_split(t->name.canonical, &local, &row.route))
+		add_row(a, from, row);
+}
+
+/* RFC 3461, 5.2.7.2: an alias of one passes everything on; 5.2.7.3 (c): with
+ * several its sender hears of the expansion, and of no success behind it. */
+static uint8_t
+notify_behind(const struct approval *p)
+{
+	if (p->result.n_targets < 2 || (p->notify & NOTIFY_SUCCESS) == 0)
+		return p->notify;
+	return p->notify == NOTIFY_SUCCESS
+	    ? NOTIFY_NEVER
+	    : (uint8_t)(p->notify & ~NOTIFY_SUCCESS);
+}
+
+static void
+collect_approval(struct acceptance *a, const struct approval *p)
+{
+	uint8_t notify = notify_behind(p);
+
+	if (notify != p->notify)
+		add_told(a, p, ROW_EXPANDED);
+	for (size_t i = 0; i < p->result.n_targets; i++) {
+		const struct rcpt_target *to = &p->result.targets[i];
+
+		if (to->account != 0)
+			add_local(a, p, to, notify);
+		else
+			add_remote(a, p, to, notify);
+	}
 }
 
 /* Everybody who was approved, each once. False: no memory. */
@@ -224,20 +352,13 @@ collect_targets(struct acceptance *a, const struct txn *t)
 	size_t n = 0;
 
 	for (const struct approval *p = t->first; p != NULL; p = p->next)
-		n += p->result.n_targets;
+		n += p->result.n_targets + 1;
 	a->locals = calloc(n + 1, sizeof(*a->locals) + sizeof(*a->remotes));
 	if (a->locals == NULL)
 		return false;
 	a->remotes = (struct remote *)(void *)(a->locals + n + 1);
 	for (const struct approval *p = t->first; p != NULL; p = p->next)
-		for (size_t i = 0; i < p->result.n_targets; i++) {
-			const struct rcpt_target *to = &p->result.targets[i];
-
-			if (to->account != 0)
-				add_local(a, to);
-			else
-				add_remote(a, p, to);
-		}
+		collect_approval(a, p);
 	return true;
 }
 
@@ -266,6 +387,27 @@ copy_envelope(struct acceptance *a, const struct txn *t,
 	return r == 0;
 }
 
+/* RFC 6710 within our lanes: urgent mail is never bulk, and what may wait
+ * lets a person's mail go first. */
+static uint8_t
+lane_of(const struct acceptance *a)
+{
+	if (a->row.sender.len == 0)
+		return LANE_BOUNCE;
+	if (a->row.priority != 0)
+		return a->row.priority < 0 ? LANE_BULK : LANE_INTERACTIVE;
+	return a->n_remotes > BULK_RCPTS ? LANE_BULK : LANE_INTERACTIVE;
+}
+
+/* What only other sessions than ours would say. */
+static bool
+is_sound(const struct wire_commit *m)
+{
+	return m->priority >= -9 && m->priority <= 9 && m->ret <= 2 &&
+	    m->by_mode <= MAIL_BY_NOTIFY && m->hold_until >= 0 &&
+	    (m->deliver_by > 0) == (m->by_mode != MAIL_BY_NONE);
+}
+
 static struct acceptance *
 acceptance_new(struct channel *c, const struct wire_head *h, struct txn *t,
     const struct wire_commit *m)
@@ -283,16 +425,22 @@ acceptance_new(struct channel *c, const struct wire_head *h, struct txn *t,
 		.relay_from = m->relay_from,
 		.received_at = env_wall(s->env),
 		.ret = m->ret,
-		.is_8bit = m->is_8bit };
+		.is_8bit = m->is_8bit,
+		.is_binary = m->is_binary,
+		.is_smtputf8 = m->is_smtputf8,
+		.requires_tls = m->requires_tls,
+		.hold_until = m->hold_until,
+		.deliver_by = m->deliver_by,
+		.by_mode = m->by_mode,
+		.by_trace = m->by_trace,
+		.priority = m->priority };
 	a->now = a->row.received_at;
 	a->lifetime = s->settings->lifetime;
-	if (!collect_targets(a, t) || !copy_envelope(a, t, m)) {
+	if (!copy_envelope(a, t, m) || !collect_targets(a, t)) {
 		acceptance_free(a);
 		return NULL;
 	}
-	a->lane = m->sender.len == 0    ? LANE_BOUNCE
-	    : a->n_remotes > BULK_RCPTS ? LANE_BULK
-					: LANE_INTERACTIVE;
+	a->lane = lane_of(a);
 	a->d.append.header = (struct segment_header){
 		.id = m->id, .time = a->now, .kind = SEGMENT_MAIL
 	};
@@ -324,7 +472,7 @@ on_commit(struct channel *c, const struct wire_head *h,
 	struct txn *t = map_get_number(&p->txns, m->txn);
 	struct body *body = accept_take_body(p, m->body);
 	struct acceptance *a = NULL;
-	bool is_ok = body != NULL && may_commit(p, t, m) &&
+	bool is_ok = body != NULL && is_sound(m) && may_commit(p, t, m) &&
 	    m->relay_from <= body_len(body);
 
 	if (is_ok)

@@ -21,6 +21,8 @@ struct approval {
 	struct rcpt_result result; /* in the transaction's arena */
 	struct slice rcpt, orcpt;
 	uint8_t notify;
+	int64_t rrvs; /* RFC 7293 */
+	bool rrvs_continue;
 };
 
 struct txn {

@@ -120,22 +120,26 @@ struct rcpt_job {
 	uint64_t txn;
 	uint32_t handle;
 	uint8_t notify;
+	int64_t rrvs;
+	bool rrvs_continue;
 	size_t rcpt_len, orcpt_len;
 	uint8_t rcpt[LIMIT_ADDRESS];
 	uint8_t orcpt[512];
 };
 
 static bool
-approve(struct txn *t, struct slice rcpt, const struct rcpt_result *result,
-    uint8_t notify, struct slice orcpt)
+approve(struct txn *t, const struct rcpt_job *j,
+    const struct rcpt_result *result)
 {
 	struct approval *a = arena_alloc(&t->arena, sizeof(*a));
 
 	if (a == NULL || !rcpt_result_copy(&t->arena, result, &a->result) ||
-	    !arena_copy(&t->arena, rcpt, &a->rcpt) ||
-	    !arena_copy(&t->arena, orcpt, &a->orcpt))
+	    !arena_copy(&t->arena, slice_of(j->rcpt, j->rcpt_len), &a->rcpt) ||
+	    !arena_copy(&t->arena, slice_of(j->orcpt, j->orcpt_len), &a->orcpt))
 		return false;
-	a->notify = notify;
+	a->notify = j->notify;
+	a->rrvs = j->rrvs;
+	a->rrvs_continue = j->rrvs_continue;
 	*t->last = a;
 	t->last = &a->next;
 	t->n++;
@@ -158,9 +162,7 @@ decide(struct peer *p, const struct rcpt_job *j,
 	t = txn_get(p, j->txn);
 	if (t != NULL && t->n >= LIMIT_SMTP_RCPTS)
 		return wire_verdict_make(452, 4, 5, 3, "too many recipients");
-	if (t == NULL ||
-	    !approve(t, slice_of(j->rcpt, j->rcpt_len), result, j->notify,
-		slice_of(j->orcpt, j->orcpt_len)))
+	if (t == NULL || !approve(t, j, result))
 		return wire_verdict_make(452, 4, 3, 1, "no memory for it now");
 	return wire_verdict_of(&v);
 }
@@ -256,6 +258,8 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j->txn = m->txn;
 	j->handle = m->handle;
 	j->notify = m->notify;
+	j->rrvs = m->rrvs;
+	j->rrvs_continue = m->rrvs_continue;
 	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
 	j->rcpt_len = m->rcpt.len;
 	memcpy(j->orcpt, m->orcpt.at, m->orcpt.len);

@@ -69,10 +69,10 @@ struct fill {
 	struct queue_row *rows; /* room for limit */
 };
 
+/* Those of one priority. */
 static int
-fill_run(struct db *db, struct store_read *r)
+fill_level(struct db *db, struct fill *f, int64_t priority)
 {
-	struct fill *f = LIST_ENTRY(r, struct fill, read);
 	struct slice route = destination_route(f->destination);
 	uint8_t lane = f->destination->lane;
 	struct q_queue_next_due next;
@@ -81,20 +81,39 @@ fill_run(struct db *db, struct store_read *r)
 	int e;
 
 	e = DB_MANY(queue_due, db, &rows, .route = route, .lane = lane,
-	    .now = f->now, .limit = f->limit);
+	    .priority = priority, .now = f->now, .limit = f->limit);
 	if (e != 0)
 		return ERR_TRACE(e);
 	while (f->n < f->limit && (e = q_queue_due_next(&rows, &row)) == 0)
-		f->rows[f->n++] = (struct queue_row){ row.row, row.message };
+		f->rows[f->n++] = (struct queue_row){ row.row, row.message,
+			(int8_t)priority };
 	db_rows_close(&rows);
 	if (e < 0)
 		return ERR_TRACE(e);
 	e = DB_ONE(queue_next_due, db, &next, .route = route, .lane = lane,
-	    .now = f->now);
-	if (e != 0)
-		return ERR_TRACE(e);
-	f->next_due = next.due < 0 ? QUEUE_NEVER : next.due;
-	return 0;
+	    .priority = priority, .now = f->now);
+	if (e == 0 && next.due >= 0 && next.due < f->next_due)
+		f->next_due = next.due;
+	return e < 0 ? ERR_TRACE(e) : 0;
+}
+
+/* The most urgent first (RFC 6710), and among equals who is due the longest. */
+static int
+fill_run(struct db *db, struct store_read *r)
+{
+	struct fill *f = LIST_ENTRY(r, struct fill, read);
+	struct q_queue_priority level = { .priority = 10 };
+	int e = 0;
+
+	f->next_due = QUEUE_NEVER;
+	while (e == 0 && f->n < f->limit) {
+		e = DB_ONE(queue_priority, db, &level,
+		    .route = destination_route(f->destination),
+		    .lane = f->destination->lane, .below = level.priority);
+		if (e == 0)
+			e = fill_level(db, f, level.priority);
+	}
+	return e < 0 ? ERR_TRACE(e) : 0;
 }
 
 /* Rows in hand are left out: their results will say when they are due. */
@@ -218,8 +237,7 @@ pump_run(struct env_defer *defer)
 	if (outbound_free_courier(o) != NULL)
 		while (pump_one(o))
 			;
-	if (o->wants_bounces)
-		outbound_bounces_look(o);
+	outbound_bounces_go_on(o);
 	set_wake(o);
 }
 
@@ -249,22 +267,50 @@ on_sweep(struct env_timer *t)
 {
 	struct outbound *o = LIST_ENTRY(t, struct outbound, sweep);
 
+	o->sweep_at = env_now(o->env) + sweep_period(o->settings);
+	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 	outbound_sweep_start(o);
 	outbound_bounces_look(o);
-	(void)env_timer_set(o->env, &o->sweep,
-	    env_now(o->env) + sweep_period(o->settings));
 }
 
 void
-outbound_queued(struct outbound *o, struct slice route, uint8_t lane)
+outbound_sweep_by(struct outbound *o, int64_t wall)
 {
+	int64_t wait = wall - env_wall(o->env);
+	int64_t at = env_now(o->env) + (wait < 0 ? 0 : wait) + TIME_MS;
+
+	if (!o->is_started || at >= o->sweep_at)
+		return;
+	o->sweep_at = at;
+	(void)env_timer_set(o->env, &o->sweep, at);
+}
+
+static void
+queued_to_send(struct outbound *o, const struct outbound_row *row)
+{
+	int64_t now = env_wall(o->env);
 	struct destination *d;
 
 	/* one that cannot be remembered now is found by the next start */
-	if (destination_get(&o->destinations, route, lane, &d) < 0)
+	if (destination_get(&o->destinations, row->route, row->lane, &d) < 0)
 		return;
-	destination_row_due(&o->destinations, d, env_wall(o->env));
+	destination_row_due(&o->destinations, d,
+	    row->due > now ? row->due : now);
+	destination_urgent(&o->destinations, d, (int8_t)row->priority);
 	outbound_pump_soon(o);
+	if (row->by != 0)
+		outbound_sweep_by(o, row->by);
+}
+
+void
+outbound_queued(struct outbound *o, const struct outbound_row *row)
+{
+	if (row->state == ROW_WAITING)
+		queued_to_send(o, row);
+	else if (row->state == ROW_LOCAL)
+		outbound_sweep_by(o, row->due);
+	else
+		outbound_bounces_look(o);
 }
 
 /* -- the start: all destinations, page by page
@@ -477,9 +523,10 @@ void
 outbound_start(struct outbound *o)
 {
 	o->is_started = true;
-	o->wants_bounces = true;
+	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
 	page_start(o, (struct slice){ 0 }, 0);
-	(void)env_timer_set(o->env, &o->sweep, env_now(o->env) + TIME_SECOND);
+	o->sweep_at = env_now(o->env) + TIME_SECOND;
+	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 }
 
 void

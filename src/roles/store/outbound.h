@@ -10,7 +10,8 @@
  *
  *   outbound.c          destinations, windows, slots: who is next
  *   outbound_attempt.c  ATTEMPT, the body, ATTEMPT_RESULT
- *   outbound_bounce.c   expiry, delay warnings, bounces
+ *   outbound_bounce.c   bounces, and notices of delay and success
+ *   outbound_sweep.c    what is over, late, or released by now
  *   outbound_admin.c    `ulak queue ...`
  *
  * The store role owns it and calls it on the loop only.
@@ -39,8 +40,14 @@ void outbound_start(struct outbound *o);
 /* Only when the committer and the readers are idle. */
 void outbound_free(struct outbound *o);
 
-/* Queue rows were committed. Safe to call for rows it knows already. */
-void outbound_queued(struct outbound *o, struct slice route, uint8_t lane);
+/* A queue row was committed. Safe to call for rows it knows already. */
+struct outbound_row {
+	struct slice route;
+	uint8_t lane, state; /* ROW_* */
+	int64_t due, by;     /* 0: at once; never */
+	int64_t priority;
+};
+void outbound_queued(struct outbound *o, const struct outbound_row *row);
 
 /* A courier's channel ended: call before the channel is freed. */
 void outbound_courier_lost(struct outbound *o, struct channel *c);

@@ -165,6 +165,7 @@ struct show {
 	struct store_read read;
 	struct buf rows; /* admin rows, each with its length before it */
 	bool is_long;
+	int64_t now;
 };
 
 /* Encoded in the thread; sent on the loop. */
@@ -185,17 +186,60 @@ show_add(struct show *s, struct table *t)
 }
 
 static const char *
-state_of(const struct q_queue_show *row)
+state_of(const struct q_queue_show *row, int64_t now)
 {
-	if (row->state != 0)
-		return "failed";
-	return row->hold ? "held" : "waiting";
+	static const char *const states[] = { [ROW_FAILED] = "failed",
+		[ROW_RELAYED] = "relayed",
+		[ROW_DELIVERED] = "delivered",
+		[ROW_EXPANDED] = "expanded" };
+
+	if (row->state < sizeof(states) / sizeof(states[0]) &&
+	    states[row->state] != NULL)
+		return states[row->state];
+	if (row->hold)
+		return "held";
+	return row->hold_until > now && row->late > now ? "scheduled"
+							: "waiting";
 }
 
 static int64_t
 due_of(const struct q_queue_show *row)
 {
 	return row->retry_at > row->due ? row->retry_at : row->due;
+}
+
+/* What SMTP's extensions asked for; what was not said is left out. */
+static void
+show_wishes(struct table *t, const struct q_queue_show *row)
+{
+	static const char *const rets[] = { "", "FULL", "HDRS" };
+	static const char *const modes[] = { "", "return", "notify" };
+	const struct {
+		const char *name;
+		int64_t value;
+	} numbers[] = {
+		{ "released", row->hold_until },
+		{ "deliver_by", row->deliver_by },
+		{ "priority", row->priority },
+		{ "rrvs", row->rrvs },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i].value != 0)
+			add_number(t, numbers[i].name, numbers[i].value);
+	if (row->by_mode > 0 && row->by_mode < 3)
+		add_text(t, "by_mode", slice_cstr(modes[row->by_mode]));
+	if (row->ret > 0 && row->ret < 3)
+		add_text(t, "ret", slice_cstr(rets[row->ret]));
+	if (row->envid.len > 0)
+		add_text(t, "envid", row->envid);
+	if (row->is_binary || row->is_8bit)
+		add_text(t, "body",
+		    row->is_binary ? SLICE("binary") : SLICE("8bit"));
+	if (row->is_smtputf8)
+		add_text(t, "smtputf8", SLICE("1"));
+	if (row->requires_tls)
+		add_text(t, "requires_tls", SLICE("1"));
 }
 
 static void
@@ -211,6 +255,7 @@ show_long(struct table *t, const struct q_queue_show *row)
 	add_number(t, "notify", row->notify);
 	add_text(t, "orcpt", row->orcpt);
 	add_number(t, "size", (int64_t)row->size);
+	show_wishes(t, row);
 }
 
 static int
@@ -255,7 +300,7 @@ show_run(struct db *db, struct store_read *read)
 		return ERR_TRACE(r);
 	buf_init(&t.fields, ROWS_BUF);
 	while ((r = q_queue_show_next(&rows, &row)) == 0) {
-		const char *state = state_of(&row);
+		const char *state = state_of(&row, s->now);
 
 		if (a->state[0] != '\0' && strcmp(a->state, "sending") != 0 &&
 		    strcmp(a->state, state) != 0)
@@ -331,6 +376,7 @@ static bool
 show_start(struct show *s, bool is_long)
 {
 	s->is_long = is_long;
+	s->now = env_wall(s->request.outbound->env);
 	buf_init(&s->rows, 64 * 1024 * 1024);
 	s->read.run = show_run;
 	s->read.done = show_done;
@@ -401,19 +447,8 @@ apply_release(struct db *db, uint64_t row, int64_t now)
 static int
 apply_delete(struct db *db, uint64_t row, int64_t now)
 {
-	struct q_queue_remove gone;
-	int r = DB_ONE(queue_remove, db, &gone, .row = row);
-
 	(void)now;
-	if (r == 0)
-		r = DB_EXEC(destination_less, db, .route = gone.route,
-		    .lane = gone.lane, .n = 1);
-	if (r == 0)
-		r = DB_EXEC(destination_tidy, db, .route = gone.route,
-		    .lane = gone.lane);
-	if (r == 0)
-		r = message_ref(db, &gone.message, -1);
-	return r == DB_NONE ? 0 : r;
+	return outbound_remove_row(db, row);
 }
 
 /* A bounce for the null sender goes nowhere: such a row is deleted. */
@@ -423,7 +458,8 @@ apply_bounce(struct db *db, uint64_t row, int64_t now)
 	struct q_queue_row q;
 	int r = DB_ONE(queue_row, db, &q, .row = row);
 
-	if (r == DB_NONE || (r == 0 && q.state != 0))
+	if (r == DB_NONE ||
+	    (r == 0 && q.state != ROW_WAITING && q.state != ROW_LOCAL))
 		return 0;
 	if (r != 0)
 		return r;
@@ -507,6 +543,7 @@ change_end(struct change *c, int r)
 	struct table t = { .request = &c->request };
 	bool has_failed = c->command->makes_bounce && c->affected > 0;
 	char text[128];
+	bool makes_due = c->command->makes_due;
 
 	if (r == 0) {
 		buf_init(&t.fields, ROWS_BUF);
@@ -517,6 +554,8 @@ change_end(struct change *c, int r)
 	request_end(&c->request, change_verdict(c, r, text, sizeof(text)));
 	if (has_failed)
 		outbound_bounces_look(o);
+	if (makes_due) /* what is held for mailboxes here */
+		outbound_sweep_start(o);
 	outbound_pump_soon(o);
 }
 

@@ -84,10 +84,7 @@ struct load {
 	struct out_rcpt rcpts[OUT_ROWS];
 	int64_t due[OUT_ROWS]; /* of those that may not be sent now */
 	bool is_ready[OUT_ROWS];
-	struct slice sender, envid;
-	uint64_t size;
-	uint8_t ret;
-	bool is_8bit;
+	struct wire_attempt message_fields; /* slices in the arena */
 	uint32_t attempts;
 };
 
@@ -110,6 +107,8 @@ load_row(struct db *db, struct load *l, size_t i)
 	}
 	l->rcpts[i] = (struct out_rcpt){ .row = l->rows[i],
 		.notify = row.notify,
+		.rrvs = row.rrvs,
+		.rrvs_continue = row.rrvs_continue,
 		.attempts = row.attempts };
 	if (!arena_copy(&l->arena, row.rcpt, &l->rcpts[i].address) ||
 	    !arena_copy(&l->arena, row.orcpt, &l->rcpts[i].orcpt))
@@ -117,6 +116,30 @@ load_row(struct db *db, struct load *l, size_t i)
 	if (row.attempts > l->attempts)
 		l->attempts = row.attempts;
 	l->is_ready[i] = true;
+	return 0;
+}
+
+static int
+load_message(struct load *l, const struct q_message_place *p)
+{
+	struct wire_attempt *m = &l->message_fields;
+
+	if (p->relay_from > p->stored_len)
+		return ERR_ORIGIN(-EBADMSG);
+	*m = (struct wire_attempt){ .message = l->message,
+		.size = p->stored_len - p->relay_from,
+		.is_8bit = p->is_8bit,
+		.ret = p->ret,
+		.is_binary = p->is_binary,
+		.is_smtputf8 = p->is_smtputf8,
+		.requires_tls = p->requires_tls,
+		.deliver_by = p->deliver_by,
+		.by_mode = p->by_mode,
+		.by_trace = p->by_trace,
+		.priority = p->priority };
+	if (!arena_copy(&l->arena, p->sender, &m->sender) ||
+	    !arena_copy(&l->arena, p->envid, &m->envid))
+		return ERR_ORIGIN(-ENOMEM);
 	return 0;
 }
 
@@ -133,14 +156,7 @@ load_run(struct db *db, struct store_read *r)
 		e = DB_ONE(message_place, db, &place, .id = l->message);
 	if (e != 0)
 		return e == DB_NONE ? DB_NONE : ERR_TRACE(e);
-	l->size = place.stored_len - place.relay_from;
-	l->is_8bit = place.is_8bit;
-	l->ret = place.ret;
-	if (place.relay_from > place.stored_len ||
-	    !arena_copy(&l->arena, place.sender, &l->sender) ||
-	    !arena_copy(&l->arena, place.envid, &l->envid))
-		return ERR_ORIGIN(-EBADMSG);
-	return 0;
+	return ERR_TRACE(load_message(l, &place));
 }
 
 /* Only what may be sent stays with the attempt. */
@@ -187,24 +203,22 @@ start_lease(struct out_attempt *a)
 static int
 send_attempt(struct out_attempt *a, const struct load *l)
 {
-	struct wire_attempt m = { .message = a->message,
-		.sender = l->sender,
-		.route = destination_route(a->destination),
-		.size = l->size,
-		.is_8bit = l->is_8bit,
-		.ret = l->ret,
-		.envid = l->envid,
-		.lease_us = OUT_LEASE - TIME_MINUTE,
-		.attempts = l->attempts };
+	struct wire_attempt m = l->message_fields;
 	struct buf rows;
 	int r = 0;
+
+	m.route = destination_route(a->destination);
+	m.lease_us = OUT_LEASE - TIME_MINUTE;
+	m.attempts = l->attempts;
 
 	buf_init(&rows, LIMIT_FRAME / 2);
 	for (size_t i = 0; r == 0 && i < a->n_rcpts; i++) {
 		struct wire_rcpt row = { .row = a->rcpts[i].row,
 			.address = a->rcpts[i].address,
 			.notify = a->rcpts[i].notify,
-			.orcpt = a->rcpts[i].orcpt };
+			.orcpt = a->rcpts[i].orcpt,
+			.rrvs = a->rcpts[i].rrvs,
+			.rrvs_continue = a->rcpts[i].rrvs_continue };
 
 		r = wire_rcpt_add(&rows, &row);
 		m.rcpts.n++;
@@ -231,8 +245,11 @@ load_done(struct store_read *r, int result)
 	if (result != 0)
 		env_log(o->env, ENV_WARN, "queue-read", "errno=%d", -result);
 	a->arena = l->arena;
-	a->size = l->size;
-	a->has_sender = l->sender.len > 0;
+	a->size = l->message_fields.size;
+	a->has_sender = l->message_fields.sender.len > 0;
+	a->deliver_by = l->message_fields.deliver_by;
+	a->by_mode = l->message_fields.by_mode;
+	a->by_trace = l->message_fields.by_trace;
 	a->is_sent = true;
 	keep_ready(a, l,
 	    result == 0 ? QUEUE_NEVER : env_wall(o->env) + OUT_TROUBLE);
@@ -466,6 +483,7 @@ outbound_on_attempt_read(struct outbound *o, struct channel *c,
 enum fate {        /* of one row */
 	FATE_KEPT, /* the host's failure: the row is untouched */
 	FATE_SENT,
+	FATE_TOLD, /* sent, and its sender will hear of it */
 	FATE_LATER,
 	FATE_FAILED, /* its sender will hear of it */
 	FATE_DROPPED /* failed, and nobody wants to hear of it */
@@ -499,22 +517,6 @@ struct result {
 };
 
 static int
-apply_remove(struct db *db, const struct result *x, uint64_t row)
-{
-	struct q_queue_remove gone;
-	int r = DB_ONE(queue_remove, db, &gone, .row = row);
-
-	if (r == DB_NONE)
-		return 0; /* deleted by the administrator meanwhile */
-	if (r == 0)
-		r = message_ref(db, &gone.message, -1);
-	if (r == 0)
-		r = DB_EXEC(destination_less, db, .route = x->route,
-		    .lane = x->lane, .n = 1);
-	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
-}
-
-static int
 apply_row(struct db *db, const struct result *x, const struct result_row *row)
 {
 	const struct verdict *v = &row->verdict;
@@ -522,7 +524,13 @@ apply_row(struct db *db, const struct result *x, const struct result_row *row)
 	switch (row->fate) {
 	case FATE_SENT:
 	case FATE_DROPPED:
-		return ERR_TRACE(apply_remove(db, x, row->row));
+		return ERR_TRACE(outbound_remove_row(db, row->row));
+	case FATE_TOLD:
+		return ERR_TRACE(DB_EXEC(queue_sent, db, .row = row->row,
+		    .state = ROW_RELAYED, .now = x->now, .code = v->code,
+		    .class = v->esc.class, .subject = v->esc.subject,
+		    .detail = v->esc.detail, .text = v->text,
+		    .remote = x->remote));
 	case FATE_LATER:
 		return ERR_TRACE(DB_EXEC(queue_later, db, .row = row->row,
 		    .due = row->due, .counted = row->is_counted, .now = x->now,
@@ -578,6 +586,7 @@ static const struct {
 } fates[] = {
 	[FATE_KEPT] = { "delayed" },
 	[FATE_SENT] = { "sent" },
+	[FATE_TOLD] = { "sent" },
 	[FATE_LATER] = { "delayed" },
 	[FATE_FAILED] = { "failed" },
 	[FATE_DROPPED] = { "failed" },
@@ -613,6 +622,7 @@ due_after(const struct result *x, const struct result_row *row)
 	case FATE_LATER:
 		return row->due;
 	case FATE_SENT:
+	case FATE_TOLD:
 	case FATE_FAILED:
 	case FATE_DROPPED:
 		break;
@@ -654,7 +664,8 @@ result_done(struct store_write *w, int r)
 	tell_events(o, a, x);
 	for (size_t i = 0; i < x->n; i++) {
 		release_row(a, i, due_after(x, &x->rows[i]));
-		has_failed |= x->rows[i].fate == FATE_FAILED;
+		has_failed |= x->rows[i].fate == FATE_FAILED ||
+		    x->rows[i].fate == FATE_TOLD;
 	}
 	if (a->courier != NULL)
 		(void)wire_send_attempt_noted(a->courier->channel, a->number, 0,
@@ -669,33 +680,64 @@ result_done(struct store_write *w, int r)
 /* -- what becomes of each row
  * --------------------------------------------------------------- */
 
+/* Whether we are the last who can say that it went on: success was asked for
+ * and the next host tells nobody (RFC 3461, 5.2.2); or a time for its delivery
+ * was, and that host knows nothing of it, or all are to be told (RFC 2852,
+ * 4.1.4). */
+static bool
+is_told(const struct out_attempt *a, const struct out_rcpt *rcpt,
+    const struct wire_attempt_result *m)
+{
+	if (!a->has_sender || (rcpt->notify & NOTIFY_NEVER) != 0)
+		return false;
+	if ((rcpt->notify & NOTIFY_SUCCESS) != 0 && !m->offers_dsn)
+		return true;
+	if (a->by_mode == MAIL_BY_NONE)
+		return false;
+	return a->by_trace ||
+	    (a->by_mode == MAIL_BY_NOTIFY && !m->offers_deliverby &&
+		env_wall(a->outbound->env) < a->deliver_by);
+}
+
 static enum fate
-fate_of(const struct out_rcpt *rcpt, uint8_t kind, bool has_sender)
+fate_of(const struct out_attempt *a, const struct out_rcpt *rcpt, uint8_t kind,
+    const struct wire_attempt_result *m)
 {
 	if (kind == QUEUE_DELIVERED)
-		return FATE_SENT;
+		return is_told(a, rcpt, m) ? FATE_TOLD : FATE_SENT;
 	if (kind != QUEUE_PERMANENT)
 		return FATE_LATER;
-	/* no bounce for a bounce (RFC 5321, 4.5.5) */
-	if (!has_sender || (rcpt->notify & NOTIFY_NEVER) != 0 ||
-	    (rcpt->notify != 0 && (rcpt->notify & NOTIFY_FAILURE) == 0))
-		return FATE_DROPPED;
-	return FATE_FAILED;
+	return !a->has_sender || outbound_is_unheard(SLICE("?"), rcpt->notify)
+	    ? FATE_DROPPED
+	    : FATE_FAILED;
+}
+
+static bool
+some_were_sent(const struct wire_attempt_result *m)
+{
+	struct wire_list rows = m->outcomes;
+	struct wire_outcome o;
+
+	while (wire_outcome_next(&rows, &o))
+		if (o.kind == QUEUE_DELIVERED)
+			return true;
+	return false;
 }
 
 static void
-decide_row(struct result *x, const struct out_rcpt *rcpt,
-    struct result_row *row, const struct wire_outcome *o, bool some_sent,
-    bool has_sender)
+decide_row(struct result *x, const struct out_attempt *a, size_t i,
+    const struct wire_outcome *o, const struct wire_attempt_result *m)
 {
+	const struct out_rcpt *rcpt = &a->rcpts[i];
+	struct result_row *row = &x->rows[i];
 	struct outbound *out = x->outbound;
 
 	row->verdict = (struct verdict){ o->code,
 		{ o->class, o->subject, o->detail }, { 0 } };
 	(void)arena_copy(&x->arena, o->text, &row->verdict.text);
 	row->fate =
-	    x->is_host_failure ? FATE_KEPT : fate_of(rcpt, o->kind, has_sender);
-	row->is_counted = !retry_is_too_many(&row->verdict, some_sent);
+	    x->is_host_failure ? FATE_KEPT : fate_of(a, rcpt, o->kind, m);
+	row->is_counted = !retry_is_too_many(&row->verdict, some_were_sent(m));
 	row->due = row->is_counted ? x->now +
 		schedule_delay(&out->schedule, rcpt->attempts + 1,
 		    env_random_u64(out->env))
@@ -714,25 +756,11 @@ find_outcome(const struct wire_attempt_result *m, uint64_t row,
 	return false;
 }
 
-static bool
-some_were_sent(const struct wire_attempt_result *m)
-{
-	struct wire_list rows = m->outcomes;
-	struct wire_outcome o;
-
-	while (wire_outcome_next(&rows, &o))
-		if (o.kind == QUEUE_DELIVERED)
-			return true;
-	return false;
-}
-
 /* A row of which nothing was said is tried again. */
 static void
 decide(struct result *x, const struct out_attempt *a,
     const struct wire_attempt_result *m)
 {
-	bool some_sent = some_were_sent(m), has_sender = a->has_sender;
-
 	for (size_t i = 0; i < a->n_rcpts; i++) {
 		struct wire_outcome o = { .kind = QUEUE_TEMPORARY,
 			.code = 451,
@@ -744,8 +772,7 @@ decide(struct result *x, const struct out_attempt *a,
 		x->rows[i].row = a->rcpts[i].row;
 		(void)arena_copy(&x->arena, a->rcpts[i].address,
 		    &x->rows[i].address);
-		decide_row(x, &a->rcpts[i], &x->rows[i], &o, some_sent,
-		    has_sender);
+		decide_row(x, a, i, &o, m);
 	}
 	x->n = a->n_rcpts;
 }

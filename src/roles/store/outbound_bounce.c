@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * roles/store/outbound_bounce - rows that expire, are late, or have failed
+ * roles/store/outbound_bounce - rows whose sender must hear of them
  *
  *   failed row ─look─▶ load ─BOUNCE_MAKE─▶ courier ─BOUNCE_COMMIT─▶ one
  *   transaction: the bounce is kept, the rows go
@@ -22,13 +22,20 @@
 #include "queue/bounce.h"
 
 enum {
-	HEADER_MAX = 32768, /* as in BOUNCE_MAKE */
+	HEADER_MAX = 32768,
+	CONTENT_MAX = LIMIT_BOUNCE_CONTENT, /* as in BOUNCE_MAKE */
 	LIST_MAX = 400 * 1024,
 	LOOK_MAX = 50,
-	TARGETS_MAX = 20,  /* of an alias that sent the mail */
-	EXPIRE_READ = 500, /* as queue_expired */
-	EXPIRE_MAX = 50    /* rows in one transaction: about 5 ms */
+	TARGETS_MAX = 20 /* of an alias that sent the mail */
 };
+
+/* RFC 3461, 5.2.6; RFC 5321, 4.5.5: no bounce for a bounce. */
+bool
+outbound_is_unheard(struct slice sender, uint8_t notify)
+{
+	return sender.len == 0 || (notify & NOTIFY_NEVER) != 0 ||
+	    (notify != 0 && (notify & NOTIFY_FAILURE) == 0);
+}
 
 struct out_bounce {
 	struct outbound *outbound;
@@ -40,8 +47,17 @@ struct out_bounce {
 	uint64_t rows[OUT_ROWS];
 	size_t n_rows;
 	struct env_timer timer;
-	bool is_committing;
+	bool is_committing, requires_tls;
 };
+
+/* They are looked for as soon as a slot is free; late ones by the next sweep.
+ */
+static void
+want(struct outbound *o, uint8_t kind)
+{
+	if (kind != BOUNCE_DELAYED)
+		o->wants_bounces |= (uint8_t)(1u << kind);
+}
 
 static void
 bounce_free(struct out_bounce *b)
@@ -67,7 +83,7 @@ outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c)
 			continue;
 		b->courier = NULL;
 		c->in_hand--;
-		o->wants_bounces = true;
+		want(o, b->kind);
 		if (!b->is_committing)
 			bounce_free(b);
 	}
@@ -78,7 +94,7 @@ on_bounce_late(struct env_timer *t)
 {
 	struct out_bounce *b = LIST_ENTRY(t, struct out_bounce, timer);
 
-	b->outbound->wants_bounces = true;
+	want(b->outbound, b->kind);
 	bounce_free(b);
 }
 
@@ -111,9 +127,10 @@ struct load {
 	uint64_t numbers[OUT_ROWS];
 	struct slice sender, envid;
 	uint8_t ret;
-	int64_t arrived, expires;
+	int64_t arrived, expires, deliver_by;
+	bool is_full, is_smtputf8, requires_tls;
 	size_t header_len;
-	uint8_t header[HEADER_MAX];
+	uint8_t header[CONTENT_MAX];
 };
 
 static int
@@ -144,8 +161,10 @@ load_failed(struct db *db, struct load *l)
 		struct wire_outcome o = { row.row, QUEUE_PERMANENT,
 			row.last_code, row.last_class, row.last_subject,
 			row.last_detail, row.last_text, row.last_remote };
-		struct wire_rcpt rcpt = { row.row, row.rcpt, row.notify,
-			row.orcpt };
+		struct wire_rcpt rcpt = { .row = row.row,
+			.address = row.rcpt,
+			.notify = row.notify,
+			.orcpt = row.orcpt };
 
 		r = load_add(l, &o, &rcpt);
 		if (r == 0 && l->n == 1 &&
@@ -173,6 +192,11 @@ late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
 		.detail = is_own ? row->last_detail : 1,
 		.text = is_own ? row->last_text : row->destination_text,
 		.remote = is_own ? row->last_remote : row->destination_remote };
+	if (row->late == 0) { /* RFC 2852, 4.1.3 */
+		ret->class = 4;
+		ret->subject = 4;
+		ret->detail = 7;
+	}
 }
 
 static int
@@ -187,8 +211,10 @@ load_late(struct db *db, struct load *l)
 		return ERR_TRACE(r);
 	while (l->n < OUT_ROWS &&
 	    (r = q_queue_late_rows_next(&rows, &row)) == 0) {
-		struct wire_rcpt rcpt = { row.row, row.rcpt, row.notify,
-			row.orcpt };
+		struct wire_rcpt rcpt = { .row = row.row,
+			.address = row.rcpt,
+			.notify = row.notify,
+			.orcpt = row.orcpt };
 		struct wire_outcome o;
 
 		if (row.sender.len == 0)
@@ -206,6 +232,70 @@ load_late(struct db *db, struct load *l)
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
+static int
+load_success(struct db *db, struct load *l)
+{
+	static const uint8_t kinds[] = { [ROW_RELAYED] = QUEUE_RELAYED,
+		[ROW_DELIVERED] = QUEUE_DELIVERED,
+		[ROW_EXPANDED] = QUEUE_EXPANDED };
+	struct q_queue_success_rows row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_success_rows, db, &rows, .message = l->message);
+
+	if (r != 0)
+		return ERR_TRACE(r);
+	while (l->n < OUT_ROWS &&
+	    (r = q_queue_success_rows_next(&rows, &row)) == 0) {
+		struct wire_outcome o = { row.row, kinds[row.state],
+			row.last_code, row.last_class, row.last_subject,
+			row.last_detail, row.last_text, row.last_remote };
+		struct wire_rcpt rcpt = { .row = row.row,
+			.address = row.rcpt,
+			.notify = row.notify,
+			.orcpt = row.orcpt };
+
+		r = load_add(l, &o, &rcpt);
+		if (r == 0 && l->n == 1 &&
+		    !arena_copy(&l->arena, row.sender, &l->sender))
+			r = -ENOMEM;
+		if (r != 0)
+			break;
+		l->expires = row.expires;
+	}
+	db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+/* Whether the sender is here: then nothing on the way back cannot take 8-bit
+ * text. */
+static bool
+is_sender_here(struct db *db, struct slice sender)
+{
+	struct q_domain_get row;
+	struct slice local, name;
+	struct buf domain;
+	bool is_here;
+
+	buf_init(&domain, 2 * LIMIT_DOMAIN);
+	is_here = canon_split(sender, &local, &name) &&
+	    canon_domain(name, &domain) == CANON_OK &&
+	    DB_ONE(domain_get, db, &row, .canonical = buf_slice(&domain)) == 0;
+	buf_deinit(&domain);
+	return is_here;
+}
+
+/* RFC 3461, 6.2: all of it for a failure, when that was asked for and it is
+ * not too large; RFC 8689, 5: never, when it requires TLS. */
+static bool
+is_returned_whole(struct db *db, const struct load *l,
+    const struct q_message_place *p)
+{
+	return l->kind == BOUNCE_FAILED && p->ret == 1 && !p->requires_tls &&
+	    !p->is_binary && !p->is_bad &&
+	    p->stored_len - p->relay_from <= CONTENT_MAX &&
+	    (!p->is_8bit || is_sender_here(db, l->sender));
+}
+
 /* A header that cannot be read is no reason to say nothing. */
 static int
 load_message(struct db *db, struct load *l)
@@ -221,10 +311,15 @@ load_message(struct db *db, struct load *l)
 	l->arrived = p.received_at;
 	l->ret = p.ret;
 	(void)arena_copy(&l->arena, p.envid, &l->envid);
-	if (p.header_len > p.stored_len || p.relay_from > p.header_len)
+	l->deliver_by = p.deliver_by;
+	l->is_smtputf8 = p.is_smtputf8;
+	l->requires_tls = p.requires_tls;
+	l->is_full = is_returned_whole(db, l, &p);
+	n = l->is_full ? p.stored_len : p.header_len;
+	if (n > p.stored_len || p.relay_from > n)
 		return 0;
-	n = p.header_len - p.relay_from;
-	l->header_len = n < HEADER_MAX ? (size_t)n : HEADER_MAX;
+	n -= p.relay_from;
+	l->header_len = l->is_full || n < HEADER_MAX ? (size_t)n : HEADER_MAX;
 	if (segment_read(l->read.store, p.segment, p.body + p.relay_from,
 		l->header, l->header_len) != 0)
 		l->header_len = 0;
@@ -235,8 +330,11 @@ static int
 load_run(struct db *db, struct store_read *read)
 {
 	struct load *l = LIST_ENTRY(read, struct load, read);
-	int r =
-	    l->kind == BOUNCE_FAILED ? load_failed(db, l) : load_late(db, l);
+	static int (*const rows[])(struct db *,
+	    struct load *) = { [BOUNCE_FAILED] = load_failed,
+		[BOUNCE_DELAYED] = load_late,
+		[BOUNCE_SUCCESS] = load_success };
+	int r = rows[l->kind](db, l);
 
 	if (r == 0 && l->n > 0)
 		r = load_message(db, l);
@@ -257,7 +355,10 @@ send_make(struct out_bounce *b, const struct load *l)
 		.rcpts = { buf_slice(&l->rcpts), (uint32_t)l->n },
 		.expires = l->expires,
 		.header = slice_of(l->header, l->header_len),
-		.hostname = slice_cstr(o->settings->hostname) };
+		.hostname = slice_cstr(o->settings->hostname),
+		.is_full = l->is_full,
+		.is_smtputf8 = l->is_smtputf8,
+		.deliver_by = l->deliver_by };
 
 	return wire_send_bounce_make(b->courier->channel, b->number, 0, &m);
 }
@@ -281,6 +382,7 @@ load_done(struct store_read *read, int r)
 	if (b != NULL) { /* else its courier was lost meanwhile */
 		memcpy(b->rows, l->numbers, sizeof(b->rows));
 		b->n_rows = l->n;
+		b->requires_tls = l->requires_tls;
 		if (r != 0)
 			env_log(o->env, ENV_WARN, "bounce-read", "errno=%d",
 			    -r);
@@ -337,29 +439,64 @@ struct look {
 };
 
 static int
+look_failed(struct db *db, struct look *k)
+{
+	struct q_queue_failed_messages row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_failed_messages, db, &rows, .after = SLICE(""));
+
+	if (r != 0)
+		return r;
+	while (k->n < LOOK_MAX &&
+	    (r = q_queue_failed_messages_next(&rows, &row)) == 0)
+		k->messages[k->n++] = row.message;
+	db_rows_close(&rows);
+	return r;
+}
+
+static int
+look_late(struct db *db, struct look *k)
+{
+	struct q_queue_late_messages row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_late_messages, db, &rows, .after = SLICE(""),
+	    .before = k->before);
+
+	if (r != 0)
+		return r;
+	while (k->n < LOOK_MAX &&
+	    (r = q_queue_late_messages_next(&rows, &row)) == 0)
+		k->messages[k->n++] = row.message;
+	db_rows_close(&rows);
+	return r;
+}
+
+static int
+look_success(struct db *db, struct look *k)
+{
+	struct q_queue_success_messages row;
+	struct db_rows rows;
+	int r = DB_MANY(queue_success_messages, db, &rows, .after = SLICE(""));
+
+	if (r != 0)
+		return r;
+	while (k->n < LOOK_MAX &&
+	    (r = q_queue_success_messages_next(&rows, &row)) == 0)
+		k->messages[k->n++] = row.message;
+	db_rows_close(&rows);
+	return r;
+}
+
+static int
 look_run(struct db *db, struct store_read *read)
 {
+	static int (*const looks[])(struct db *,
+	    struct look *) = { [BOUNCE_FAILED] = look_failed,
+		[BOUNCE_DELAYED] = look_late,
+		[BOUNCE_SUCCESS] = look_success };
 	struct look *k = LIST_ENTRY(read, struct look, read);
-	struct slice none = SLICE("");
-	struct q_queue_failed_messages failed;
-	struct q_queue_late_messages late;
-	struct db_rows rows;
-	int r;
+	int r = looks[k->kind](db, k);
 
-	if (k->kind == BOUNCE_FAILED) {
-		r = DB_MANY(queue_failed_messages, db, &rows, .after = none);
-		while (r == 0 && k->n < LOOK_MAX &&
-		    (r = q_queue_failed_messages_next(&rows, &failed)) == 0)
-			k->messages[k->n++] = failed.message;
-	} else {
-		r = DB_MANY(queue_late_messages, db, &rows, .after = none,
-		    .before = k->before);
-		while (r == 0 && k->n < LOOK_MAX &&
-		    (r = q_queue_late_messages_next(&rows, &late)) == 0)
-			k->messages[k->n++] = late.message;
-	}
-	if (r >= 0)
-		db_rows_close(&rows);
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
@@ -383,9 +520,10 @@ look_done(struct store_read *read, int r)
 			k->before) < 0)
 			is_rest = true;
 	}
-	if ((is_rest || r != 0) && k->kind == BOUNCE_FAILED)
-		o->wants_bounces = true;
-	else if (o->wants_bounces) /* it was kept waiting by this look */
+	if (is_rest || r != 0)
+		want(o, k->kind);
+	if (o->wants_bounces != 0 &&
+	    !(is_rest || r != 0)) /* kept waiting by this look */
 		outbound_pump_soon(o);
 	free(k);
 }
@@ -406,15 +544,33 @@ look(struct outbound *o, uint8_t kind, int64_t before)
 	store_read(o->store, &k->read);
 }
 
+/* Failures first. */
+void
+outbound_bounces_go_on(struct outbound *o)
+{
+	uint8_t kind = (o->wants_bounces & 1 << BOUNCE_FAILED) != 0
+	    ? BOUNCE_FAILED
+	    : BOUNCE_SUCCESS;
+
+	if (o->wants_bounces == 0 || o->is_reading_bounces ||
+	    outbound_free_courier(o) == NULL || o->bounces.n >= OUT_BOUNCES)
+		return; /* called again when a slot is free */
+	o->wants_bounces &= (uint8_t) ~(1u << kind);
+	look(o, kind, 0);
+}
+
 void
 outbound_bounces_look(struct outbound *o)
 {
-	o->wants_bounces = true;
-	if (o->is_reading_bounces || outbound_free_courier(o) == NULL ||
-	    o->bounces.n >= OUT_BOUNCES)
-		return; /* called again when a slot is free */
-	o->wants_bounces = false;
-	look(o, BOUNCE_FAILED, 0);
+	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
+	outbound_bounces_go_on(o);
+}
+
+void
+outbound_bounces_look_late(struct outbound *o, int64_t before)
+{
+	if (!o->is_reading_bounces && outbound_free_courier(o) != NULL)
+		look(o, BOUNCE_DELAYED, before);
 }
 
 /* -- the commit
@@ -436,6 +592,7 @@ struct commit {
 	uint64_t number;
 	struct id id, message;
 	uint8_t kind;
+	bool is_8bit, is_smtputf8, requires_tls;
 	struct slice sender;
 	char sender_text[LIMIT_ADDRESS + 1];
 	uint64_t rows[OUT_ROWS];
@@ -515,6 +672,32 @@ find_targets(struct db *db, struct commit *c)
 }
 
 static int
+take_row(struct db *db, struct slice route, uint8_t lane,
+    const struct id *message)
+{
+	int r =
+	    DB_EXEC(destination_less, db, .route = route, .lane = lane, .n = 1);
+
+	if (r == 0)
+		r = DB_EXEC(destination_tidy, db, .route = route, .lane = lane);
+	if (r == 0)
+		r = message_ref(db, message, -1);
+	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+}
+
+int
+outbound_remove_row(struct db *db, uint64_t row)
+{
+	struct q_queue_remove gone;
+	int r = DB_ONE(queue_remove, db, &gone, .row = row);
+
+	if (r == DB_NONE)
+		return 0; /* deleted by the administrator meanwhile */
+	return r != 0 ? ERR_TRACE(r)
+		      : take_row(db, gone.route, gone.lane, &gone.message);
+}
+
+static int
 remove_rows(struct db *db, const struct commit *c, size_t *ret_n)
 {
 	struct q_queue_remove_failed gone;
@@ -527,15 +710,9 @@ remove_rows(struct db *db, const struct commit *c, size_t *ret_n)
 		if (r == DB_NONE)
 			continue;
 		if (r == 0)
-			r = DB_EXEC(destination_less, db, .route = gone.route,
-			    .lane = gone.lane, .n = 1);
-		if (r == 0)
-			r = DB_EXEC(destination_tidy, db, .route = gone.route,
-			    .lane = gone.lane);
-		if (r == 0)
-			r = message_ref(db, &gone.message, -1);
+			r = take_row(db, gone.route, gone.lane, &gone.message);
 		if (r != 0)
-			return r < 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+			return ERR_TRACE(r);
 		n++;
 	}
 	*ret_n = n;
@@ -570,7 +747,10 @@ insert_message(struct db *db, const struct commit *c)
 		.helo = none,
 		.protocol = SLICE("bounce"),
 		.envid = none,
-		.summary = buf_slice(&c->summary) };
+		.summary = buf_slice(&c->summary),
+		.is_8bit = c->is_8bit,
+		.is_smtputf8 = c->is_smtputf8,
+		.requires_tls = c->requires_tls };
 
 	return ERR_TRACE(message_insert(db, &m));
 }
@@ -640,8 +820,8 @@ commit_apply(struct db *db, struct store_write *w)
 		return 0; /* this very bounce was committed before */
 	if (r < 0)
 		return ERR_TRACE(r);
-	r = c->kind == BOUNCE_FAILED ? remove_rows(db, c, &n)
-				     : mark_warned(db, c, &n);
+	r = c->kind == BOUNCE_DELAYED ? mark_warned(db, c, &n)
+				      : remove_rows(db, c, &n);
 	if (r != 0)
 		return ERR_TRACE(r);
 	if (n == 0)
@@ -664,6 +844,13 @@ commit_free(struct commit *c)
 static void
 tell_events(struct outbound *o, const struct commit *c)
 {
+	static const struct {
+		const char *event, *text;
+	} kinds[] = {
+		[BOUNCE_FAILED] = { "bounced", "notice of failure" },
+		[BOUNCE_DELAYED] = { "delayed", "notice of delay" },
+		[BOUNCE_SUCCESS] = { "told", "notice of success" },
+	};
 	char text[100], id[ID_TEXT + 1];
 	size_t n = 0;
 
@@ -674,12 +861,9 @@ tell_events(struct outbound *o, const struct commit *c)
 		(void)snprintf(text, sizeof(text),
 		    "the sender has no mailbox that takes a notice");
 	else
-		(void)snprintf(text, sizeof(text), "%s %s",
-		    c->kind == BOUNCE_FAILED ? "notice of failure"
-					     : "notice of delay",
+		(void)snprintf(text, sizeof(text), "%s %s", kinds[c->kind].text,
 		    id);
-	outbound_event(o, &c->message,
-	    c->kind == BOUNCE_FAILED ? "bounced" : "delayed", c->sender,
+	outbound_event(o, &c->message, kinds[c->kind].event, c->sender,
 	    slice_cstr(text), (struct slice){ 0 });
 	if (n > 0)
 		outbound_event(o, &c->id,
@@ -697,7 +881,10 @@ tell_watchers(struct outbound *o, const struct commit *c)
 		if (!t->is_done)
 			continue;
 		if (t->account == 0)
-			outbound_queued(o, buf_slice(&c->domain), LANE_BOUNCE);
+			outbound_queued(o,
+			    &(struct outbound_row){
+				.route = buf_slice(&c->domain),
+				.lane = LANE_BOUNCE });
 		else if (o->options.changed != NULL)
 			o->options.changed(o->options.ctx, t->account,
 			    t->mailbox, t->modseq);
@@ -723,7 +910,8 @@ commit_done(struct store_write *w, int r)
 		env_log(o->env, ENV_ERROR, "bounce-commit", "errno=%d", -r);
 	if (b != NULL && b->courier != NULL)
 		(void)wire_send_done(b->courier->channel, b->number, 0, &done);
-	o->wants_bounces = true; /* a message may have more than 100 rows */
+	/* a message may have more than 100 rows */
+	want(o, c->kind);
 	if (b != NULL)
 		bounce_free(b);
 	commit_free(c);
@@ -743,6 +931,9 @@ commit_new(struct out_bounce *b, const struct wire_bounce_commit *m,
 	c->id = m->id;
 	c->message = b->message;
 	c->kind = b->kind;
+	c->is_8bit = m->is_8bit;
+	c->is_smtputf8 = m->is_smtputf8;
+	c->requires_tls = b->requires_tls;
 	memcpy(c->sender_text, b->sender, sizeof(c->sender_text));
 	c->sender = slice_cstr(c->sender_text);
 	memcpy(c->rows, b->rows, sizeof(c->rows));
@@ -801,205 +992,4 @@ outbound_on_bounce_commit(struct outbound *o, struct channel *ch,
 	env_timer_stop(o->env, &b->timer);
 	deposit_submit(o->store, &c->deposit, body);
 	return 0;
-}
-
-/* -- the sweep: what is over, what is late
- * ------------------------------------------------ */
-
-struct sweep {
-	struct store_read read;
-	struct store_write write;
-	struct outbound *outbound;
-	int64_t now, late_before; /* 0: nobody is warned */
-	uint64_t rows[EXPIRE_READ];
-	struct id messages[EXPIRE_MAX];
-	bool is_failed[EXPIRE_MAX];
-	size_t n;
-	bool is_more;
-};
-
-static int
-sweep_run(struct db *db, struct store_read *read)
-{
-	struct sweep *s = LIST_ENTRY(read, struct sweep, read);
-	struct q_queue_expired row;
-	struct db_rows rows;
-	int r = DB_MANY(queue_expired, db, &rows, .now = s->now);
-
-	if (r != 0)
-		return ERR_TRACE(r);
-	while (s->n < EXPIRE_READ &&
-	    (r = q_queue_expired_next(&rows, &row)) == 0)
-		s->rows[s->n++] = row.row;
-	db_rows_close(&rows);
-	return r < 0 ? ERR_TRACE(r) : 0;
-}
-
-static int
-expire_drop(struct db *db, uint64_t row)
-{
-	struct q_queue_remove gone;
-	int r = DB_ONE(queue_remove, db, &gone, .row = row);
-
-	if (r == 0)
-		r = DB_EXEC(destination_less, db, .route = gone.route,
-		    .lane = gone.lane, .n = 1);
-	if (r == 0)
-		r = DB_EXEC(destination_tidy, db, .route = gone.route,
-		    .lane = gone.lane);
-	if (r == 0)
-		r = message_ref(db, &gone.message, -1);
-	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
-}
-
-/* A row that no recipient's server ever answered fails with what its host did
- * last. */
-static int
-expire_fail(struct db *db, const struct sweep *s, uint64_t row,
-    struct slice route, uint8_t lane)
-{
-	struct q_destination_get d;
-	int r = DB_ONE(destination_get, db, &d, .route = route, .lane = lane);
-	bool is_known = r == 0 && d.last_code != 0;
-
-	if (r < 0)
-		return ERR_TRACE(r);
-	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row, .now = s->now,
-	    .code = is_known ? d.last_code : 451, .class = 4, .subject = 4,
-	    .detail = 7,
-	    .text = is_known ? d.last_text
-			     : SLICE("the time for its delivery is over"),
-	    .remote = is_known ? d.last_remote : SLICE("")));
-}
-
-static int
-expire_one(struct db *db, struct sweep *s, size_t i)
-{
-	uint8_t route[QUEUE_ROUTE_MAX];
-	struct q_queue_row row;
-	int r = DB_ONE(queue_row, db, &row, .row = s->rows[i]);
-
-	if (r == DB_NONE ||
-	    (r == 0 && (row.state != 0 || row.hold || row.expires > s->now)))
-		return 0;
-	if (r != 0)
-		return ERR_TRACE(r);
-	s->messages[i] = row.message;
-	s->is_failed[i] = true;
-	if (row.sender.len == 0 || (row.notify & NOTIFY_NEVER) != 0 ||
-	    (row.notify != 0 && (row.notify & NOTIFY_FAILURE) == 0))
-		return ERR_TRACE(expire_drop(db, s->rows[i]));
-	if (row.last_code != 0)
-		return ERR_TRACE(DB_EXEC(queue_fail_now, db,
-		    .row = s->rows[i]));
-	if (row.route.len > sizeof(route))
-		return ERR_ORIGIN(-EBADMSG);
-	memcpy(route, row.route.at, row.route.len);
-	return ERR_TRACE(expire_fail(db, s, s->rows[i],
-	    slice_of(route, row.route.len), row.lane));
-}
-
-static int
-sweep_apply(struct db *db, struct store_write *w)
-{
-	struct sweep *s = LIST_ENTRY(w, struct sweep, write);
-	int r = 0;
-
-	if (s->late_before != 0)
-		r = DB_EXEC(queue_late_skip, db, .before = s->late_before);
-	for (size_t i = 0; r == 0 && i < s->n; i++)
-		r = expire_one(db, s, i);
-	return ERR_TRACE(r);
-}
-
-static void
-sweep_end(struct sweep *s)
-{
-	struct outbound *o = s->outbound;
-
-	for (size_t i = 0; i < s->n; i++)
-		(void)map_take_number(&o->in_hand, s->rows[i]);
-	o->is_sweeping = false;
-	free(s);
-}
-
-static void
-sweep_written(struct store_write *w, int r)
-{
-	struct sweep *s = LIST_ENTRY(w, struct sweep, write);
-	struct outbound *o = s->outbound;
-	int64_t late = s->late_before;
-	bool has_failed = false, is_more = s->is_more && r == 0;
-
-	for (size_t i = 0; r == 0 && i < s->n; i++) {
-		if (!s->is_failed[i])
-			continue;
-		has_failed = true;
-		outbound_event(o, &s->messages[i], "expired",
-		    (struct slice){ 0 }, SLICE("the time for it is over"),
-		    (struct slice){ 0 });
-	}
-	sweep_end(s);
-	if (late != 0 && r == 0 && !o->is_reading_bounces &&
-	    outbound_free_courier(o) != NULL)
-		look(o, BOUNCE_DELAYED, late);
-	if (has_failed)
-		outbound_bounces_look(o);
-	if (is_more)
-		outbound_sweep_start(o);
-}
-
-/* Rows in the hands of a courier are left to it; the others are taken in hand,
- * so that none is given out while it expires. */
-static void
-take_in_hand(struct sweep *s)
-{
-	struct outbound *o = s->outbound;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (kept == EXPIRE_MAX) {
-			s->is_more = true;
-			break;
-		}
-		if (map_get_number(&o->in_hand, s->rows[i]) == NULL &&
-		    map_put_number(&o->in_hand, s->rows[i], s) == 0)
-			s->rows[kept++] = s->rows[i];
-	}
-	s->n = kept;
-}
-
-static void
-sweep_read(struct store_read *read, int r)
-{
-	struct sweep *s = LIST_ENTRY(read, struct sweep, read);
-
-	if (r != 0)
-		s->n = 0;
-	take_in_hand(s);
-	if (s->n == 0 && s->late_before == 0) {
-		sweep_end(s);
-		return;
-	}
-	s->write.lane = STORE_LANE_BULK;
-	s->write.apply = sweep_apply;
-	s->write.done = sweep_written;
-	store_submit(s->outbound->store, &s->write);
-}
-
-void
-outbound_sweep_start(struct outbound *o)
-{
-	struct sweep *s;
-
-	if (o->is_sweeping || (s = calloc(1, sizeof(*s))) == NULL)
-		return;
-	s->outbound = o;
-	s->now = outbound_time(o);
-	if (o->settings->delay_warning > 0)
-		s->late_before = s->now - o->settings->delay_warning;
-	s->read.run = sweep_run;
-	s->read.done = sweep_read;
-	o->is_sweeping = true;
-	store_read(o->store, &s->read);
 }

@@ -30,14 +30,6 @@ enum {
 #define OUT_BOUNCE_TIME (2 * TIME_MINUTE)
 #define OUT_TROUBLE (5 * TIME_SECOND) /* before what failed here is retried */
 
-/* RFC 3461, 4.1; as in RCPT_ASK. */
-enum {
-	NOTIFY_NEVER = 1,
-	NOTIFY_SUCCESS = 2,
-	NOTIFY_FAILURE = 4,
-	NOTIFY_DELAY = 8
-};
-
 struct out_courier {
 	struct list link;
 	struct channel *channel;
@@ -60,13 +52,17 @@ struct outbound {
 	uint64_t next_number;
 	unsigned n_fills;
 	struct env_timer wake, sweep;
+	int64_t sweep_at; /* env_now */
 	struct env_defer pump;
-	bool is_reading_bounces, wants_bounces, is_sweeping, is_started;
+	bool is_reading_bounces, is_sweeping, is_started;
+	uint8_t wants_bounces; /* 1 << BOUNCE_* */
 };
 
 struct out_rcpt {
 	uint64_t row;
 	struct slice address, orcpt; /* in the attempt's arena */
+	int64_t rrvs;
+	bool rrvs_continue;
 	uint8_t notify;
 	uint32_t attempts;
 };
@@ -87,6 +83,9 @@ struct out_attempt {
 	unsigned n_reads;     /* waiting and under way */
 	bool is_reading;
 	bool has_sender, is_sent, has_result;
+	int64_t deliver_by; /* RFC 2852 */
+	uint8_t by_mode;
+	bool by_trace;
 	struct env_timer lease; /* until its result comes */
 };
 
@@ -113,8 +112,23 @@ void out_attempt_return(struct out_attempt *a);
 /* -- outbound_bounce.c
  * --------------------------------------------------------------- */
 
-void outbound_bounces_look(struct outbound *o); /* some rows have failed */
-void outbound_sweep_start(struct outbound *o);
+/* Some rows have failed, or are waiting for a notice of success. */
+void outbound_bounces_look(struct outbound *o);
+/* Looks for those that had to wait. */
+void outbound_bounces_go_on(struct outbound *o);
+/* Rows that have been waiting since before that. */
+void outbound_bounces_look_late(struct outbound *o, int64_t before);
 void outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c);
+/* Nobody wants to hear that this one failed (RFC 3461, 5.2.6; 5321, 4.5.5). */
+bool outbound_is_unheard(struct slice sender, uint8_t notify);
+/* Takes a row away, with its reference. */
+int outbound_remove_row(struct db *db, uint64_t row);
+
+/* -- outbound_sweep.c
+ * ---------------------------------------------------------------- */
+
+void outbound_sweep_start(struct outbound *o);
+/* A sweep has something to do at that time (wall clock). */
+void outbound_sweep_by(struct outbound *o, int64_t wall);
 
 #endif

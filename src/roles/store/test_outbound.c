@@ -18,8 +18,19 @@ enum {
 	SEEN = 2000
 };
 
+/* What SMTP's extensions ask for; 0: nothing. */
+struct wish {
+	int64_t hold_in, by_in, priority;
+	uint8_t by_mode, notify, ret;
+	bool by_trace, requires_tls;
+};
+
 struct scene {
 	struct fixture f;
+	struct wish wish; /* of the letters sent from here on */
+	bool offers_dsn, offers_deliverby;
+	bool bounce_is_full;
+	struct wire_attempt attempt; /* the last; its slices are gone */
 	struct settings settings;
 	struct outbound *outbound;
 	bool has_courier;
@@ -96,6 +107,9 @@ on_attempt(struct channel *c, const struct wire_head *h,
 	s->size = m->size;
 	test_true(m->lease_us > 0);
 	test_int(wire_send_attempt_read(&s->courier, h->session, 3, &read), 0);
+	s->attempt = *m;
+	result.offers_dsn = s->offers_dsn;
+	result.offers_deliverby = s->offers_deliverby;
 	result.is_host_failure = slice_equal(m->route, SLICE("dead.example"));
 	buf_init(&rows, 100000);
 	while (wire_rcpt_next(&rcpts, &r)) {
@@ -172,6 +186,7 @@ on_bounce_make(struct channel *c, const struct wire_head *h,
 
 	s->n_bounces++;
 	s->bounce_kind = m->kind;
+	s->bounce_is_full = m->is_full;
 	s->bounce_session = h->session;
 	test_slice(m->hostname, SLICE("mx.one.example"));
 	test_int(m->rows.n, m->rcpts.n);
@@ -455,11 +470,21 @@ domain_of(const char *address)
 	return slice_cstr(strchr(address, '@') + 1);
 }
 
+/* Whoever is here gets it from the queue only when it is held. */
+static uint8_t
+state_of(const struct letter *l, size_t i)
+{
+	return slice_equal(domain_of(l->rcpts[i]), SLICE("one.example"))
+	    ? ROW_LOCAL
+	    : ROW_WAITING;
+}
+
 static int
 letter_apply(struct db *db, struct store_write *w)
 {
 	struct letter *l =
 	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct letter, d);
+	const struct wish *wish = &l->s->wish;
 	int64_t now = env_wall(l->s->f.env);
 	struct slice none = SLICE("");
 	struct message_row row = { .id = l->d.append.header.id,
@@ -471,7 +496,14 @@ letter_apply(struct db *db, struct store_write *w)
 		.helo = none,
 		.protocol = none,
 		.envid = none,
-		.summary = none };
+		.summary = none,
+		.ret = wish->ret,
+		.requires_tls = wish->requires_tls,
+		.deliver_by = wish->by_in == 0 ? 0 : now + wish->by_in,
+		.by_mode = wish->by_mode,
+		.by_trace = wish->by_trace,
+		.priority = wish->priority,
+		.hold_until = wish->hold_in == 0 ? 0 : now + wish->hold_in };
 	int r = 0;
 
 	for (; r == 0 && row.refs < RCPTS && l->rcpts[row.refs] != NULL;
@@ -486,7 +518,13 @@ letter_apply(struct db *db, struct store_write *w)
 			.route = domain_of(l->rcpts[row.refs]),
 			.now = now - l->age,
 			.expires = now - l->age + l->lifetime,
-			.orcpt = none };
+			.orcpt = none,
+			.notify = wish->notify,
+			.state = state_of(l, row.refs),
+			.due = row.hold_until,
+			.by = row.deliver_by,
+			.by_mode = row.by_mode,
+			.priority = row.priority };
 
 		r = queue_add(db, &q);
 	}
@@ -499,11 +537,18 @@ letter_done(struct store_write *w, int r)
 	struct letter *l =
 	    LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct letter, d);
 
+	const struct wish *wish = &l->s->wish;
+	int64_t now = env_wall(l->s->f.env);
+
 	l->result = r;
 	l->s->f.n_waiting--;
 	for (size_t i = 0; i < RCPTS && l->rcpts[i] != NULL; i++)
-		outbound_queued(l->s->outbound, domain_of(l->rcpts[i]),
-		    LANE_INTERACTIVE);
+		outbound_queued(l->s->outbound,
+		    &(struct outbound_row){ .route = domain_of(l->rcpts[i]),
+			.state = state_of(l, i),
+			.due = wish->hold_in == 0 ? 0 : now + wish->hold_in,
+			.by = wish->by_in == 0 ? 0 : now + wish->by_in,
+			.priority = wish->priority });
 }
 
 static void
@@ -1044,9 +1089,286 @@ a_delay_that_is_over_is_not_told(void **state)
 	scene_close(&s, 0);
 }
 
+/* RFC 3461, 5.2.2 and 5.2.6; RFC 2852, 4.1.4. */
+static const struct told {
+	const char *what, *sender;
+	struct wish wish;
+	bool offers_dsn, offers_deliverby, is_told;
+} tolds[] = {
+	{ "success was asked for, and the host tells nobody",
+	    "anna@one.example", { .notify = NOTIFY_SUCCESS }, false, false,
+	    true },
+	{ "the host will tell", "anna@one.example",
+	    { .notify = NOTIFY_SUCCESS }, true, false, false },
+	{ "nothing was asked for", "anna@one.example", { 0 }, false, false,
+	    false },
+	{ "only failure", "anna@one.example", { .notify = NOTIFY_FAILURE },
+	    false, false, false },
+	{ "nobody sent it", "", { .notify = NOTIFY_SUCCESS }, false, false,
+	    false },
+	{ "a trace", "anna@one.example",
+	    { .by_in = TIME_HOUR, .by_mode = MAIL_BY_NOTIFY, .by_trace = true },
+	    true, true, true },
+	{ "a trace, and NEVER", "anna@one.example",
+	    { .by_in = TIME_HOUR,
+		.by_mode = MAIL_BY_NOTIFY,
+		.by_trace = true,
+		.notify = NOTIFY_NEVER },
+	    true, true, false },
+	{ "a time that the next host knows nothing of", "anna@one.example",
+	    { .by_in = TIME_HOUR, .by_mode = MAIL_BY_NOTIFY }, true, false,
+	    true },
+	{ "and one that does", "anna@one.example",
+	    { .by_in = TIME_HOUR, .by_mode = MAIL_BY_NOTIFY }, true, true,
+	    false },
+};
+
+static void
+who_wants_to_hear_of_success_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(tolds) / sizeof(tolds[0]); i++) {
+		const struct told *t = &tolds[i];
+		struct scene s;
+
+		test_case(t->what);
+		scene_open(&s);
+		s.wish = t->wish;
+		s.offers_dsn = t->offers_dsn;
+		s.offers_deliverby = t->offers_deliverby;
+		send_letter(&s, t->sender, RCPTS_OF("ok@two.example"), 0);
+		test_int(s.n_attempts, 1);
+		test_int(s.n_bounces, t->is_told);
+		if (t->is_told) {
+			test_int(s.bounce_kind, BOUNCE_SUCCESS);
+			test_slice(slice_cstr(s.bounce),
+			    SLICE("anna@one.example "
+				  "ok@two.example:250:2.0.0:mx [1]:25 "));
+		}
+		scene_close(&s, t->is_told); /* the notice alone is there */
+	}
+}
+
+/* Neither the store nor the courier need live on for it. */
+static void
+a_notice_of_success_outlives_everybody(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish.notify = NOTIFY_SUCCESS;
+	s.keeps_bounces = true;
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	courier_leaves(&s);
+	scene_restart(&s);
+	s.keeps_bounces = false;
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 1);
+	test_int(s.n_bounces, 2);
+	test_int(s.n_changed, 1);
+	scene_close(&s, 1);
+}
+
+static void
+wishes_go_with_the_attempt(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish = (struct wish){ .by_in = TIME_HOUR,
+		.by_mode = MAIL_BY_RETURN,
+		.by_trace = true,
+		.priority = -4,
+		.ret = 2,
+		.requires_tls = true };
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"), 0);
+	test_int(s.attempt.by_mode, MAIL_BY_RETURN);
+	test_true(s.attempt.by_trace && s.attempt.requires_tls);
+	test_int(s.attempt.ret, 2);
+	test_true(s.attempt.priority == -4);
+	test_true(s.attempt.deliver_by > env_wall(s.f.env) &&
+	    s.attempt.deliver_by <= env_wall(s.f.env) + TIME_HOUR);
+	scene_close(&s, 1);
+}
+
+static void
+held_mail_waits_for_its_release(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	s.wish.hold_in = 400 * TIME_MS;
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok1@two.example"), 0);
+	s.wish.hold_in = 2 * TIME_DAY; /* longer than it would live */
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok2@two.example"), 0);
+	test_int(s.n_attempts, 0);
+	scene_restart(&s);
+	courier_joins(&s);
+	scene_sweep(&s);
+	admin(&s, "queue list", "sender", "anna@one.example");
+	test_true(strstr(s.states, "scheduled") != NULL);
+	fixture_run_for(&s.f, 1500);
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen), SLICE("ok1@two.example "));
+	admin(&s, "queue retry", "recipient", "ok2@two.example");
+	test_slice(slice_cstr(s.seen),
+	    SLICE("ok1@two.example ok2@two.example "));
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
+static void
+held_mail_for_a_mailbox_here_comes_then(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish.hold_in = 300 * TIME_MS;
+	s.wish.notify = NOTIFY_SUCCESS;
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("anna@one.example", "gone@one.example"), 0);
+	test_int(s.n_changed, 0);
+	fixture_run_for(&s.f, 800);
+	scene_run(&s);
+	test_int(s.n_attempts, 0);
+	/* the mail, and a notice of success; gone@ asked for no other */
+	test_int(s.n_changed, 2);
+	test_int(s.n_bounces, 1);
+	test_int(s.bounce_kind, BOUNCE_SUCCESS);
+	scene_close(&s, 2);
+}
+
+static void
+held_mail_whose_mailbox_went_is_returned(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish.hold_in = 100 * TIME_MS;
+	send_letter(&s, "anna@one.example", RCPTS_OF("gone@one.example"), 0);
+	fixture_run_for(&s.f, 500);
+	scene_run(&s);
+	test_slice(slice_cstr(s.bounce),
+	    SLICE("anna@one.example gone@one.example:550:5.1.1: "));
+	scene_close(&s, 1);
+}
+
+static void
+what_must_be_there_by_then_is_given_up(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish =
+	    (struct wish){ .by_in = 300 * TIME_MS, .by_mode = MAIL_BY_RETURN };
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"), 0);
+	test_int(s.n_bounces, 0);
+	fixture_run_for(&s.f, 800); /* no sweep is asked for */
+	scene_run(&s);
+	test_int(s.bounce_kind, BOUNCE_FAILED);
+	test_slice(slice_cstr(s.bounce),
+	    SLICE("anna@one.example later@two.example:554:5.4.7: "));
+	test_int(s.n_attempts, 1);
+	scene_close(&s, 1);
+}
+
+/* Even where nobody is warned of ordinary delays, and once. */
+static void
+what_is_not_there_by_then_is_told(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.wish =
+	    (struct wish){ .by_in = 300 * TIME_MS, .by_mode = MAIL_BY_NOTIFY };
+	send_letter(&s, "anna@one.example", RCPTS_OF("later@two.example"), 0);
+	s.wish.notify = NOTIFY_FAILURE; /* and not of delay */
+	send_letter(&s, "anna@one.example", RCPTS_OF("later2@two.example"), 0);
+	fixture_run_for(&s.f, 800);
+	scene_run(&s);
+	scene_sweep(&s);
+	scene_sweep(&s);
+	test_int(s.n_bounces, 1);
+	test_int(s.bounce_kind, BOUNCE_DELAYED);
+	test_slice(slice_cstr(s.bounce),
+	    SLICE("anna@one.example later@two.example:451:4.4.7:mx [1]:25 "));
+	scene_close(&s, 3); /* the letters wait on */
+}
+
+static void
+the_urgent_go_first(void **state)
+{
+	static const struct {
+		int64_t priority;
+		const char *rcpt;
+	} letters[] = {
+		{ 0, "ok0@two.example" },
+		{ -9, "ok-9@two.example" },
+		{ 9, "ok9@two.example" },
+		{ 3, "ok3@two.example" },
+		{ 0, "ok00@two.example" },
+	};
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	courier_leaves(&s);
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+		s.wish.priority = letters[i].priority;
+		send_letter(&s, "anna@one.example", RCPTS_OF(letters[i].rcpt),
+		    0);
+	}
+	s.settings.per_destination = 1;
+	s.outbound->destinations.concurrency = 1;
+	courier_joins(&s);
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen),
+	    SLICE("ok9@two.example ok3@two.example ok0@two.example "
+		  "ok00@two.example ok-9@two.example "));
+	scene_close(&s, 0);
+}
+
+static void
+the_whole_mail_comes_back_when_asked_for(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		scene_open(&s);
+		s.wish.ret = i == 0 ? 2 : 1;
+		s.wish.requires_tls = i == 2; /* RFC 8689, 5 */
+		send_letter(&s, "anna@one.example", RCPTS_OF("no@two.example"),
+		    0);
+		test_int(s.n_bounces, 1);
+		test_int(s.bounce_is_full, i == 1);
+		scene_close(&s, 1);
+	}
+}
+
 TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_change_waits_for_the_attempt),
     cmocka_unit_test(a_change_waits_at_the_end),
+    cmocka_unit_test(who_wants_to_hear_of_success_does),
+    cmocka_unit_test(a_notice_of_success_outlives_everybody),
+    cmocka_unit_test(wishes_go_with_the_attempt),
+    cmocka_unit_test(held_mail_waits_for_its_release),
+    cmocka_unit_test(held_mail_for_a_mailbox_here_comes_then),
+    cmocka_unit_test(held_mail_whose_mailbox_went_is_returned),
+    cmocka_unit_test(what_must_be_there_by_then_is_given_up),
+    cmocka_unit_test(what_is_not_there_by_then_is_told),
+    cmocka_unit_test(the_urgent_go_first),
+    cmocka_unit_test(the_whole_mail_comes_back_when_asked_for),
     cmocka_unit_test(a_row_in_other_hands_is_left_there),
     cmocka_unit_test(what_a_courier_forgot_is_tried_again),
     cmocka_unit_test(a_late_bounce_is_answered),
