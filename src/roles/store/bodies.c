@@ -40,6 +40,14 @@ refuse_body(struct incoming *in, int r)
 	    : r == -ENOSPC || r == -ENOMEM
 	    ? wire_verdict_make(452, 4, 3, 1, "no room for it now")
 	    : wire_verdict_make(451, 4, 3, 0, "cannot be stored now");
+	/* Our own trouble: its cause is nowhere else. */
+	if (r != -EMSGSIZE)
+		env_log(in->peer->role->env, ENV_WARN, "body-refused",
+		    "body=%llu bytes=%llu error=%d",
+		    (unsigned long long)in->number,
+		    (unsigned long long)(in->body == NULL ? 0
+							  : body_len(in->body)),
+		    -r);
 	body_free(in->body);
 	in->body = NULL;
 	(void)wire_send_body_refused(&in->peer->c, in->session, 0, &m);
