@@ -43,7 +43,19 @@ enter(struct conn *c, enum conn_state state)
 	c->state = (uint8_t)state;
 }
 
-/* Ends it without a word; freed at the end of the turn. */
+/* What a client hears for whom memory ran out before its greeting was out.
+ * Nothing is allocated: the socket is new and takes so much at once. */
+static void
+say_sorry(struct front *f, int fd, const struct conn_proto *proto)
+{
+	struct iovec v = { .iov_base = (void *)(uintptr_t)proto->sorry.at,
+		.iov_len = proto->sorry.len };
+
+	if (v.iov_len > 0)
+		(void)env_sendv(f->env, fd, &v, 1);
+}
+
+/* Ends it without a word, or with the first; freed at the end of the turn. */
 static void
 conn_kill(struct conn *c, bool reset)
 {
@@ -51,6 +63,10 @@ conn_kill(struct conn *c, bool reset)
 
 	if (c->state == CONN_DEAD)
 		return;
+	if (c->is_unspoken) {
+		say_sorry(f, c->watch.fd, c->proto);
+		reset = false; /* it would take the words back */
+	}
 	enter(c, CONN_DEAD);
 	env_watch_del(f->env, &c->watch);
 	env_timer_stop(f->env, &c->timer);
@@ -429,6 +445,9 @@ begin_linger(struct conn *c)
 {
 	bool had_tls = c->tls != NULL;
 
+	if (c->is_unspoken)
+		say_sorry(c->front, c->watch.fd, c->proto);
+	c->is_unspoken = false;
 	if (had_tls) {
 		tls_goodbye(c->tls);
 		tls_free(c->tls);
@@ -472,6 +491,7 @@ send_some(struct conn *c)
 			return false;
 		}
 		has_moved = true;
+		c->is_unspoken = false;
 		buf_eat(&c->out, (size_t)n);
 	}
 	if (has_moved && c->state == CONN_OPEN)
@@ -632,6 +652,7 @@ conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
     const struct conn_proto *proto, bool is_tls)
 {
 	struct conn *c = conn_alloc(f, peer, service, proto);
+	char text[ENV_ADDR_TEXT];
 
 	if (c == NULL)
 		goto refuse;
@@ -645,6 +666,7 @@ conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
 
 	if (is_tls)
 		return begin_tls(c) ? c : NULL;
+	c->is_unspoken = true;
 	c->is_started = true;
 	proto->start(c);
 	conn_soon(c);
@@ -657,7 +679,12 @@ undo:
 	free(c->session);
 	free(c);
 refuse:
-	env_close(f->env, fd, true);
+	env_addr_print(peer, text);
+	env_log(f->env, ENV_WARN, "no-memory", "client=%s proto=%s", text,
+	    proto->name);
+	if (!is_tls)
+		say_sorry(f, fd, proto);
+	env_close(f->env, fd, is_tls);
 	return NULL;
 }
 

@@ -59,7 +59,8 @@ struct front_own *front_own(struct front *f);
 /* The last conn of a stopping front has gone. */
 void front_conn_gone(struct front *f);
 
-/* Takes over fd. NULL when it cannot be served (fd is closed then). */
+/* Takes over fd. NULL when it cannot be served (fd is closed then, behind the
+ * protocol's `sorry` where that can be said). */
 struct conn *conn_new(struct front *f, int fd, const struct env_addr *peer,
     unsigned service, const struct conn_proto *proto, bool is_tls);
 /* The session of that number, or NULL when it has left or is leaving. */

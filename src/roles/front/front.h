@@ -21,10 +21,14 @@
 struct conn;
 struct front;
 
-/* What a protocol is. Everything but the first five may be NULL. Handlers of
+/* What a protocol is. Everything but name, session_size, start, input and
+ * closed may be NULL or empty. Handlers of
  * answers have the names of their messages (wire/messages.def). */
 struct conn_proto {
-	const char *name;              /* "smtp" */
+	const char *name; /* "smtp" */
+	/* Said in the clear, instead of a greeting, to a client that there is
+	 * no memory for: a whole line, static. Empty: nothing is said. */
+	struct slice sorry;
 	size_t session_size;           /* zeroed memory at conn_session() */
 	void (*start)(struct conn *c); /* connected (and TLS up, if implicit) */
 	void (*input)(struct conn
@@ -92,6 +96,7 @@ struct conn {
 	int64_t paused_at;
 	uint8_t state; /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
+	bool is_unspoken; /* in the clear, and no byte is out yet */
 	char tls_text[96];
 	void *session;
 };

@@ -754,6 +754,8 @@ on_body_refused(struct conn *c, const struct wire_body_refused *m)
 
 const struct conn_proto imap_proto = {
 	.name = "imap",
+	.sorry = SLICE("* BYE [UNAVAILABLE] cannot serve you just now, try "
+		       "again soon\r\n"),
 	.session_size = sizeof(struct imap),
 	.start = on_start,
 	.input = on_input,

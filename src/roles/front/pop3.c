@@ -382,6 +382,8 @@ on_expunged(struct conn *c, uint32_t ticket, const struct wire_expunged *m)
 
 const struct conn_proto pop3_proto = {
 	.name = "pop3",
+	.sorry = SLICE("-ERR [SYS/TEMP] cannot serve you just now, try again "
+		       "soon\r\n"),
 	.session_size = sizeof(struct pop3),
 	.start = on_start,
 	.input = on_input,

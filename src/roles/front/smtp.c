@@ -369,6 +369,8 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 
 const struct conn_proto smtp_proto = {
 	.name = "smtp",
+	.sorry =
+	    SLICE("421 4.3.2 cannot serve you just now, try again soon\r\n"),
 	.session_size = sizeof(struct smtp),
 	.start = on_start,
 	.input = run,

@@ -27,6 +27,7 @@ struct world {
 	/* what the protocol saw */
 	unsigned started, closed, timeouts, rooms, lost, inputs;
 	size_t to_write; /* of a pulled output */
+	bool is_wordy;   /* it greets at length */
 };
 
 static struct world *world_of(struct conn *c);
@@ -49,6 +50,8 @@ static void
 on_start(struct conn *c)
 {
 	world_of(c)->started++;
+	if (world_of(c)->is_wordy)
+		conn_printf(c, "%0*d\r\n", 20000, 0);
 	conn_say(c, SLICE("hello\r\n"));
 }
 
@@ -130,6 +133,7 @@ on_stopping(struct conn *c)
 
 static const struct conn_proto proto = {
 	.name = "test",
+	.sorry = SLICE("no room\r\n"),
 	.session_size = 100,
 	.start = on_start,
 	.input = on_input,
@@ -229,12 +233,18 @@ say(struct world *w, struct slice s)
 }
 
 static void
-hear(struct world *w, struct slice want)
+hear_at(int fd, struct slice want)
 {
 	char at[4096];
-	ssize_t n = read(w->peer, at, sizeof(at));
+	ssize_t n = read(fd, at, sizeof(at));
 
 	test_slice(slice_of(at, n < 0 ? 0 : (size_t)n), want);
+}
+
+static void
+hear(struct world *w, struct slice want)
+{
+	hear_at(w->peer, want);
 }
 
 static void
@@ -397,7 +407,6 @@ uses_up_the_memory(void **state)
 	struct world *w = *state;
 	size_t limit = w->front.memory.limit, one;
 	int pair[2];
-	uint8_t byte;
 
 	join(w);
 	turns(w, TIME_MS);
@@ -409,8 +418,22 @@ uses_up_the_memory(void **state)
 	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	assert_null(conn_new(&w->front, pair[0], &peer, SERVICE_MX, &proto,
 	    false));
-	test_int(read(pair[1], &byte, 1), 0); /* it is over */
+	hear_at(pair[1], SLICE("no room\r\n"));
+	hear_at(pair[1], SLICE("")); /* it is over */
 	test_int(close(pair[1]), 0);
+	test_case("room for it, but not for a greeting");
+	w->front.memory.limit = 2 * one;
+	w->is_wordy = true;
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_non_null(conn_new(&w->front, pair[0], &peer, SERVICE_MX, &proto,
+	    false));
+	turns(w, TIME_MS);
+	hear_at(pair[1], SLICE("no room\r\n"));
+	hear_at(pair[1], SLICE(""));
+	test_int(close(pair[1]), 0);
+	w->is_wordy = false;
+	test_int(w->closed, 1);
+	w->closed = 0;
 	w->front.memory.limit = limit;
 	say(w, SLICE("still there\r\n"));
 	hear(w, SLICE("still there.\r\n"));
