@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -71,6 +72,7 @@ read_all(int fd, size_t cap, char **ret, size_t *ret_len)
 int
 cli_read_file(const char *path, size_t cap, char **ret, size_t *ret_len)
 {
+	struct stat st;
 	int fd, r;
 
 	if (strcmp(path, "-") == 0)
@@ -78,7 +80,12 @@ cli_read_file(const char *path, size_t cap, char **ret, size_t *ret_len)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return -errno;
-	r = read_all(fd, cap, ret, ret_len);
+	/* Not a gigabyte read before it is refused. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uintmax_t)st.st_size > cap)
+		r = -EFBIG;
+	else
+		r = read_all(fd, cap, ret, ret_len);
 	(void)close(fd);
 	return r;
 }

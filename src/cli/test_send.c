@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/test.h"
 #include "cli/cli.h"
 
@@ -190,6 +191,32 @@ send_one(const struct place *p, struct slice message,
 
 #define PLAIN "--plain", "--no-auth", "-f", "a@one.example", "b@two.example"
 
+/* LIMIT_MESSAGE_SIZE_MAX: a file of one octet more, all of it a hole. */
+static void
+refuses_a_file_too_large(void **state)
+{
+	static const char *const words[ARGS_MAX] = { PLAIN };
+	static char text[TEXT_MAX];
+	struct place p;
+	pid_t command;
+	int status = 0, fd;
+
+	(void)state;
+	place_init(&p);
+	fd = open(p.message, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	test_int(ftruncate(fd, (off_t)LIMIT_MESSAGE_SIZE_MAX + 1), 0);
+	(void)close(fd);
+	command = fork();
+	if (command == 0)
+		_exit(run_command(&p, words));
+	test_int(waitpid(command, &status, 0), command);
+	test_true(WIFEXITED(status));
+	test_int(WEXITSTATUS(status), 1);
+	test_true(slice_find(read_file(p.err, text), SLICE("File too large")) !=
+	    SIZE_MAX);
+	place_deinit(&p);
+}
+
 static const struct {
 	const char *what;
 	struct slice file, want;
@@ -293,5 +320,6 @@ tells_what_became_of_it(void **state)
 	place_deinit(&p);
 }
 
-TEST_MAIN(cmocka_unit_test(makes_mail_of_files),
+TEST_MAIN(cmocka_unit_test(refuses_a_file_too_large),
+    cmocka_unit_test(makes_mail_of_files),
     cmocka_unit_test(tells_what_became_of_it))

@@ -5,6 +5,7 @@
  * Each row is parsed whole, byte by byte, and in all two-piece cuts.
  */
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/test.h"
 #include "mail/mime.h"
 
@@ -280,6 +281,49 @@ reads_no_more_header_than_allowed(void **state)
 	buf_deinit(&in);
 }
 
+/* A header of n octets whose last field is a type, then a body. */
+static void
+check_header_of(size_t n, bool is_seen, bool is_cut)
+{
+	const struct slice type = SLICE("Content-Type: a/b\r\n");
+	struct mime_tree tree;
+	struct arena a;
+	struct buf in;
+
+	buf_init(&in, 2 * LIMIT_HEADER);
+	arena_init(&a, MIME_MEMORY);
+	while (in.len + 100 < n - type.len)
+		(void)buf_printf(&in, "X: %061d\r\n", 0);
+	(void)buf_add_cstr(&in, "Y: ");
+	while (in.len + 2 < n - type.len)
+		(void)buf_add_byte(&in, 'y');
+	(void)buf_add_cstr(&in, "\r\n");
+	(void)buf_add(&in, type);
+	test_int(in.len, n);
+	(void)buf_add_cstr(&in, "\r\nbody");
+	test_true(mime_parse(buf_slice(&in), &a, &tree));
+	test_int(tree.truncated, is_cut);
+	test_slice(tree.parts[0].subtype,
+	    is_seen ? SLICE("b") : SLICE("plain"));
+	/* What is not looked at is counted. */
+	test_int(tree.parts[0].header_len, n + 2);
+	test_int(tree.parts[0].body_len, 4);
+	buf_deinit(&in);
+	arena_reset(&a);
+}
+
+static void
+bounds_the_header(void **state)
+{
+	(void)state;
+	test_case("LIMIT_HEADER octets with the empty line");
+	check_header_of(LIMIT_HEADER - 2, true, false);
+	test_case("one more: all fields, but not all octets");
+	check_header_of(LIMIT_HEADER - 1, true, true);
+	test_case("the last field loses \"b\" and its line end");
+	check_header_of(LIMIT_HEADER + 3, false, true);
+}
+
 /* Whatever memory there is, there is an answer or none: never a crash. */
 static void
 lives_with_little_memory(void **state)
@@ -399,5 +443,6 @@ TEST_MAIN(cmocka_unit_test(finds_the_parts),
     cmocka_unit_test(nests_no_deeper_than_allowed),
     cmocka_unit_test(takes_no_more_parts_than_allowed),
     cmocka_unit_test(reads_no_more_header_than_allowed),
+    cmocka_unit_test(bounds_the_header),
     cmocka_unit_test(lives_with_little_memory),
     cmocka_unit_test(finds_sections), cmocka_unit_test(notes_what_is_odd))

@@ -256,6 +256,63 @@ equals_are_shuffled(void **state)
 		test_true(first[i] > 60);
 }
 
+/* LIMIT_MX_HOSTS: thirty hosts, the worst first; each has an address. */
+static void
+the_most_preferred_are_tried(void **state)
+{
+	enum {
+		HOSTS = 30
+	};
+	static uint8_t rdata[HOSTS][6];
+	static struct slice records[HOSTS];
+	static struct slice a = A("\xc0\0\2\1");
+	static struct route_answer answers[1 + ROUTE_QUESTIONS];
+	struct route_question questions[ROUTE_QUESTIONS];
+	struct route_input in = { .domain = SLICE("two.example"),
+		.hostname = SLICE("one.example") };
+	struct route route;
+	struct arena arena;
+	size_t n = 0, n_questions;
+
+	(void)state;
+	test_case("thirty hosts");
+	arena_init(&arena, 256 * 1024);
+	for (uint8_t i = 0; i < HOSTS; i++) {
+		/* preference, then "m" and a letter: mA is the best */
+		const uint8_t row[6] = { 0, (uint8_t)(HOSTS - i), 2, 'm',
+			(uint8_t)(HOSTS - 1 - i < 26
+				? 'a' + HOSTS - 1 - i
+				: '0' + HOSTS - 1 - i - 26),
+			0 };
+
+		memcpy(rdata[i], row, sizeof(row));
+		records[i] = slice_of(rdata[i], sizeof(row));
+	}
+	test_int(route_decide(&in, answers, 0, &arena, questions, &n_questions,
+		     &route),
+	    ROUTE_NEED_ANSWER);
+	test_int(n_questions, 1);
+	answers[n++] = (struct route_answer){ questions[0],
+		{ .records = records, .n_records = HOSTS } };
+	test_int(route_decide(&in, answers, n, &arena, questions, &n_questions,
+		     &route),
+	    ROUTE_NEED_ANSWER);
+	test_int(n_questions, 2 * LIMIT_MX_HOSTS); /* A and AAAA of each */
+	for (size_t i = 0; i < n_questions; i++)
+		answers[n++] = (struct route_answer){ questions[i],
+			{ .records = &a,
+			    .n_records = questions[i].type == DNS_A } };
+	test_int(route_decide(&in, answers, n, &arena, questions, &n_questions,
+		     &route),
+	    ROUTE_DONE);
+	test_int(route.n_hosts, LIMIT_MX_HOSTS);
+	for (size_t i = 0; i < route.n_hosts; i++) {
+		test_int(route.hosts[i].preference, i + 1);
+		test_int(route.hosts[i].name.at[1], 'a' + i);
+	}
+	arena_reset(&arena);
+}
+
 static void
 a_full_arena_is_said(void **state)
 {
@@ -271,4 +328,5 @@ a_full_arena_is_said(void **state)
 
 TEST_MAIN(cmocka_unit_test(routes_by_table),
     cmocka_unit_test(equals_are_shuffled),
+    cmocka_unit_test(the_most_preferred_are_tried),
     cmocka_unit_test(a_full_arena_is_said))

@@ -11,6 +11,7 @@
  *   t name     the time-out that runs
  * All of them run with the server's bytes whole and one at a time.
  */
+#include "base/limits.h"
 #include "base/test.h"
 #include "smtp/client.h"
 
@@ -386,6 +387,56 @@ keeps_the_dialogue(void **state)
 	smtp_client_deinit(&c);
 }
 
+/* Lines of `n` octets, the last one closed. */
+static void
+says_much(struct smtp_client *c, const char *code, int lines, int n)
+{
+	char line[1200];
+
+	for (int i = lines; i > 0; i--) {
+		(void)snprintf(line, sizeof(line), "%s%c%0*d\r\n", code,
+		    i > 1 ? '-' : ' ', n, i);
+		smtp_client_feed(c, slice_cstr(line));
+	}
+}
+
+/* LIMIT_DIALOGUE: what is above it is cut, once, and the mail goes on. */
+static void
+bounds_the_dialogue(void **state)
+{
+	static struct smtp_client c;
+	struct smtp_client_config config = { .helo = "here.example" };
+	struct smtp_client_mail mail = { .rcpts = rcpts, .n_rcpts = 2 };
+	struct slice said;
+
+	(void)state;
+	test_case("long replies");
+	smtp_client_init(&c, &config);
+	says_much(&c, "220", 7, 1000);
+	test_true(smtp_client_dialogue(&c).len > 7000);
+	says_much(&c, "250", 7, 1000);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_READY);
+	test_true(smtp_client_dialogue(&c).len > 14000);
+	test_true(!slice_ends(smtp_client_dialogue(&c), SLICE("...\n")));
+	smtp_client_mail(&c, &mail);
+	for (int i = 0; i < 3; i++) /* MAIL, RCPT, RCPT */
+		says_much(&c, "250", 7, 1000);
+	smtp_client_feed(&c, SLICE("354 go\r\n"));
+	test_int(smtp_client_next(&c), SMTP_CLIENT_BODY);
+	smtp_client_end(&c);
+	smtp_client_feed(&c, SLICE("250 kept\r\n"));
+	test_int(smtp_client_next(&c), SMTP_CLIENT_MAIL_DONE);
+	test_int(c.outcomes[1].verdict.code, 250);
+	said = smtp_client_dialogue(&c);
+	test_true(said.len <= LIMIT_DIALOGUE);
+	test_true(said.len > LIMIT_DIALOGUE - 1100);
+	test_true(slice_starts(said, SLICE("< 220-0000")));
+	test_true(slice_ends(said, SLICE("\n...\n")));
+	test_int(slice_find(said, SLICE("...")), said.len - 4);
+	test_true(slice_find(said, SLICE("kept")) == SIZE_MAX);
+	smtp_client_deinit(&c);
+}
+
 /* A long body through an output that is drained in small pieces. */
 static void
 pulls_the_body(void **state)
@@ -423,4 +474,4 @@ pulls_the_body(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(converses), cmocka_unit_test(keeps_the_dialogue),
-    cmocka_unit_test(pulls_the_body))
+    cmocka_unit_test(bounds_the_dialogue), cmocka_unit_test(pulls_the_body))

@@ -260,12 +260,17 @@ take_group(struct appender *a)
 	uint64_t bytes = 0;
 	size_t n = 0;
 
-	while (n < GROUP_MAX && bytes < LIMIT_GROUP_BYTES &&
-	    !list_is_empty(&a->waiting)) {
-		struct list *link = list_take_first(&a->waiting);
+	while (n < GROUP_MAX && !list_is_empty(&a->waiting)) {
+		struct list *link = a->waiting.next;
+		uint64_t room =
+		    record_room(LIST_ENTRY(link, struct append, link));
 
-		bytes += record_room(LIST_ENTRY(link, struct append, link));
+		/* One always fits: it is a small body. */
+		if (room > LIMIT_GROUP_BYTES - bytes)
+			break;
+		list_remove(link);
 		list_add_last(&a->group, link);
+		bytes += room;
 		n++;
 	}
 	return bytes;
