@@ -2,7 +2,7 @@
 # man-options.sh ULAK - puts the list of settings into man/ulak.toml.5
 #
 # The list is what `ULAK config manual` prints, from the table of settings. A
-# unit test (config/man) fails when the page is not as this makes it.
+# unit test (config/settings_man) fails when the page is not as this makes it.
 set -e
 cd "$(dirname "$0")/.."
 page=man/ulak.toml.5
