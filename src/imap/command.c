@@ -58,16 +58,21 @@ imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret)
 }
 
 static int
+read_mailbox(struct imap_in *in, struct slice wire, struct slice *ret)
+{
+	if (imap_name_decode(in, wire, ret))
+		return IMAP_COMMAND_OK;
+	return in->is_too_much ? IMAP_COMMAND_TOO_MUCH : IMAP_COMMAND_NAME;
+}
+
+static int
 take_mailbox(struct imap_in *in, struct slice *ret)
 {
 	struct slice wire;
 
 	if (!imap_take_astring(in, &wire))
 		return bad(in);
-	if (!imap_name_decode(in, wire, ret))
-		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
-				       : IMAP_COMMAND_NAME;
-	return IMAP_COMMAND_OK;
+	return read_mailbox(in, wire, ret);
 }
 
 struct list_option {
@@ -263,8 +268,7 @@ args_status(struct imap_in *in, struct imap_command *c)
 	} while (imap_skip_sp(in));
 	if (!slice_skip_byte(&in->rest, ')') || !imap_is_end(in))
 		return IMAP_COMMAND_BAD;
-	return imap_name_decode(in, wire, &c->name) ? IMAP_COMMAND_OK
-						    : IMAP_COMMAND_NAME;
+	return read_mailbox(in, wire, &c->name);
 }
 
 /* append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; here
@@ -288,8 +292,7 @@ args_append(struct imap_in *in, struct imap_command *c)
 	}
 	if (!imap_is_end(in))
 		return IMAP_COMMAND_BAD;
-	return imap_name_decode(in, wire, &c->name) ? IMAP_COMMAND_OK
-						    : IMAP_COMMAND_NAME;
+	return read_mailbox(in, wire, &c->name);
 }
 
 /* copy = "COPY" SP sequence-set SP mailbox, and MOVE */
