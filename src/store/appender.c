@@ -37,6 +37,10 @@ struct body {
 	int job_result;        /* the thread's */
 	int result;            /* what the loop knows: it has failed */
 	struct append *append; /* waits for the last bytes */
+	struct body_peek *peek;
+	uint64_t peek_at; /* the thread's, as peek may be forgotten */
+	size_t peek_len;
+	struct buf peeked;
 };
 
 struct appender {
@@ -372,6 +376,24 @@ finish_big(struct body *b)
 }
 
 static void
+on_big_peek(struct env_job *job)
+{
+	struct body *b = LIST_ENTRY(job, struct body, job);
+	uint8_t *at;
+	int r = buf_reserve(&b->peeked, b->peek_len, &at);
+	ssize_t n;
+
+	if (r != BUF_OK) {
+		b->job_result = r < 0 ? r : -ENOBUFS;
+		return;
+	}
+	n = env_file_pread(b->file, at, b->peek_len, BIG_BODY_AT + b->peek_at);
+	if (n >= 0)
+		buf_grew(&b->peeked, (size_t)n);
+	b->job_result = n < 0 ? ERR_ORIGIN((int)n) : 0;
+}
+
+static void
 on_big_finish(struct env_job *job)
 {
 	struct body *b = LIST_ENTRY(job, struct body, job);
@@ -407,6 +429,7 @@ free_big(struct env_job *job)
 
 	b->a->n_big--;
 	buf_deinit(&b->flight);
+	buf_deinit(&b->peeked);
 	free_small(b);
 }
 
@@ -433,6 +456,12 @@ big_failed(struct body *b, int r)
 		return;
 	}
 	b->result = r;
+	if (b->peek != NULL) {
+		struct body_peek *p = b->peek;
+
+		b->peek = NULL;
+		p->done(p, r, (struct slice){ 0 });
+	}
 	b->ops->refused(b, r);
 }
 
@@ -489,12 +518,30 @@ after_big_finish(struct env_job *job)
 	w->done(w, 0);
 }
 
+/* No failure of the body: only of who wanted to look. */
+static void
+after_big_peek(struct env_job *job)
+{
+	struct body *b = LIST_ENTRY(job, struct body, job);
+	struct body_peek *p = b->peek;
+
+	b->is_busy = false;
+	b->peek = NULL;
+	if (b->is_dead) {
+		big_discard(b);
+		return;
+	}
+	big_next(b);
+	p->done(p, b->job_result, buf_slice(&b->peeked));
+}
+
 static void
 big_next(struct body *b)
 {
 	int r;
 
-	if (b->is_busy || (b->mem.len == 0 && b->append == NULL))
+	if (b->is_busy ||
+	    (b->mem.len == 0 && b->append == NULL && b->peek == NULL))
 		return;
 	b->is_busy = true;
 	if (b->mem.len > 0) {
@@ -504,6 +551,12 @@ big_next(struct body *b)
 		b->mem = was;
 		b->job = (struct env_job){ .run = on_big_write,
 			.done = after_big_write };
+	} else if (b->peek != NULL) {
+		buf_reset(&b->peeked, LIMIT_CHUNK);
+		b->peek_at = b->peek->offset;
+		b->peek_len = b->peek->len;
+		b->job = (struct env_job){ .run = on_big_peek,
+			.done = after_big_peek };
 	} else {
 		b->job = (struct env_job){ .run = on_big_finish,
 			.done = after_big_finish };
@@ -532,6 +585,7 @@ body_new(struct appender *a, uint64_t max, const struct body_ops *ops,
 	b->max = max;
 	buf_init(&b->mem, BODY_MEMORY_MAX);
 	buf_init(&b->flight, BODY_MEMORY_MAX);
+	buf_init(&b->peeked, LIMIT_CHUNK);
 	*ret = b;
 	return 0;
 }
@@ -586,6 +640,32 @@ body_add(struct body *b, struct slice chunk)
 }
 
 void
+body_peek(struct body *b, struct body_peek *p)
+{
+	assert(b->append == NULL && b->peek == NULL);
+	if (b->result != 0) {
+		p->done(p, b->result, (struct slice){ 0 });
+		return;
+	}
+	p->len = p->len < LIMIT_CHUNK ? p->len : LIMIT_CHUNK;
+	if (p->offset >= b->len) {
+		p->done(p, 0, (struct slice){ 0 });
+		return;
+	}
+	if (p->len > b->len - p->offset)
+		p->len = (size_t)(b->len - p->offset);
+	if (!b->is_big) {
+		p->done(p, 0,
+		    slice_upto(slice_from(buf_slice(&b->mem),
+				   (size_t)p->offset),
+			p->len));
+		return;
+	}
+	b->peek = p; /* when all of it is in the file */
+	big_next(b);
+}
+
+void
 body_free(struct body *b)
 {
 	if (b == NULL)
@@ -595,6 +675,7 @@ body_free(struct body *b)
 		return;
 	}
 	b->is_dead = true;
+	b->peek = NULL;
 	if (!b->is_busy)
 		big_discard(b);
 }

@@ -48,6 +48,17 @@ uint64_t body_len(const struct body *b);
 int body_add(struct body *b, struct slice chunk);
 void body_free(struct body *b); /* at any time before body_append */
 
+/* Reads back a part of what came so far, for who must look at it again before
+ * it is committed. done on the loop, maybe at once: r 0 and the bytes in `got`
+ * (fewer than `len` at the end of the body, valid until it returns), or -errno.
+ * One at a time; not after body_append; body_free forgets it. */
+struct body_peek {
+	void (*done)(struct body_peek *p, int r, struct slice got);
+	uint64_t offset;
+	size_t len; /* at most LIMIT_CHUNK */
+};
+void body_peek(struct body *b, struct body_peek *p);
+
 /* From here on the body is the appender's. done on the loop: r 0 and the place,
  * durable; or -errno and nothing is kept. */
 struct append {

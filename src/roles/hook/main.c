@@ -1,11 +1,367 @@
 /* SPDX-License-Identifier: ISC */
-/* roles/hook - content filters; nothing is asked yet */
-#include "roles/role.h"
+/*
+ * roles/hook - content filters: milters, Rspamd, clamd
+ *
+ * Talks to: fronts (HOOK_*), and the filters that the configuration names.
+ *
+ * May touch: outbound TCP and local sockets; no file, no key. Reads nothing of
+ * the store's: a front gives it each message, piece by piece.
+ *
+ * If it is taken over: whoever has it sees the mail that the fronts show it,
+ * and can refuse, change and discard it, as a filter can.
+ *
+ * If it dies: fronts take it for a filter that does not answer, with the
+ * consequence that is configured, until the supervisor has started another.
+ *
+ * Limits: settings.max connections to each filter, LIMIT_HOOK_MEMORY for the
+ * messages that are looked at, SESSIONS_MAX clients of each front.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "roles/hook/hook_role.h"
+
+enum {
+	SESSIONS_MAX = 20000 /* of one front */
+};
+
+static const struct part_ops *const ops_of[N_HOOK_KINDS] = {
+	[HOOK_MILTER] = &milter_ops,
+	[HOOK_RSPAMD] = &rspamd_ops,
+	[HOOK_CLAMD] = &clamd_ops,
+};
+
+/* -- what the log hears of a filter: its changes, not each mail -------------
+ */
+
+void
+filter_failed(struct filter *f, const char *why)
+{
+	if (f->is_down)
+		return;
+	f->is_down = true;
+	env_log(f->role->env, ENV_ERROR, "filter-down",
+	    "filter=%s why=\"%s\" consequence=%s", f->s->name, why,
+	    f->s->accepts_on_failure ? "accept" : "tempfail");
+}
+
+void
+filter_works(struct filter *f)
+{
+	if (!f->is_down)
+		return;
+	f->is_down = false;
+	env_log(f->role->env, ENV_INFO, "filter-up", "filter=%s", f->s->name);
+}
+
+/* -- the fronts' messages ---------------------------------------------------
+ */
+
+static struct peer *
+peer_of(struct channel *c)
+{
+	return LIST_ENTRY(c, struct peer, c);
+}
+
+static struct session *
+session_find(struct channel *c, const struct wire_head *h)
+{
+	return map_get_number(&peer_of(c)->sessions, h->session);
+}
+
+/* Texts of messages are no longer than their places: the wire's caps. */
+static void
+set_text(struct slice from, char *to, size_t size)
+{
+	(void)slice_to_cstr(from, to, size);
+}
+
+static int
+on_hook_connect(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_connect *m)
+{
+	struct peer *p = peer_of(c);
+	struct session *s = session_find(c, h);
+
+	if (s != NULL) /* it is another client now (XCLIENT) */
+		session_free(s);
+	if (p->sessions.n >= SESSIONS_MAX)
+		return WIRE_E_BAD;
+	s = session_new(p, h->session, m->service);
+	if (s == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	set_text(m->client, s->client, sizeof(s->client));
+	set_text(m->rdns, s->rdns, sizeof(s->rdns));
+	set_text(m->hostname, s->hostname, sizeof(s->hostname));
+	s->family = m->family;
+	s->port = m->port;
+	session_ask(s, STAGE_CONNECT, h->ticket);
+	return 0;
+}
+
+/* The front asks one thing at a time. */
+static struct session *
+session_for(struct channel *c, const struct wire_head *h)
+{
+	struct session *s = session_find(c, h);
+
+	return s != NULL && s->stage == STAGE_NONE ? s : NULL;
+}
+
+static int
+on_hook_helo(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_helo *m)
+{
+	struct session *s = session_for(c, h);
+
+	if (s == NULL)
+		return WIRE_E_BAD;
+	set_text(m->helo, s->helo, sizeof(s->helo));
+	session_ask(s, STAGE_HELO, h->ticket);
+	return 0;
+}
+
+static int
+on_hook_mail(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_mail *m)
+{
+	struct session *s = session_for(c, h);
+
+	if (s == NULL)
+		return WIRE_E_BAD;
+	arena_reset(&s->arena);
+	s->rcpts = NULL;
+	s->n_rcpts = s->rcpts_size = 0;
+	s->rcpt = s->rcpt_params = (struct slice){ 0 };
+	s->id[0] = '\0';
+	set_text(m->helo, s->helo, sizeof(s->helo));
+	if (!arena_copy(&s->arena, m->sender, &s->sender) ||
+	    !arena_copy(&s->arena, m->params, &s->params) ||
+	    !arena_copy(&s->arena, m->login, &s->login) ||
+	    !arena_copy(&s->arena, m->mechanism, &s->mechanism) ||
+	    !arena_copy(&s->arena, m->tls, &s->tls))
+		return ERR_ORIGIN(-ENOMEM);
+	session_ask(s, STAGE_MAIL, h->ticket);
+	return 0;
+}
+
+static int
+on_hook_rcpt(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_rcpt *m)
+{
+	struct session *s = session_for(c, h);
+
+	if (s == NULL || session_add_rcpt(s, m->rcpt, m->params) != 0)
+		return WIRE_E_BAD;
+	session_ask(s, STAGE_RCPT, h->ticket);
+	return 0;
+}
+
+static int
+on_hook_data(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_data *m)
+{
+	struct session *s = session_for(c, h);
+
+	(void)m;
+	if (s == NULL)
+		return WIRE_E_BAD;
+	session_ask(s, STAGE_DATA, h->ticket);
+	return 0;
+}
+
+static int
+on_hook_end(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_end *m)
+{
+	struct session *s = session_for(c, h);
+
+	if (s == NULL)
+		return WIRE_E_BAD;
+	id_print(&m->id, s->id);
+	s->size = m->size;
+	session_ask(s, STAGE_END, h->ticket);
+	return 0;
+}
+
+/* Those below belong to a question; when it is over, so are they. */
+static struct session *
+session_at(struct channel *c, const struct wire_head *h)
+{
+	struct session *s = session_find(c, h);
+
+	return s != NULL && s->stage == STAGE_END && s->ticket == h->ticket
+	    ? s
+	    : NULL;
+}
+
+static int
+on_hook_chunk(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_chunk *m)
+{
+	struct session *s = session_at(c, h);
+
+	return s == NULL || session_chunk(s, m) == 0 ? 0 : WIRE_E_BAD;
+}
+
+static int
+on_hook_more(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_more *m)
+{
+	struct session *s = session_at(c, h);
+
+	(void)m;
+	if (s != NULL)
+		session_more(s);
+	return 0;
+}
+
+static int
+on_hook_rebuilt(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_rebuilt *m)
+{
+	struct session *s = session_at(c, h);
+
+	if (s != NULL)
+		session_rebuilt(s, m->size);
+	return 0;
+}
+
+static int
+on_hook_abort(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_abort *m)
+{
+	struct session *s = session_find(c, h);
+
+	(void)m;
+	if (s != NULL)
+		session_abort(s);
+	return 0;
+}
+
+static int
+on_hook_quit(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_quit *m)
+{
+	struct session *s = session_find(c, h);
+
+	(void)m;
+	if (s != NULL)
+		session_free(s);
+	return 0;
+}
+
+static const struct wire_hook_handlers handlers = {
+	.hook_connect = on_hook_connect,
+	.hook_helo = on_hook_helo,
+	.hook_mail = on_hook_mail,
+	.hook_rcpt = on_hook_rcpt,
+	.hook_data = on_hook_data,
+	.hook_end = on_hook_end,
+	.hook_chunk = on_hook_chunk,
+	.hook_more = on_hook_more,
+	.hook_rebuilt = on_hook_rebuilt,
+	.hook_abort = on_hook_abort,
+	.hook_quit = on_hook_quit,
+};
+
+static int
+dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
+    int fd)
+{
+	return wire_dispatch_hook(&handlers, c, c->peer, h, payload, fd);
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+static void
+on_closed(struct channel *c)
+{
+	struct peer *p = peer_of(c);
+	struct session *s;
+	size_t at = 0;
+
+	while ((s = map_next(&p->sessions, &at)) != NULL)
+		session_free(s);
+	map_deinit(&p->sessions);
+	list_remove(&p->link);
+	channel_close(c);
+	free(p);
+}
+
+static const struct channel_ops channel_ops = { .dispatch = dispatch,
+	.on_closed = on_closed };
+
+static void
+on_peer(struct role *role, enum wire_role peer, uint32_t instance,
+    unsigned purpose, int fd)
+{
+	struct hook_role *r = role->ctx;
+	struct peer *p = calloc(1, sizeof(*p));
+	uint8_t seed[MAP_SEED];
+
+	if (p == NULL || purpose != PEER_CHANNEL) {
+		free(p);
+		env_close(role->env, fd, false);
+		return;
+	}
+	env_random(role->env, seed, sizeof(seed));
+	map_init(&p->sessions, seed);
+	p->role = r;
+	if (channel_open(&p->c, role->env, r, fd, WIRE_HOOK, peer, instance,
+		&channel_ops) < 0) {
+		free(p);
+		return;
+	}
+	list_add_last(&r->peers, &p->link);
+}
+
+static int
+prepare(struct role *role)
+{
+	struct hook_role *r = role->ctx;
+	const struct settings *s = role->settings;
+
+	/* or jansson would open /dev/urandom inside the sandbox */
+	json_object_seed((size_t)env_random_u64(role->env) | 1);
+	r->role = role;
+	r->env = role->env;
+	list_init(&r->peers);
+	purse_init(&r->memory, NULL, LIMIT_HOOK_MEMORY);
+	r->n_filters = s->n_hooks;
+	for (unsigned i = 0; i < r->n_filters; i++) {
+		struct filter *f = &r->filters[i];
+
+		f->role = r;
+		f->s = &s->hooks[i];
+		f->ops = ops_of[f->s->kind];
+		list_init(&f->waiting);
+		list_init(&f->idle);
+	}
+	return 0;
+}
+
+static void
+deinit(struct role *role)
+{
+	struct hook_role *r = role->ctx;
+
+	while (!list_is_empty(&r->peers))
+		on_closed(&LIST_ENTRY(r->peers.next, struct peer, link)->c);
+}
 
 int
 role_hook(struct env *env, const struct settings *s, int supervisor_fd)
 {
-	static const struct role_ops ops = { .self = WIRE_HOOK };
+	static const struct role_ops ops = {
+		.self = WIRE_HOOK,
+		.prepare = prepare,
+		.on_peer = on_peer,
+		.deinit = deinit,
+	};
+	struct hook_role r = { 0 };
 
-	return role_run(env, s, supervisor_fd, &ops, NULL);
+	return role_run(env, s, supervisor_fd, &ops, &r);
 }

@@ -46,6 +46,29 @@ txn_get(struct peer *p, uint64_t number)
 	return t;
 }
 
+/* The last that was approved under this name is not to get it after all. */
+int
+on_rcpt_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_rcpt_drop *m)
+{
+	struct txn *t = map_get_number(&peer_of(c)->txns, m->txn);
+	struct approval **at = NULL;
+
+	(void)h;
+	if (t == NULL)
+		return 0;
+	for (struct approval **a = &t->first; *a != NULL; a = &(*a)->next)
+		if (slice_equal_nocase((*a)->rcpt, m->rcpt))
+			at = a;
+	if (at == NULL)
+		return 0; /* a name that leads nowhere else */
+	if (t->last == &(*at)->next)
+		t->last = at;
+	*at = (*at)->next;
+	t->n--;
+	return 0;
+}
+
 int
 on_txn_drop(struct channel *c, const struct wire_head *h,
     const struct wire_txn_drop *m)

@@ -22,6 +22,9 @@ struct incoming {
 	uint64_t number, session;
 	struct peer *peer;
 	struct body *body; /* NULL: refused; the rest is ignored */
+	struct body_peek peek;
+	bool is_peeking;
+	uint32_t peek_ticket;
 };
 
 static struct incoming *
@@ -117,6 +120,50 @@ on_body_chunk(struct channel *c, const struct wire_head *h,
 	r = body_add(in->body, m->data);
 	if (r != 0)
 		refuse_body(in, r);
+	return 0;
+}
+
+/* -- back to who gave it, for filters --------------------------------------- */
+
+static void
+answer_piece(struct incoming *in, int r, struct slice data)
+{
+	struct wire_body_piece_data m = { .data = data };
+
+	m.verdict = r == 0
+	    ? wire_verdict_make(250, 2, 0, 0, "")
+	    : wire_verdict_make(451, 4, 3, 0, "cannot be read now");
+	(void)wire_send_body_piece_data(&in->peer->c, in->session,
+	    in->peek_ticket, &m);
+}
+
+static void
+done_peek(struct body_peek *p, int r, struct slice got)
+{
+	struct incoming *in = LIST_ENTRY(p, struct incoming, peek);
+
+	in->is_peeking = false;
+	answer_piece(in, r, got);
+}
+
+int
+on_body_piece(struct channel *c, const struct wire_head *h,
+    const struct wire_body_piece *m)
+{
+	struct incoming *in = incoming_find(peer_of(c), m->body);
+
+	if (in == NULL || in->is_peeking || m->length > LIMIT_CHUNK)
+		return WIRE_E_BAD;
+	in->peek_ticket = h->ticket;
+	if (in->body == NULL) {
+		answer_piece(in, -EIO, (struct slice){ 0 });
+		return 0;
+	}
+	in->is_peeking = true;
+	in->peek = (struct body_peek){ .done = done_peek,
+		.offset = m->offset,
+		.len = m->length };
+	body_peek(in->body, &in->peek);
 	return 0;
 }
 

@@ -128,6 +128,10 @@ int on_body_open(struct channel *c, const struct wire_head *h,
     const struct wire_body_open *m);
 int on_body_chunk(struct channel *c, const struct wire_head *h,
     const struct wire_body_chunk *m);
+int on_body_piece(struct channel *c, const struct wire_head *h,
+    const struct wire_body_piece *m);
+int on_rcpt_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_rcpt_drop *m);
 int on_body_drop(struct channel *c, const struct wire_head *h,
     const struct wire_body_drop *m);
 int on_mail_ask(struct channel *c, const struct wire_head *h,
