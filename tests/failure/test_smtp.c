@@ -218,14 +218,22 @@ each_allocation_of_the_client(void **state)
 /* -- the server's session
  * ------------------------------------------------------------ */
 
+static bool
+is_question(uint8_t todo)
+{
+	return todo == SMTP_DO_CONNECT || todo == SMTP_DO_HELO ||
+	    todo == SMTP_DO_MAIL || todo == SMTP_DO_RCPT ||
+	    todo == SMTP_DO_DATA || todo == SMTP_DO_COMMIT;
+}
+
+/* Says yes to whatever the session asks. */
 static void
 answer(struct smtp_server *s, struct smtp_effect *e)
 {
 	static const struct verdict yes = { 250, { 2, 0, 0 }, { 0 } };
 	struct slice part, none = { 0 };
 
-	while (e->todo == SMTP_DO_MAIL || e->todo == SMTP_DO_RCPT ||
-	    e->todo == SMTP_DO_COMMIT) {
+	while (is_question(e->todo)) {
 		while (e->todo == SMTP_DO_COMMIT &&
 		    smtp_server_body_part(s, &none, &part))
 			continue;
@@ -254,6 +262,7 @@ run_server(void *ctx)
 	alloc_enter();
 	smtp_server_init(&s, &config);
 	smtp_server_start(&s, &e);
+	answer(&s, &e);
 	while (in.len > 0 && s.state != SMTP_CLOSED) {
 		in = slice_from(in, smtp_server_step(&s, in, &e));
 		answer(&s, &e);
