@@ -409,21 +409,31 @@ check_required(struct reader *rd)
 	return SETTINGS_OK;
 }
 
-static bool
-are_lists(const char *lines)
+/* 0, -ENOMEM, -EINVAL */
+static int
+try_lists(const char *lines)
 {
-	struct dnsbl_lists *lists = malloc(sizeof(*lists));
-	bool ok = lists != NULL && dnsbl_lists_parse(slice_cstr(lines), lists);
+	struct dnsbl_lists *lists;
+	bool ok;
 
+	if (lines[0] == '\0')
+		return 0;
+	lists = malloc(sizeof(*lists));
+	if (lists == NULL)
+		return -ENOMEM;
+	ok = dnsbl_lists_parse(slice_cstr(lines), lists);
 	free(lists);
-	return ok;
+	return ok ? 0 : -EINVAL;
 }
 
 static int
 check_agreement(struct reader *rd)
 {
 	struct settings *s = &rd->s;
+	int r = try_lists(s->dnsbl_lists);
 
+	if (r == -ENOMEM)
+		return r;
 	if (s->retry_first > s->retry_max)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, retry_first)),
@@ -436,7 +446,7 @@ check_agreement(struct reader *rd)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, greylist_delay)),
 		    "greylist.delay is not less than greylist.window");
-	if (!are_lists(s->dnsbl_lists))
+	if (r != 0)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, dnsbl_lists)),
 		    "dnsbl.lists needs lines of a zone, a weight from -100 to "

@@ -137,7 +137,9 @@ static const struct {
 	{ SERVICE_IMAPS, "imaps", 993 },
 	{ SERVICE_POP3, "pop3", 110 },
 	{ SERVICE_POP3S, "pop3s", 995 },
+	{ SERVICE_LMTP, "lmtp", 24 },
 	{ SERVICE_CONTROL, "control", 0 },
+	{ SERVICE_LOCAL, "local", 0 },
 };
 
 static void

@@ -246,7 +246,7 @@ def test_two_servers_on_one_directory(world, ledger, one):
     out = subprocess.run([ULAK, "serve", "-c", other], capture_output=True, text=True, timeout=30,
                          env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
     assert out.returncode != 0
-    assert re.search(r"pid \d+|process \d+|another", out.stdout + out.stderr), out.stdout + out.stderr
+    assert re.search(r"pid \d+|process \d+|another|running already", out.stdout + out.stderr), out.stdout + out.stderr
     ledger.check()
 
 
