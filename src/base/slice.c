@@ -103,6 +103,13 @@ slice_starts_nocase(struct slice s, struct slice prefix)
 	return true;
 }
 
+bool
+slice_ends_nocase(struct slice s, struct slice suffix)
+{
+	return s.len >= suffix.len &&
+	    slice_equal_nocase(slice_from(s, s.len - suffix.len), suffix);
+}
+
 struct slice
 slice_from(struct slice s, size_t n)
 {

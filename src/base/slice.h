@@ -34,6 +34,7 @@ int slice_compare(struct slice a, struct slice b);       /* like memcmp */
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
 bool slice_starts_nocase(struct slice s, struct slice prefix);
+bool slice_ends_nocase(struct slice s, struct slice suffix);
 
 /* What is left of `s` after, or of the first, n bytes; n is cut to its length.
  */

@@ -80,5 +80,48 @@ knows_zones(void **state)
 	test_int(c.weekday, 1); /* a Monday */
 }
 
+static const struct {
+	const char *text;
+	const char *want; /* NULL: not one */
+} dates[] = {
+	{ "2026-11-23T05:46:07Z", "2026-11-23T05:46:07Z" },
+	{ "2026-11-23t05:46:07z", "2026-11-23T05:46:07Z" },
+	{ "2026-11-23T05:46:07+05:30", "2026-11-23T00:16:07Z" },
+	{ "2026-11-23T05:46:07-00:01", "2026-11-23T05:47:07Z" },
+	{ "2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z" },
+	{ "2026-11-23T05:46:07.5Z", NULL },
+	{ "2026-11-23T05:46:07", NULL },
+	{ "2026-11-23T05:46Z", NULL },
+	{ "2026-11-23 05:46:07Z", NULL },
+	{ "2026-11-23T05:46:07+0530", NULL },
+	{ "2026-11-23T05:46:07+24:00", NULL },
+	{ "2026-11-31T05:46:07Z", NULL },
+	{ "2026-11-23T24:00:00Z", NULL },
+	{ "2026-1-23T05:46:07Z", NULL },
+	{ "+026-11-23T05:46:07Z", NULL },
+	{ "2026-11-23T05:46:07ZZ", NULL },
+	{ "", NULL },
+};
+
+static void
+reads_rfc3339(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
+		struct slice in = test_exact_copy(slice_cstr(dates[i].text));
+		char text[TIME_RFC3339];
+		int64_t us;
+
+		test_case(dates[i].text);
+		test_int(time_parse_rfc3339(in, &us), dates[i].want != NULL);
+		if (dates[i].want != NULL) {
+			time_print_rfc3339(us, text);
+			assert_string_equal(text, dates[i].want);
+		}
+		test_free_copy(in);
+	}
+}
+
 TEST_MAIN(cmocka_unit_test(agrees_with_the_library),
-    cmocka_unit_test(refuses_days_that_are_none), cmocka_unit_test(knows_zones))
+    cmocka_unit_test(refuses_days_that_are_none), cmocka_unit_test(knows_zones),
+    cmocka_unit_test(reads_rfc3339))

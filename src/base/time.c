@@ -94,3 +94,57 @@ time_print_rfc3339(int64_t wall_us, char text[TIME_RFC3339])
 	    (unsigned)c.day % 100, (unsigned)c.hour % 100,
 	    (unsigned)c.minute % 100, (unsigned)c.second % 100);
 }
+
+static bool
+take_digits(struct slice *in, size_t n, int *ret)
+{
+	struct slice rest = *in, digits;
+	uint64_t value;
+
+	if (!slice_take(&rest, n, &digits) ||
+	    !slice_to_u64(digits, 9999, &value))
+		return false;
+	*ret = (int)value;
+	*in = rest;
+	return true;
+}
+
+/* time-offset = "Z" / ("+" / "-") hour ":" minute; as minutes ahead of UTC */
+static bool
+take_offset(struct slice *in, int *ret_minutes)
+{
+	bool is_behind = false;
+	int hour, minute;
+
+	*ret_minutes = 0;
+	if (slice_skip_nocase(in, SLICE("Z")))
+		return true;
+	if (!slice_skip_byte(in, '+')) {
+		if (!slice_skip_byte(in, '-'))
+			return false;
+		is_behind = true;
+	}
+	if (!take_digits(in, 2, &hour) || !slice_skip_byte(in, ':') ||
+	    !take_digits(in, 2, &minute) || hour > 23 || minute > 59)
+		return false;
+	*ret_minutes = hour * 60 + minute;
+	if (is_behind)
+		*ret_minutes = -*ret_minutes;
+	return true;
+}
+
+bool
+time_parse_rfc3339(struct slice text, int64_t *ret_us)
+{
+	struct civil c = { 0 };
+	int zone;
+
+	return take_digits(&text, 4, &c.year) && slice_skip_byte(&text, '-') &&
+	    take_digits(&text, 2, &c.month) && slice_skip_byte(&text, '-') &&
+	    take_digits(&text, 2, &c.day) &&
+	    slice_skip_nocase(&text, SLICE("T")) &&
+	    take_digits(&text, 2, &c.hour) && slice_skip_byte(&text, ':') &&
+	    take_digits(&text, 2, &c.minute) && slice_skip_byte(&text, ':') &&
+	    take_digits(&text, 2, &c.second) && take_offset(&text, &zone) &&
+	    text.len == 0 && time_from_civil(&c, zone, ret_us);
+}

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 #define TIME_MS INT64_C(1000)
 #define TIME_SECOND INT64_C(1000000)
 #define TIME_MINUTE (60 * TIME_SECOND)
@@ -34,5 +36,7 @@ enum {
 	TIME_RFC3339 = 21 /* "2026-11-23T05:46:07Z" and its NUL */
 };
 void time_print_rfc3339(int64_t wall_us, char text[TIME_RFC3339]);
+/* date-time without a fraction (RFC 3339, 5.6), with "Z" or an offset. */
+bool time_parse_rfc3339(struct slice text, int64_t *ret_us);
 
 #endif
