@@ -156,6 +156,12 @@ do_commit(struct session *x)
 static void
 act(struct session *x, const struct smtp_effect *e)
 {
+	if (e->begins_body) {
+		x->has_failed = false;
+		buf_reset(&x->body, 0);
+	}
+	if (e->body.len > 0)
+		do_body(x, e->body);
 	if (write_out(STDOUT_FILENO, e->say) != 0)
 		x->is_over = true;
 	switch ((enum smtp_do)e->todo) {
@@ -167,13 +173,6 @@ act(struct session *x, const struct smtp_effect *e)
 	case SMTP_DO_MAIL:
 	case SMTP_DO_DATA:
 		answer(x, VERDICT(250, 0, 0, 0, ""));
-		break;
-	case SMTP_DO_BEGIN:
-		x->has_failed = false;
-		buf_reset(&x->body, 0);
-		break;
-	case SMTP_DO_BODY:
-		do_body(x, e->body);
 		break;
 	case SMTP_DO_COMMIT:
 		do_commit(x);
@@ -234,6 +233,10 @@ run_alone(const struct settings *settings)
 	struct session *x = calloc(1, sizeof(*x));
 	const struct smtp_server_config config = { .kind = SMTP_LOCAL,
 		.hostname = settings->hostname,
+		/* The spool keeps an envelope and nothing else. */
+		.withheld = SMTP_EXT_ALL &
+		    ~(unsigned)(SMTP_EXT_SIZE | SMTP_EXT_8BITMIME |
+			SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING),
 		.max_size = settings->max_size };
 	int r;
 

@@ -63,11 +63,11 @@ struct settings_hook {
 	uint8_t address[16]; /* IPv4 in the first four */
 	uint16_t port;
 	char path[108];
-	uint8_t services; /* HOOK_OF_* */
+	uint8_t services;                              /* HOOK_OF_* */
 	int64_t connect_timeout, timeout, end_timeout; /* us */
-	bool accepts_on_failure; /* or 451 */
-	bool quarantines;        /* what it finds, instead of 554 */
-	uint32_t max;            /* connections */
+	bool accepts_on_failure;                       /* or 451 */
+	bool quarantines; /* what it finds, instead of 554 */
+	uint32_t max;     /* connections */
 	uint32_t line;
 };
 
@@ -109,6 +109,8 @@ struct settings {
 	int64_t smtp_data_idle;      /* us between blocks of DATA */
 	uint32_t max_connections;    /* of one front */
 	uint32_t max_per_client;     /* connections of one address at a front */
+	int64_t max_hold;            /* us */
+	uint32_t max_priority;       /* RFC 6710; -9 is always to be had */
 	int64_t greet_delay;         /* us */
 	bool refuse_early;           /* who speaks before the greeting */
 	bool strict_pipelining;      /* who pipelines what may not be */
@@ -217,8 +219,7 @@ extern const char *const settings_hook_kinds[N_HOOK_KINDS];
 /* As it may stand in the file, from name = on. */
 int settings_hook_print(const struct settings_hook *h, struct buf *out);
 /* "inet:127.0.0.1:8891" or "unix:/run/x.sock", without quotes. */
-int settings_hook_address_print(const struct settings_hook *h,
-    struct buf *out);
+int settings_hook_address_print(const struct settings_hook *h, struct buf *out);
 /* Whether any filter looks at what this service takes. */
 bool settings_has_hook(const struct settings *s, unsigned service);
 bool settings_hook_is_of(const struct settings_hook *h, unsigned service);

@@ -79,6 +79,15 @@ const struct settings_key settings_keys[] = {
 	    "Connections that one client address may have at a front "
 	    "process." },
 
+	{ "smtp", "max_hold", KIND_DURATION, MEMBER(max_hold), "30d", 0,
+	    365 * TIME_DAY, false,
+	    "How long a client that logged in may have its mail held back "
+	    "(FUTURERELEASE, RFC 4865); 0s: not at all." },
+	{ "smtp", "max_priority", KIND_COUNT, MEMBER(max_priority), "4", 0, 9,
+	    false,
+	    "The highest priority that a client that logged in is given "
+	    "(MT-PRIORITY, RFC 6710); what asks for more gets this." },
+
 	{ "smtp", "greet_delay", KIND_DURATION, MEMBER(greet_delay), "0s", 0,
 	    TIME_MINUTE, false,
 	    "How long the greeting is held back on port 25; who speaks before "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Any bytes as command lines, parameters and PLAIN. */
+/* Any bytes as command lines and PLAIN. */
 #include <stdlib.h>
 
 #include "smtp/command.h"
@@ -10,7 +10,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
 	struct slice in = slice_of(at, n), line, verb, args;
-	struct smtp_params params;
 	struct smtp_plain plain;
 	int r;
 
@@ -26,9 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 		    slice_find_byte(line, 0) != SIZE_MAX)
 			abort();
 		smtp_command_split(line, &verb, &args);
-		(void)smtp_params_parse(args, n % 8, &params);
 	}
-	(void)smtp_params_parse(slice_of(at, n), 7, &params);
 	if (smtp_plain_parse(slice_of(at, n), &plain) &&
 	    plain.authzid.len + plain.authcid.len + plain.password.len + 2 != n)
 		abort();

@@ -37,8 +37,10 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	must(path.address.at >= at &&
 	    path.address.at + path.address.len <= at + n);
 	must(smtp_address_is_valid(path.address));
-	must(smtp_domain_is_valid(path.domain));
-	must(slice_is_ascii(path.address));
+	must(slice_is_utf8(path.address));
+	must(path.is_ascii == slice_is_ascii(path.address));
+	if (path.is_ascii)
+		must(smtp_domain_is_valid(path.domain));
 	must(slice_find_byte(path.address, '\r') == SIZE_MAX);
 	must(slice_find_byte(path.address, '\n') == SIZE_MAX);
 	return 0;

@@ -69,7 +69,15 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 	for (;;) {
 		struct smtp_effect now = e;
 
-		hear(h, now.say);
+		if (now.begins_body) {
+			h->last = 0;
+			smtp_trace_add_if_missing(&s->trace,
+			    SLICE("Date: x\r\n"), SLICE("Message-ID: x\r\n"));
+		}
+		if (now.body.len > 0)
+			take_body(s, now.body, h);
+		for (unsigned i = 0; i <= now.n_more; i++)
+			hear(h, now.say);
 		e = (struct smtp_effect){ 0 };
 		switch ((enum smtp_do)now.todo) {
 		case SMTP_DO_CONNECT:
@@ -77,6 +85,7 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 			smtp_server_answer(s, &v, &e);
 			break;
 		case SMTP_DO_HELO:
+		case SMTP_DO_VRFY:
 		case SMTP_DO_DATA:
 			smtp_server_answer(s, &v, &e);
 			break;
@@ -88,21 +97,12 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 			break;
 		case SMTP_DO_COMMIT:
 			take_body(s, (struct slice){ 0 }, h);
-			must(h->last == '\n' || h->last == 0);
 			h->n_commits++;
 			smtp_server_answer(s, &v, &e);
 			break;
 		case SMTP_DO_AUTH:
 			smtp_server_answer_auth(s,
 			    (enum smtp_auth_answer)(mood % 3), &e);
-			break;
-		case SMTP_DO_BEGIN:
-			h->last = 0;
-			smtp_trace_add_if_missing(&s->trace,
-			    SLICE("Date: x\r\n"), SLICE("Message-ID: x\r\n"));
-			break;
-		case SMTP_DO_BODY:
-			take_body(s, now.body, h);
 			break;
 		case SMTP_DO_TLS:
 			smtp_server_tls_up(s);

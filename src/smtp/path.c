@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/path.h"
 
-/* atext, RFC 5322, 3.2.3; no 8-bit: SMTPUTF8 is not offered. */
+/* atext, RFC 5322, 3.2.3, and any of UTF-8 (RFC 6531, 3.3) */
 static bool
 is_atom(uint8_t c)
 {
-	return ascii_is_alnum(c) ||
+	return ascii_is_alnum(c) || c >= 0x80 ||
 	    (c != 0 &&
 		slice_find_byte(SLICE("!#$%&'*+-/=?^_`{|}~"), c) != SIZE_MAX);
 }
@@ -15,13 +15,13 @@ is_atom(uint8_t c)
 static bool
 is_label(uint8_t c)
 {
-	return ascii_is_alnum(c) || c == '-' || c == '_';
+	return ascii_is_alnum(c) || c == '-' || c == '_' || c >= 0x80;
 }
 
 static bool
 is_qtext(uint8_t c)
 {
-	return ascii_is_print(c) && c != '"' && c != '\\';
+	return (ascii_is_print(c) && c != '"' && c != '\\') || c >= 0x80;
 }
 
 static bool
@@ -68,14 +68,16 @@ take_quoted(struct slice *in, struct slice *ret_run)
 	return true;
 }
 
-/* sub-domain = label [*(label / "-") label], label = Let-dig / "_" */
+/* sub-domain = label [*(label / "-") label] / U-label, label = Let-dig / "_".
+ * A U-label has no limit of its own in octets; its A-label has. */
 static bool
 take_label(struct slice *in)
 {
 	struct slice rest = *in, label;
 
 	if (!slice_take_while(&rest, is_label, &label) || label.at[0] == '-' ||
-	    label.at[label.len - 1] == '-' || label.len > SMTP_LABEL_MAX)
+	    label.at[label.len - 1] == '-' ||
+	    (label.len > SMTP_LABEL_MAX && slice_is_ascii(label)))
 		return false;
 	*in = rest;
 	return true;
@@ -225,6 +227,9 @@ smtp_path_parse(struct slice *in, struct smtp_path *ret_path)
 	    path.domain.len > SMTP_DOMAIN_MAX ||
 	    in->len - rest.len > SMTP_PATH_MAX)
 		return SMTP_PATH_E_TOO_LONG;
+	path.is_ascii = slice_is_ascii(path.address);
+	if (!slice_is_utf8(path.local) || !slice_is_utf8(path.domain))
+		return SMTP_PATH_E_SYNTAX;
 
 	*ret_path = path;
 	*in = rest;
@@ -237,8 +242,9 @@ smtp_path_parse_rcpt(struct slice *in, struct smtp_path *ret_path)
 	struct slice rest = *in, name = slice_upto(slice_from(*in, 1), 10);
 
 	if (slice_skip_nocase(&rest, SLICE("<postmaster>"))) {
-		*ret_path =
-		    (struct smtp_path){ .address = name, .local = name };
+		*ret_path = (struct smtp_path){
+			.address = name, .local = name, .is_ascii = true
+		};
 		*in = rest;
 		return SMTP_PATH_OK;
 	}
@@ -252,14 +258,14 @@ smtp_domain_is_valid(struct slice s)
 {
 	struct slice domain;
 
-	return s.len <= SMTP_DOMAIN_MAX && take_domain(&s, &domain) &&
-	    s.len == 0;
+	return s.len <= SMTP_DOMAIN_MAX && slice_is_ascii(s) &&
+	    take_domain(&s, &domain) && s.len == 0;
 }
 
 static bool
 is_helo_char(uint8_t c)
 {
-	return is_label(c) || c == '.';
+	return ascii_is_alnum(c) || c == '-' || c == '_' || c == '.';
 }
 
 bool
@@ -284,5 +290,6 @@ smtp_address_is_valid(struct slice s)
 	return take_mailbox(&s, &path) && s.len == 0 &&
 	    path.local.len <= SMTP_LOCAL_MAX &&
 	    path.domain.len <= SMTP_DOMAIN_MAX &&
-	    path.address.len + 2 <= SMTP_PATH_MAX;
+	    path.address.len + 2 <= SMTP_PATH_MAX &&
+	    slice_is_utf8(path.address);
 }

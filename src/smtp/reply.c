@@ -20,8 +20,6 @@ static const struct {
 	[SMTP_SAY_SENDER_OK] = SAY(250, 2, 1, 0, "sender accepted"),
 	[SMTP_SAY_RCPT_OK] = SAY(250, 2, 1, 5, "recipient accepted"),
 	[SMTP_SAY_BYE] = SAY(221, 2, 0, 0, "goodbye"),
-	[SMTP_SAY_HELP] = SAY(214, 2, 0, 0,
-	    "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS AUTH QUIT"),
 	[SMTP_SAY_VRFY] =
 	    SAY(252, 2, 0, 0, "addresses are told to nobody; send and see"),
 	[SMTP_SAY_TLS_GO] = SAY(220, 2, 0, 0, "begin TLS"),
@@ -67,10 +65,44 @@ static const struct {
 	[SMTP_SAY_BAD_RCPT] = SAY(501, 5, 1, 3, "not an address"),
 	[SMTP_SAY_SENDER_TOO_LONG] = SAY(501, 5, 1, 7, "path too long"),
 	[SMTP_SAY_RCPT_TOO_LONG] = SAY(501, 5, 1, 3, "path too long"),
-	[SMTP_SAY_BAD_PARAM] = SAY(501, 5, 5, 4, "bad parameter value"),
+	[SMTP_SAY_BAD_PARAMS] = SAY(501, 5, 5, 4,
+	    "behind the path come only parameters: KEYWORD or KEYWORD=value"),
+	[SMTP_SAY_BAD_PARAM] =
+	    SAY(501, 5, 5, 4, "the value of the parameter is not allowed"),
 	[SMTP_SAY_DOUBLE_PARAM] = SAY(501, 5, 5, 4, "parameter given twice"),
 	[SMTP_SAY_UNKNOWN_PARAM] =
-	    SAY(555, 5, 5, 4, "parameter not offered here"),
+	    SAY(555, 5, 5, 4, "this parameter is not offered here"),
+	[SMTP_SAY_PARAM_CONFLICT] =
+	    SAY(501, 5, 5, 4, "HOLDFOR and HOLDUNTIL exclude each other"),
+	/* RFC 2852, 3 */
+	[SMTP_SAY_BY_TOO_SOON] = SAY(555, 5, 5, 4,
+	    "so soon cannot be promised; see DELIVERBY in the reply to EHLO"),
+	/* RFC 8689, 4.2.1 */
+	[SMTP_SAY_REQUIRETLS_NEEDS_TLS] =
+	    SAY(530, 5, 7, 10, "REQUIRETLS needs TLS; STARTTLS first"),
+	/* RFC 6531, 3.5 */
+	[SMTP_SAY_SENDER_NEEDS_UTF8] = SAY(550, 5, 6, 7,
+	    "such an address needs SMTPUTF8 behind MAIL FROM:<address>"),
+	[SMTP_SAY_RCPT_NEEDS_UTF8] = SAY(553, 5, 6, 7,
+	    "such an address needs SMTPUTF8, which MAIL did not say"),
+	/* RFC 4865, 4.2 and 5.2.2 */
+	[SMTP_SAY_HOLD_PAST] =
+	    SAY(501, 5, 5, 4, "HOLDUNTIL: the time is over already"),
+	[SMTP_SAY_HOLD_TOO_LONG] = SAY(501, 5, 5, 4,
+	    "longer than mail is held; see FUTURERELEASE in the reply to EHLO"),
+	[SMTP_SAY_HOLD_BEHIND_BY] = SAY(501, 5, 5, 4,
+	    "it would be held beyond the time by which BY wants it there"),
+	[SMTP_SAY_BAD_BDAT] =
+	    SAY(501, 5, 5, 4, "want BDAT, the number of octets, perhaps LAST"),
+	/* RFC 3030, 2 and 3 */
+	[SMTP_SAY_WANT_BDAT] =
+	    SAY(503, 5, 5, 1, "BODY=BINARYMIME is sent with BDAT"),
+	[SMTP_SAY_DATA_IN_CHUNKS] =
+	    SAY(503, 5, 5, 1, "the message has begun with BDAT; LAST or RSET"),
+	[SMTP_SAY_EXPN] = SAY(502, 5, 5, 1,
+	    "who is behind an address is told to nobody; send and see"),
+	[SMTP_SAY_NO_HELP] =
+	    SAY(504, 5, 5, 4, "no help for that; HELP alone lists commands"),
 	[SMTP_SAY_NOT_IMPLEMENTED] =
 	    SAY(502, 5, 5, 1, "command not implemented"),
 	[SMTP_SAY_HELO_FIRST] = SAY(503, 5, 5, 1, "EHLO or HELO first"),

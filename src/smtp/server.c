@@ -5,11 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ANY (IN(SMTP_NEW) | IN(SMTP_READY) | IN(SMTP_ENVELOPE))
+#define ANY                                                                    \
+	(IN(SMTP_NEW) | IN(SMTP_READY) | IN(SMTP_ENVELOPE) | IN(SMTP_CHUNKS))
 #define WAITS                                                                  \
-	(IN(SMTP_WAIT_CONNECT) | IN(SMTP_WAIT_HELO) | IN(SMTP_WAIT_MAIL) |     \
-	    IN(SMTP_WAIT_RCPT) | IN(SMTP_WAIT_AUTH) | IN(SMTP_WAIT_DATA) |     \
-	    IN(SMTP_WAIT_COMMIT) | IN(SMTP_WAIT_TLS))
+	(IN(SMTP_WAIT_CONNECT) | IN(SMTP_WAIT_HELO) | IN(SMTP_WAIT_VRFY) |     \
+	    IN(SMTP_WAIT_MAIL) | IN(SMTP_WAIT_RCPT) | IN(SMTP_WAIT_AUTH) |     \
+	    IN(SMTP_WAIT_DATA) | IN(SMTP_WAIT_COMMIT) | IN(SMTP_WAIT_TLS))
+
+#define OF_A_MAIL                                                              \
+	(IN(SMTP_ENVELOPE) | IN(SMTP_DATA) | IN(SMTP_CHUNK) |                  \
+	    IN(SMTP_CHUNKS) | IN(SMTP_WAIT_MAIL) | IN(SMTP_WAIT_RCPT) |        \
+	    IN(SMTP_WAIT_DATA) | IN(SMTP_WAIT_COMMIT))
 
 /* The header comment's promises, checked around every step. */
 void
@@ -19,13 +25,12 @@ server_check(const struct smtp_server *s)
 	assert(s->n_rcpts <= s->n_rcpts_tried);
 	assert(s->n_rcpts <= LIMIT_SMTP_RCPTS);
 	assert(s->out_len <= sizeof(s->out));
-	assert(s->state != SMTP_DATA || s->n_rcpts > 0);
-	assert(s->config.kind != SMTP_MX || !s->is_authed);
-	assert(s->config.kind == SMTP_MX || s->is_authed ||
-	    (IN(s->state) &
-		(IN(SMTP_ENVELOPE) | IN(SMTP_DATA) | IN(SMTP_WAIT_MAIL) |
-		    IN(SMTP_WAIT_RCPT) | IN(SMTP_WAIT_DATA) |
-		    IN(SMTP_WAIT_COMMIT))) == 0);
+	assert(!smtp_server_has_body(s) || s->n_rcpts > 0);
+	assert(s->state != SMTP_CHUNK || s->bdat.left > 0);
+	assert(s->state != SMTP_EAT || (s->bdat.left > 0 && s->is_refused));
+	assert(server_is_submission(s) || !s->is_authed);
+	assert(!server_is_submission(s) || s->is_authed ||
+	    (IN(s->state) & OF_A_MAIL) == 0);
 	(void)s;
 }
 
@@ -37,16 +42,27 @@ server_enter(struct smtp_server *s, enum smtp_server_state state)
 	if (state == SMTP_READY || state == SMTP_NEW) {
 		s->n_rcpts = s->n_rcpts_tried = 0;
 		s->sender[0] = s->rcpt[0] = s->first_rcpt[0] = '\0';
-		s->params = (struct smtp_params){ 0 };
+		s->envid[0] = s->orcpt[0] = '\0';
+		s->params = (struct smtp_mail_params){ 0 };
+		s->rcpt_params = (struct smtp_rcpt_params){ 0 };
+		s->hold_until = s->deliver_by = 0;
+		s->is_lowered = s->is_chunked = false;
 	}
 	s->state = (uint8_t)state;
 }
 
-/* Back from WAIT_HELO, with the transaction as it was. */
+void
+server_wait(struct smtp_server *s, enum smtp_server_state state)
+{
+	s->state_before = s->state;
+	server_enter(s, state);
+}
+
 void
 server_leave_wait(struct smtp_server *s)
 {
-	assert(s->state == SMTP_WAIT_HELO);
+	assert(s->state == SMTP_WAIT_HELO || s->state == SMTP_WAIT_VRFY ||
+	    s->state == SMTP_EAT);
 	s->state = s->state_before;
 }
 
@@ -81,13 +97,22 @@ server_say_and_close(struct smtp_server *s, struct smtp_effect *e,
 
 /* For what no well-made client sends. */
 void
-server_complain(struct smtp_server *s, struct smtp_effect *e,
-    enum smtp_say which)
+server_complain_verdict(struct smtp_server *s, struct smtp_effect *e,
+    const struct verdict *v)
 {
 	if (++s->n_errors >= LIMIT_SMTP_ERRORS)
 		server_say_and_close(s, e, SMTP_SAY_TOO_MANY_ERRORS);
 	else
-		server_say(s, e, which);
+		server_say_verdict(s, e, v);
+}
+
+void
+server_complain(struct smtp_server *s, struct smtp_effect *e,
+    enum smtp_say which)
+{
+	struct verdict v = smtp_say(which);
+
+	server_complain_verdict(s, e, &v);
 }
 
 /* For what is in order but moves no mail; true: the session is over. */
@@ -112,7 +137,8 @@ server_end_transaction(struct smtp_server *s, struct smtp_effect *e)
 bool
 server_is_submission(const struct smtp_server *s)
 {
-	return s->config.kind != SMTP_MX;
+	return s->config.kind == SMTP_SUBMISSION ||
+	    s->config.kind == SMTP_SUBMISSIONS || s->config.kind == SMTP_LOCAL;
 }
 
 bool
@@ -160,22 +186,67 @@ on_noop(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		server_say(s, e, SMTP_SAY_OK);
 }
 
-static void
-on_help(struct smtp_server *s, struct slice args, struct smtp_effect *e)
+/* "a@b.example" or "<a@b.example>" */
+static bool
+take_vrfy_path(struct slice args, struct smtp_path *ret_path)
 {
-	(void)args;
-	if (!server_is_idle_too_long(s, e))
-		server_say(s, e, SMTP_SAY_HELP);
+	if (smtp_address_is_valid(args)) {
+		*ret_path = (struct smtp_path){ .address = args };
+		return true;
+	}
+	return smtp_path_parse_rcpt(&args, ret_path) == SMTP_PATH_OK &&
+	    args.len == 0;
 }
 
-/* Neither yes nor no (RFC 5321, 3.5.3 and 7.3). */
+/* Neither yes nor no (RFC 5321, 3.5.3 and 7.3), unless the administrator lets
+ * it be told. String [SP "SMTPUTF8"] (RFC 6531, 3.7.4.2) */
 static void
 on_vrfy(struct smtp_server *s, struct slice args, struct smtp_effect *e)
+{
+	bool is_told = s->config.vrfy == SMTP_VRFY_YES ||
+	    (s->config.vrfy == SMTP_VRFY_LOGIN && s->is_authed);
+	bool is_utf8 = slice_ends_nocase(args, SLICE(" SMTPUTF8"));
+	struct smtp_path path;
+
+	if (is_utf8)
+		args = slice_trim(slice_upto(args, args.len - 9));
+	if (args.len == 0) {
+		server_complain(s, e, SMTP_SAY_WANT_ARGUMENT);
+	} else if (!is_utf8 && !slice_is_ascii(args)) {
+		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
+	} else if (server_is_idle_too_long(s, e)) {
+		return;
+	} else if (is_told && take_vrfy_path(args, &path)) {
+		(void)slice_to_cstr(path.address, s->asked, sizeof(s->asked));
+		server_wait(s, SMTP_WAIT_VRFY);
+		e->todo = SMTP_DO_VRFY;
+	} else {
+		server_say(s, e, SMTP_SAY_VRFY);
+	}
+}
+
+void
+server_answer_vrfy(struct smtp_server *s, const struct verdict *v,
+    struct smtp_effect *e)
+{
+	server_leave_wait(s);
+	if (!verdict_is_ok(v)) {
+		server_say_verdict(s, e, v);
+		return;
+	}
+	s->out_len = 0;
+	server_add_line(s, "250 2.1.5 <%s>\r\n", s->asked);
+	e->say = slice_of(s->out, s->out_len);
+}
+
+/* What stands in a list is told to nobody. */
+static void
+on_expn(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 {
 	if (args.len == 0)
 		server_complain(s, e, SMTP_SAY_WANT_ARGUMENT);
 	else if (!server_is_idle_too_long(s, e))
-		server_say(s, e, SMTP_SAY_VRFY);
+		server_say(s, e, SMTP_SAY_EXPN);
 }
 
 static void
@@ -207,65 +278,151 @@ on_http(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	{                                                                      \
 		(const uint8_t *)(text), sizeof(text) - 1                      \
 	}
+#define KIND(kind) (1u << (kind))
+#define SUBMISSION (KIND(SMTP_SUBMISSION) | KIND(SMTP_SUBMISSIONS))
+#define SMTP (KIND(SMTP_MX) | SUBMISSION | KIND(SMTP_LOCAL))
+#define LMTP KIND(SMTP_LMTP)
+
+static void on_help(struct smtp_server *s, struct slice args,
+    struct smtp_effect *e);
+
 static const struct verb {
 	struct slice name;
+	unsigned kinds;  /* where it is known at all */
 	unsigned states; /* where it is in order; elsewhere a 503 */
 	enum smtp_say out_of_order;
 	void (*run)(struct smtp_server *, struct slice, struct smtp_effect *);
+	const char *help; /* one line; NULL: not told of */
 } verbs[] = {
-	{ VERB("MAIL"), IN(SMTP_READY), SMTP_SAY_NESTED_MAIL, server_on_mail },
-	{ VERB("RCPT"), IN(SMTP_ENVELOPE), SMTP_SAY_MAIL_FIRST,
-	    server_on_rcpt },
-	{ VERB("DATA"), IN(SMTP_ENVELOPE), SMTP_SAY_MAIL_FIRST,
-	    server_on_data },
-	{ VERB("EHLO"), ANY, SMTP_SAY_OK, server_on_ehlo },
-	{ VERB("HELO"), ANY, SMTP_SAY_OK, server_on_helo },
-	{ VERB("RSET"), ANY, SMTP_SAY_OK, on_rset },
-	{ VERB("QUIT"), ANY | IN(SMTP_REFUSED), SMTP_SAY_OK, on_quit },
-	{ VERB("NOOP"), ANY, SMTP_SAY_OK, on_noop },
-	{ VERB("VRFY"), ANY, SMTP_SAY_OK, on_vrfy },
-	{ VERB("HELP"), ANY, SMTP_SAY_OK, on_help },
-	{ VERB("STARTTLS"), IN(SMTP_READY), SMTP_SAY_NOT_NOW,
-	    server_on_starttls },
-	{ VERB("AUTH"), IN(SMTP_READY), SMTP_SAY_NOT_NOW, server_on_auth },
-	{ VERB("EXPN"), ANY, SMTP_SAY_OK, on_unimplemented },
-	{ VERB("TURN"), ANY, SMTP_SAY_OK, on_unimplemented },
-	{ VERB("ETRN"), ANY, SMTP_SAY_OK, on_unimplemented },
-	{ VERB("BDAT"), ANY, SMTP_SAY_OK, on_unimplemented },
-	{ VERB("GET"), ANY, SMTP_SAY_OK, on_http },
-	{ VERB("POST"), ANY, SMTP_SAY_OK, on_http },
-	{ VERB("PUT"), ANY, SMTP_SAY_OK, on_http },
-	{ VERB("CONNECT"), ANY, SMTP_SAY_OK, on_http },
-	{ VERB("OPTIONS"), ANY, SMTP_SAY_OK, on_http },
+	{ VERB("MAIL"), SMTP | LMTP, IN(SMTP_READY), SMTP_SAY_NESTED_MAIL,
+	    server_on_mail,
+	    "MAIL FROM:<sender> [parameters of EHLO's extensions]" },
+	{ VERB("RCPT"), SMTP | LMTP, IN(SMTP_ENVELOPE), SMTP_SAY_MAIL_FIRST,
+	    server_on_rcpt,
+	    "RCPT TO:<recipient> [parameters of EHLO's extensions]" },
+	{ VERB("DATA"), SMTP | LMTP, IN(SMTP_ENVELOPE), SMTP_SAY_MAIL_FIRST,
+	    server_on_data, "DATA; then the message, then a line with a dot" },
+	{ VERB("BDAT"), SMTP | LMTP, ANY, SMTP_SAY_OK, server_on_bdat,
+	    "BDAT octets [LAST]; then so many octets of the message" },
+	{ VERB("EHLO"), SMTP, ANY, SMTP_SAY_OK, server_on_ehlo,
+	    "EHLO your-host-name; tells what is offered" },
+	{ VERB("HELO"), SMTP, ANY, SMTP_SAY_OK, server_on_helo,
+	    "HELO your-host-name; of old, use EHLO" },
+	{ VERB("LHLO"), LMTP, ANY, SMTP_SAY_OK, server_on_ehlo,
+	    "LHLO your-host-name; tells what is offered" },
+	{ VERB("RSET"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_rset,
+	    "RSET; gives up the mail that was begun" },
+	{ VERB("QUIT"), SMTP | LMTP, ANY | IN(SMTP_REFUSED), SMTP_SAY_OK,
+	    on_quit, "QUIT; ends the session" },
+	{ VERB("NOOP"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_noop,
+	    "NOOP; does nothing" },
+	{ VERB("VRFY"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_vrfy,
+	    "VRFY address; asks whether it is there" },
+	{ VERB("HELP"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_help,
+	    "HELP [command]" },
+	{ VERB("STARTTLS"), SMTP | LMTP, IN(SMTP_READY), SMTP_SAY_NOT_NOW,
+	    server_on_starttls, "STARTTLS; then TLS begins" },
+	{ VERB("AUTH"), SUBMISSION, IN(SMTP_READY), SMTP_SAY_NOT_NOW,
+	    server_on_auth, "AUTH mechanism [initial response in base64]" },
+	{ VERB("AUTH"), KIND(SMTP_MX) | KIND(SMTP_LOCAL), IN(SMTP_READY),
+	    SMTP_SAY_NOT_NOW, on_unimplemented, NULL },
+	{ VERB("EXPN"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_expn, NULL },
+	{ VERB("TURN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
+	{ VERB("ETRN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
+	{ VERB("GET"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },
+	{ VERB("POST"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },
+	{ VERB("PUT"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },
+	{ VERB("CONNECT"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },
+	{ VERB("OPTIONS"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },
 };
+
+enum {
+	N_VERBS = sizeof(verbs) / sizeof(verbs[0])
+};
+
+static const struct verb *
+find_verb(const struct smtp_server *s, struct slice name)
+{
+	for (size_t i = 0; i < N_VERBS; i++)
+		if ((verbs[i].kinds & KIND(s->config.kind)) != 0 &&
+		    slice_equal_nocase(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+static void
+say_help(struct smtp_server *s, struct smtp_effect *e)
+{
+	s->out_len = 0;
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (verbs[i].help != NULL &&
+		    find_verb(s, verbs[i].name) == &verbs[i])
+			server_add_line(s, "%s%.*s",
+			    s->out_len == 0 ? "214-2.0.0 " : " ",
+			    SLICE_FMT(verbs[i].name));
+	server_add_line(s,
+	    "\r\n214 2.0.0 HELP and a command tells more; people: "
+	    "postmaster@%.255s\r\n",
+	    s->config.hostname);
+	e->say = slice_of(s->out, s->out_len);
+}
+
+static void
+on_help(struct smtp_server *s, struct slice args, struct smtp_effect *e)
+{
+	const struct verb *v = find_verb(s, args);
+	struct verdict reply = { 214, { 2, 0, 0 }, { 0 } };
+
+	if (server_is_idle_too_long(s, e))
+		return;
+	if (args.len == 0) {
+		say_help(s, e);
+	} else if (v == NULL || v->help == NULL) {
+		server_say(s, e, SMTP_SAY_NO_HELP);
+	} else {
+		reply.text = slice_cstr(v->help);
+		server_say_verdict(s, e, &reply);
+	}
+}
 
 static enum smtp_say
 out_of_order(const struct smtp_server *s, const struct verb *v)
 {
 	if (s->state == SMTP_REFUSED)
 		return SMTP_SAY_ONLY_QUIT;
+	if (s->state == SMTP_CHUNKS)
+		return SMTP_SAY_DATA_IN_CHUNKS;
 	return s->state == SMTP_NEW ? SMTP_SAY_HELO_FIRST : v->out_of_order;
+}
+
+/* RFC 6531, 3.3 and 3.7.4.2: in addresses */
+static bool
+may_be_utf8(const struct verb *v)
+{
+	return v->run == server_on_mail || v->run == server_on_rcpt ||
+	    v->run == on_vrfy || v->run == on_expn;
 }
 
 static void
 on_command(struct smtp_server *s, struct slice line, struct smtp_effect *e)
 {
-	struct slice verb, args;
+	struct slice name, args;
+	const struct verb *v;
 
-	smtp_command_split(line, &verb, &args);
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		const struct verb *v = &verbs[i];
-
-		if (!slice_equal_nocase(verb, v->name))
-			continue;
+	smtp_command_split(line, &name, &args);
+	v = find_verb(s, name);
+	if (v != NULL && !slice_is_ascii(args) && !may_be_utf8(v)) {
+		server_complain(s, e, SMTP_SAY_BAD_LINE);
+	} else if (v != NULL) {
 		if ((v->states & IN(s->state)) != 0)
 			v->run(s, args, e);
 		else
 			server_complain(s, e, out_of_order(s, v));
-		return;
+	} else {
+		server_complain(s, e,
+		    s->state == SMTP_REFUSED ? SMTP_SAY_ONLY_QUIT
+					     : SMTP_SAY_UNKNOWN);
 	}
-	server_complain(s, e,
-	    s->state == SMTP_REFUSED ? SMTP_SAY_ONLY_QUIT : SMTP_SAY_UNKNOWN);
 }
 
 /* -- lines ----------------------------------------------------------------- */
@@ -355,8 +512,12 @@ smtp_server_step(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 	assert(smtp_server_wants_input(s));
 	server_check(s);
 	*e = (struct smtp_effect){ 0 };
-	n = s->state == SMTP_DATA ? server_step_data(s, in, e)
-				  : step_line(s, in, e);
+	if (s->state == SMTP_DATA)
+		n = server_step_data(s, in, e);
+	else if (s->state == SMTP_CHUNK || s->state == SMTP_EAT)
+		n = server_step_chunk(s, in, e);
+	else
+		n = step_line(s, in, e);
 	server_check(s);
 	return n;
 }
@@ -368,6 +529,7 @@ static const struct {
 } answers[] = {
 	{ SMTP_WAIT_CONNECT, server_answer_connect },
 	{ SMTP_WAIT_HELO, server_answer_helo },
+	{ SMTP_WAIT_VRFY, server_answer_vrfy },
 	{ SMTP_WAIT_MAIL, server_answer_mail },
 	{ SMTP_WAIT_RCPT, server_answer_rcpt },
 	{ SMTP_WAIT_DATA, server_answer_data },
@@ -411,12 +573,39 @@ smtp_server_goodbye(struct smtp_server *s, enum smtp_say why,
 		server_say_and_close(s, e, why);
 }
 
+bool
+smtp_server_has_body(const struct smtp_server *s)
+{
+	return s->state == SMTP_DATA || s->state == SMTP_CHUNK ||
+	    s->state == SMTP_CHUNKS;
+}
+
+bool
+smtp_server_is_streaming(const struct smtp_server *s)
+{
+	return s->state == SMTP_DATA || s->state == SMTP_CHUNK ||
+	    s->state == SMTP_EAT;
+}
+
+bool
+smtp_server_is_8bit(const struct smtp_server *s)
+{
+	return s->is_chunked ? s->bdat.is_8bit : s->dot.is_8bit;
+}
+
 const char *
 smtp_server_protocol(const struct smtp_server *s)
 {
+	static const char *const names[2][2][4] = {
+		{ { "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" },
+		    { "UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA" } },
+		{ { "LMTP", "LMTPA", "LMTPS", "LMTPSA" },
+		    { "UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA" } },
+	};
+	bool is_login = s->is_authed && s->config.kind != SMTP_LOCAL;
+	unsigned how = (s->has_tls ? 2u : 0) + (is_login ? 1u : 0);
+
 	if (!s->is_ehlo)
 		return "SMTP";
-	if (s->is_authed && s->config.kind != SMTP_LOCAL)
-		return s->has_tls ? "ESMTPSA" : "ESMTPA";
-	return s->has_tls ? "ESMTPS" : "ESMTP";
+	return names[s->config.kind == SMTP_LMTP][s->params.is_smtputf8][how];
 }

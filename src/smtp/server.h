@@ -7,8 +7,8 @@
  *      NEW --EHLO-(WAIT_HELO)-> READY --MAIL-(WAIT_MAIL)-> ENVELOPE
  *                                ^ ^                       |  ^ RCPT
  *                  AUTH, TLS ----+ |          (WAIT_DATA)  |  +-(WAIT_RCPT)
- *                                  |                  DATA v
- *                                  +--(WAIT_COMMIT)-<--- DATA
+ *                                  |            DATA, BDAT v
+ *                                  +--(WAIT_COMMIT)-<--- DATA, CHUNK(S)
  *
  * A step takes one command, or a run of message bytes, and fills one effect:
  * what to say, then what to do. Whoever owns the socket carries it out. In a
@@ -21,8 +21,10 @@
 
 #include "base/limits.h"
 #include "base/verdict.h"
+#include "smtp/bdat.h"
 #include "smtp/command.h"
 #include "smtp/dot.h"
+#include "smtp/param.h"
 #include "smtp/path.h"
 #include "smtp/reply.h"
 #include "smtp/trace.h"
@@ -31,15 +33,28 @@ enum smtp_kind {
 	SMTP_MX,          /* 25: strangers */
 	SMTP_SUBMISSION,  /* 587: RFC 6409 */
 	SMTP_SUBMISSIONS, /* 465: the same inside TLS, RFC 8314 */
-	SMTP_LOCAL        /* a program of this machine: the kernel says who */
+	SMTP_LMTP,        /* mail from other programs: RFC 2033 */
+	SMTP_LOCAL,       /* a program of this machine: the kernel says who */
+	SMTP_N_KINDS
+};
+
+/* Who is told whether an address is there (RFC 5321, 3.5.3 and 7.3). */
+enum smtp_vrfy {
+	SMTP_VRFY_NO,    /* 252 to everybody */
+	SMTP_VRFY_LOGIN, /* 252 before a login */
+	SMTP_VRFY_YES
 };
 
 struct smtp_server_config {
 	enum smtp_kind kind;
 	const char *hostname; /* borrowed for life */
 	uint64_t max_size;
-	bool can_tls;    /* there is a certificate */
-	bool plain_auth; /* AUTH without TLS, for tests */
+	uint32_t max_hold;    /* seconds of FUTURERELEASE; 0: not offered */
+	unsigned withheld;    /* SMTP_EXT_* that are not offered */
+	uint8_t max_priority; /* MT-PRIORITY above it is lowered to it */
+	uint8_t vrfy;         /* enum smtp_vrfy */
+	bool can_tls;         /* there is a certificate */
+	bool plain_auth;      /* AUTH without TLS, for tests */
 };
 
 /* Whether mail is taken just now. */
@@ -52,25 +67,29 @@ enum smtp_weather {
 enum smtp_do {
 	SMTP_DO_NOTHING,
 	SMTP_DO_CONNECT,   /* ask whether this client is wanted at all */
-	SMTP_DO_HELO,      /* ask about s->asked_helo */
+	SMTP_DO_HELO,      /* ask about s->asked */
+	SMTP_DO_VRFY,      /* ask about s->asked, outside the transaction */
 	SMTP_DO_MAIL,      /* ask whether the client may send as s->sender */
 	SMTP_DO_RCPT,      /* ask about s->rcpt */
 	SMTP_DO_AUTH,      /* ask about s->plain; wiped when answered */
 	SMTP_DO_DATA,      /* ask whether the envelope may have a body */
-	SMTP_DO_BEGIN,     /* open a body; 354 was said */
-	SMTP_DO_BODY,      /* e.body goes through smtp_server_body_part */
-	SMTP_DO_COMMIT,    /* first body_part with nothing, until it is false */
+	SMTP_DO_COMMIT,    /* first body_part with nothing, until it is false;
+			    * LMTP: answer once for each of s->n_rcpts */
 	SMTP_DO_DROP_BODY, /* refused; the client is still sending */
 	SMTP_DO_DROP,      /* the transaction is over: forget all of it */
 	SMTP_DO_TLS,       /* say, then handshake; later input is thrown away */
 	SMTP_DO_CLOSE      /* say, then close */
 };
 
+/* To be carried out in this order. */
 struct smtp_effect {
-	struct slice say;  /* in s; until the next call */
-	uint8_t todo;      /* enum smtp_do; after say */
+	bool begins_body;  /* open one */
+	struct slice body; /* bytes of it, for smtp_server_body_part; points
+			    * into the input */
 	uint32_t delay_ms; /* to wait before `say`: a tarpit */
-	struct slice body; /* points into the input */
+	struct slice say;  /* in s; until the next call */
+	unsigned n_more;   /* say it so many times more (LMTP) */
+	uint8_t todo;      /* enum smtp_do */
 };
 
 enum smtp_server_state {
@@ -79,9 +98,13 @@ enum smtp_server_state {
 	SMTP_ENVELOPE,
 	SMTP_AUTH_LINE,
 	SMTP_DATA,
+	SMTP_CHUNK,   /* inside one of BDAT's */
+	SMTP_CHUNKS,  /* between two of them */
+	SMTP_EAT,     /* inside one that belongs to no message */
 	SMTP_REFUSED, /* the greeting was 554: only QUIT (RFC 5321, 3.1) */
 	SMTP_WAIT_CONNECT,
 	SMTP_WAIT_HELO,
+	SMTP_WAIT_VRFY,
 	SMTP_WAIT_MAIL,
 	SMTP_WAIT_RCPT,
 	SMTP_WAIT_AUTH,
@@ -93,31 +116,44 @@ enum smtp_server_state {
 
 enum {
 	SMTP_PLAIN_MAX = 2 * LIMIT_ADDRESS + 1024 + 2, /* as in AUTH_TRY */
-	SMTP_SAY_MAX = 1024                            /* EHLO's lines */
+	SMTP_SAY_MAX = 1536                            /* EHLO's lines */
 };
 
 struct smtp_server {
 	struct smtp_server_config config;
 	uint8_t state;   /* enum smtp_server_state */
 	uint8_t weather; /* enum smtp_weather; the owner's to set */
+	int64_t wall_us; /* the owner's to set before each step */
 	bool has_tls, is_authed, is_ehlo;
 	char helo[SMTP_DOMAIN_MAX + 1];
-	char asked_helo[SMTP_DOMAIN_MAX + 1]; /* while WAIT_HELO */
+
+	/* in WAIT_HELO, WAIT_VRFY and EAT: what was asked, where to go back */
+	char asked[LIMIT_ADDRESS + 1];
 	bool asked_is_ehlo;
 	uint8_t state_before;
 
 	/* the transaction */
-	char sender[LIMIT_ADDRESS + 1]; /* empty: the null path */
-	char rcpt[LIMIT_ADDRESS + 1];   /* the one asked about */
+	char sender[LIMIT_ADDRESS + 1];      /* empty: the null path */
+	struct smtp_mail_params params;      /* its slices are void */
+	char envid[SMTP_ENVID_MAX + 1];      /* RFC 3461, xtext */
+	int64_t hold_until, deliver_by;      /* us since 1970; 0: not said */
+	bool is_lowered;                     /* params.priority was higher */
+	char rcpt[LIMIT_ADDRESS + 1];        /* the one asked about, and */
+	struct smtp_rcpt_params rcpt_params; /* its own; slices are void */
+	char orcpt[SMTP_ORCPT_MAX + 1];      /* RFC 3461, xtext or utf-8 */
 	char first_rcpt[LIMIT_ADDRESS + 1];
-	struct smtp_params params;       /* of MAIL; its slices are void */
 	unsigned n_rcpts, n_rcpts_tried; /* accepted, asked */
 
 	/* the message */
+	bool is_chunked; /* by BDAT */
 	struct smtp_dot dot;
+	struct smtp_bdat bdat;
+	struct smtp_fields fields;
 	struct smtp_trace trace;
-	uint64_t body_size; /* without stuffing */
-	bool is_refused;    /* body; the reply comes at the end */
+	uint64_t body_size;  /* without stuffing */
+	unsigned n_answered; /* LMTP: how many recipients had their reply */
+	bool is_kept;
+	bool is_refused; /* body; the reply comes at the end */
 	struct verdict refusal;
 	char refusal_text[LIMIT_SMTP_REPLY_LINE];
 
@@ -145,7 +181,7 @@ bool smtp_server_wants_input(const struct smtp_server *s);
 size_t smtp_server_step(struct smtp_server *s, struct slice in,
     struct smtp_effect *e);
 
-/* The answer to DO_CONNECT, DO_HELO, DO_MAIL, DO_RCPT, DO_DATA or DO_COMMIT. A
+/* The answer to DO_CONNECT, HELO, VRFY, MAIL, RCPT, DATA or COMMIT. A
  * code that is none of 2yz, 4yz, 5yz is trouble; 421 ends the session. 2yz
  * without text: ours is said. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v,
@@ -159,9 +195,15 @@ void smtp_server_answer_auth(struct smtp_server *s,
     enum smtp_auth_answer answer, struct smtp_effect *e);
 void smtp_server_tls_up(struct smtp_server *s);
 
-/* What DO_BODY's bytes become with the fields that are added. */
+/* What an effect's body becomes with the fields that are added. */
 bool smtp_server_body_part(struct smtp_server *s, struct slice *body,
     struct slice *ret_part);
+/* Bytes of a message are awaited, or the next chunk of one. */
+bool smtp_server_has_body(const struct smtp_server *s);
+/* Bytes are awaited that are no commands; refused ones, too. */
+bool smtp_server_is_streaming(const struct smtp_server *s);
+/* What was read of the message so far. */
+bool smtp_server_is_8bit(const struct smtp_server *s);
 /* While the body streams: it will not be stored. The first reason stays. */
 void smtp_server_refuse_body(struct smtp_server *s, const struct verdict *v);
 
@@ -169,7 +211,7 @@ void smtp_server_refuse_body(struct smtp_server *s, const struct verdict *v);
 void smtp_server_goodbye(struct smtp_server *s, enum smtp_say why,
     struct smtp_effect *e);
 
-/* "ESMTPSA" and so on (RFC 3848). */
+/* "ESMTPSA" and so on (RFC 3848, RFC 6531). */
 const char *smtp_server_protocol(const struct smtp_server *s);
 
 #endif

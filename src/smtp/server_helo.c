@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/time.h"
+
 /* -- the greeting ---------------------------------------------------------- */
 
 /* RFC 5321 3.1: who is not wanted hears 554 and may only QUIT; who is not
@@ -44,10 +46,9 @@ take_helo(struct smtp_server *s, struct slice args, bool is_ehlo,
 	}
 	if (server_is_idle_too_long(s, e))
 		return;
-	(void)slice_to_cstr(args, s->asked_helo, sizeof(s->asked_helo));
+	(void)slice_to_cstr(args, s->asked, sizeof(s->asked));
 	s->asked_is_ehlo = is_ehlo;
-	s->state_before = s->state;
-	server_enter(s, SMTP_WAIT_HELO);
+	server_wait(s, SMTP_WAIT_HELO);
 	e->todo = SMTP_DO_HELO;
 }
 
@@ -63,18 +64,132 @@ server_on_helo(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	take_helo(s, args, false, e);
 }
 
+/* -- what is offered ------------------------------------------------------- */
+
 static void
-say_offer(struct smtp_server *s)
+offer_size(struct smtp_server *s)
 {
-	server_add_line(s, "250-%.255s greets %s\r\n", s->config.hostname,
+	server_add_line(s, "250-SIZE %" PRIu64 "\r\n", s->config.max_size);
+}
+
+static void
+offer_auth(struct smtp_server *s)
+{
+	if (!s->is_authed)
+		server_add_line(s, "250-AUTH PLAIN\r\n");
+}
+
+/* RFC 4865, 3 */
+static void
+offer_hold(struct smtp_server *s)
+{
+	char until[TIME_RFC3339];
+
+	time_print_rfc3339(s->wall_us + s->config.max_hold * TIME_SECOND,
+	    until);
+	server_add_line(s, "250-FUTURERELEASE %" PRIu32 " %s\r\n",
+	    s->config.max_hold, until);
+}
+
+/* RFC 2852, 2 */
+static void
+offer_by(struct smtp_server *s)
+{
+	server_add_line(s, "250-DELIVERBY %d\r\n", SMTP_BY_MIN);
+}
+
+/* RFC 9422, 3 */
+static void
+offer_limits(struct smtp_server *s)
+{
+	server_add_line(s, "250-LIMITS MAILMAX=%d RCPTMAX=%d\r\n",
+	    LIMIT_SMTP_MESSAGES,
+	    s->config.kind == SMTP_LMTP ? LIMIT_LMTP_RCPTS : LIMIT_SMTP_RCPTS);
+}
+
+#define KIND(kind) (1u << (kind))
+#define LOGIN (KIND(SMTP_SUBMISSION) | KIND(SMTP_SUBMISSIONS))
+#define SUBMISSION (LOGIN | KIND(SMTP_LOCAL))
+#define EVERY (KIND(SMTP_MX) | SUBMISSION | KIND(SMTP_LMTP))
+
+/* Those without a line of their own are their keyword. */
+static const struct offer {
+	unsigned ext, kinds;
+	void (*write)(struct smtp_server *s);
+} offers[] = {
+	{ SMTP_EXT_8BITMIME, EVERY, NULL },
+	{ SMTP_EXT_SIZE, EVERY, offer_size },
+	{ SMTP_EXT_STARTTLS, EVERY, NULL },
+	{ SMTP_EXT_AUTH, LOGIN, offer_auth },
+	{ SMTP_EXT_CHUNKING, EVERY, NULL },
+	{ SMTP_EXT_BINARYMIME, EVERY, NULL },
+	{ SMTP_EXT_SMTPUTF8, EVERY, NULL },
+	{ SMTP_EXT_DSN, EVERY, NULL },
+	{ SMTP_EXT_REQUIRETLS, EVERY, NULL },
+	{ SMTP_EXT_FUTURERELEASE, SUBMISSION, offer_hold }, /* RFC 4865 4.2 */
+	{ SMTP_EXT_DELIVERBY, SUBMISSION, offer_by },
+	{ SMTP_EXT_MT_PRIORITY, SUBMISSION | KIND(SMTP_LMTP), NULL },
+	{ SMTP_EXT_RRVS, EVERY, NULL },
+	{ SMTP_EXT_LIMITS, EVERY, offer_limits },
+};
+
+enum {
+	N_OFFERS = sizeof(offers) / sizeof(offers[0])
+};
+
+/* What this session could be offered as it stands. */
+static unsigned
+possible(const struct smtp_server *s)
+{
+	unsigned exts = 0, no = s->config.withheld;
+
+	for (size_t i = 0; i < N_OFFERS; i++)
+		if ((offers[i].kinds & KIND(s->config.kind)) != 0)
+			exts |= offers[i].ext;
+	if (s->has_tls || !s->config.can_tls)
+		no |= SMTP_EXT_STARTTLS;
+	if (!server_can_auth(s))
+		no |= SMTP_EXT_AUTH;
+	if (!s->has_tls)
+		no |= SMTP_EXT_REQUIRETLS; /* RFC 8689, 2 */
+	if (s->config.max_hold == 0)
+		no |= SMTP_EXT_FUTURERELEASE;
+	if ((no & SMTP_EXT_CHUNKING) != 0)
+		no |= SMTP_EXT_BINARYMIME; /* RFC 3030, 3 */
+	if ((no & SMTP_EXT_8BITMIME) != 0)
+		no |= SMTP_EXT_SMTPUTF8; /* RFC 6531, 3.1 */
+	return exts & ~no;
+}
+
+unsigned
+server_offers(const struct smtp_server *s)
+{
+	return s->is_ehlo ? possible(s) : 0;
+}
+
+/* RFC 5321, 4.1.1.1; PIPELINING is RFC 2920, the last line RFC 2034. */
+static void
+say_offers(struct smtp_server *s)
+{
+	unsigned exts = server_offers(s);
+
+	server_add_line(s, "250-%.255s greets %.200s\r\n", s->config.hostname,
 	    s->helo);
 	server_add_line(s, "250-PIPELINING\r\n");
-	server_add_line(s, "250-8BITMIME\r\n");
-	server_add_line(s, "250-SIZE %" PRIu64 "\r\n", s->config.max_size);
-	if (s->config.can_tls && !s->has_tls)
-		server_add_line(s, "250-STARTTLS\r\n");
-	if (server_can_auth(s) && !s->is_authed)
-		server_add_line(s, "250-AUTH PLAIN\r\n");
+	for (size_t i = 0; i < N_OFFERS; i++) {
+		struct slice name = { 0 };
+
+		if ((exts & offers[i].ext) == 0)
+			continue;
+		if (offers[i].write != NULL) {
+			offers[i].write(s);
+			continue;
+		}
+		for (unsigned n = 0; 1u << n <= offers[i].ext; n++)
+			name = smtp_ext_name(n);
+		server_add_line(s, "250-%.*s\r\n", SLICE_FMT(name));
+	}
+	server_add_line(s, "250-HELP\r\n");
 	server_add_line(s, "250 ENHANCEDSTATUSCODES\r\n");
 }
 
@@ -89,12 +204,12 @@ server_answer_helo(struct smtp_server *s, const struct verdict *v,
 		server_say_verdict(s, e, v);
 		return;
 	}
-	memcpy(s->helo, s->asked_helo, sizeof(s->helo));
+	(void)slice_to_cstr(slice_cstr(s->asked), s->helo, sizeof(s->helo));
 	s->is_ehlo = s->asked_is_ehlo;
 	server_end_transaction(s, e);
 	s->out_len = 0;
 	if (s->is_ehlo)
-		say_offer(s);
+		say_offers(s);
 	else
 		server_add_line(s, "250 %.255s\r\n", s->config.hostname);
 	e->say = slice_of(s->out, s->out_len);

@@ -18,7 +18,9 @@
 /* With server_leave_wait the only one to set s->state; READY and NEW clear the
  * transaction. */
 void server_enter(struct smtp_server *s, enum smtp_server_state state);
-/* From WAIT_HELO to the state before, the transaction as it was. */
+/* To WAIT_HELO, WAIT_VRFY or EAT; the transaction stays. */
+void server_wait(struct smtp_server *s, enum smtp_server_state state);
+/* From there to the state before. */
 void server_leave_wait(struct smtp_server *s);
 /* The promises of server.h, checked around every step. */
 void server_check(const struct smtp_server *s);
@@ -35,6 +37,8 @@ void server_say_and_close(struct smtp_server *s, struct smtp_effect *e,
 /* For what no well-made client sends. */
 void server_complain(struct smtp_server *s, struct smtp_effect *e,
     enum smtp_say which);
+void server_complain_verdict(struct smtp_server *s, struct smtp_effect *e,
+    const struct verdict *v);
 /* One more line of a reply that is made by hand; s->out_len = 0 begins it. */
 void server_add_line(struct smtp_server *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -47,6 +51,8 @@ void server_end_transaction(struct smtp_server *s, struct smtp_effect *e);
 bool server_is_submission(const struct smtp_server *s);
 /* AUTH is offered: a login can begin, or could have. */
 bool server_can_auth(const struct smtp_server *s);
+/* SMTP_EXT_* that were said in the reply to EHLO; none after HELO. */
+unsigned server_offers(const struct smtp_server *s);
 
 /* -- verbs ----------------------------------------------------------------- */
 
@@ -60,12 +66,16 @@ VERB_FUNCTION(server_on_auth);
 VERB_FUNCTION(server_on_mail);
 VERB_FUNCTION(server_on_rcpt);
 VERB_FUNCTION(server_on_data);
+VERB_FUNCTION(server_on_bdat);
 
 /* A line in AUTH_LINE. */
 void server_on_auth_line(struct smtp_server *s, struct slice line,
     struct smtp_effect *e);
 /* Bytes in DATA; returns how many are eaten. */
 size_t server_step_data(struct smtp_server *s, struct slice in,
+    struct smtp_effect *e);
+/* The same in CHUNK and EAT. */
+size_t server_step_chunk(struct smtp_server *s, struct slice in,
     struct smtp_effect *e);
 
 /* -- answers: each in its WAIT state; 2yz, 4yz or 5yz, never 421 ----------- */
@@ -75,6 +85,7 @@ size_t server_step_data(struct smtp_server *s, struct slice in,
 	    struct smtp_effect *e)
 ANSWER_FUNCTION(server_answer_connect);
 ANSWER_FUNCTION(server_answer_helo);
+ANSWER_FUNCTION(server_answer_vrfy);
 ANSWER_FUNCTION(server_answer_mail);
 ANSWER_FUNCTION(server_answer_rcpt);
 ANSWER_FUNCTION(server_answer_data);

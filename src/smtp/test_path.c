@@ -50,7 +50,15 @@ static const struct {
 	{ "NUL inside", S("<a\0b@c.org>"), SMTP_PATH_E_SYNTAX },
 	{ "NUL as atom", S("<\0@c.org>"), SMTP_PATH_E_SYNTAX },
 	{ "CR LF inside quotes", S("<\"a\r\nb\"@c.org>"), SMTP_PATH_E_SYNTAX },
-	{ "8-bit", S("<\xc3\xa9@c.org>"), SMTP_PATH_E_SYNTAX },
+	{ "UTF-8", S("<\xc3\xa9@\xc3\xa9.org>"), SMTP_PATH_OK,
+	    S("\xc3\xa9@\xc3\xa9.org"), S("\xc3\xa9.org"), S("") },
+	{ "UTF-8 in quotes", S("<\"\xc3\xa9 \"@c.org>"), SMTP_PATH_OK,
+	    S("\"\xc3\xa9 \"@c.org"), S("c.org"), S("") },
+	{ "UTF-8 behind a backslash", S("<\"\\\xc3\xa9\"@c.org>"),
+	    SMTP_PATH_E_SYNTAX },
+	{ "8-bit that is no UTF-8", S("<\xe9@c.org>"), SMTP_PATH_E_SYNTAX },
+	{ "an overlong slash", S("<a@\xc0\xaf.org>"), SMTP_PATH_E_SYNTAX },
+	{ "a surrogate", S("<\xed\xa0\x80@c.org>"), SMTP_PATH_E_SYNTAX },
 	{ "empty", S(""), SMTP_PATH_E_SYNTAX },
 	{ "only the bracket", S("<"), SMTP_PATH_E_SYNTAX },
 	{ "no end", S("<a@b"), SMTP_PATH_E_SYNTAX },
@@ -90,6 +98,7 @@ parses_paths(void **state)
 			test_slice(got.address, paths[i].address);
 			test_slice(got.domain, paths[i].domain);
 			test_slice(in, paths[i].rest);
+			test_int(got.is_ascii, slice_is_ascii(got.address));
 		} else {
 			test_slice(in, before); /* untouched on failure */
 			test_int(got.address.len, 0);

@@ -84,11 +84,11 @@ adds_what_is_missing(void **state)
 			buf_init(&out, 1000);
 			pass(cases[i].in, chunks[k], true, &out, &t);
 			test_slice(buf_slice(&out), cases[i].out);
-			test_int(t.n_received, cases[i].n_received);
+			test_int(t.fields.n_received, cases[i].n_received);
 			buf_reset(&out, 0);
 			pass(cases[i].in, chunks[k], false, &out, &t);
 			test_slice(buf_slice(&out), cases[i].in);
-			test_int(t.n_received, cases[i].n_received);
+			test_int(t.fields.n_received, cases[i].n_received);
 			buf_deinit(&out);
 		}
 	}

@@ -31,28 +31,28 @@ append(struct smtp_trace *t, const uint8_t *at, size_t len)
 static void
 end_of_section(struct smtp_trace *t)
 {
-	t->state = SMTP_TRACE_DONE;
+	t->is_done = true;
 	t->added_len = 0;
-	if (!t->has_date)
+	if (!t->fields.has_date)
 		append(t, t->date, t->date_len);
-	if (!t->has_message_id)
+	if (!t->fields.has_message_id)
 		append(t, t->message_id, t->message_id_len);
 	t->is_pending = t->added_len > 0;
 }
 
 static void
-on_name(struct smtp_trace *t)
+on_name(struct smtp_fields *f)
 {
-	struct slice name = slice_of(t->name, t->name_len);
+	struct slice name = slice_of(f->name, f->name_len);
 
 	while (name.len > 0 && ascii_is_space(name.at[name.len - 1]))
 		name.len--; /* obs-fields, RFC 5322 4.5 */
 	if (slice_equal(name, SLICE("received")))
-		t->n_received++;
+		f->n_received++;
 	else if (slice_equal(name, SLICE("date")))
-		t->has_date = true;
+		f->has_date = true;
 	else if (slice_equal(name, SLICE("message-id")))
-		t->has_message_id = true;
+		f->has_message_id = true;
 }
 
 static bool
@@ -62,40 +62,45 @@ is_name_byte(uint8_t c)
 }
 
 static void
-on_name_byte(struct smtp_trace *t, uint8_t c)
+on_name_byte(struct smtp_fields *f, uint8_t c)
 {
 	if (c == ':') {
-		on_name(t);
-		t->state = SMTP_TRACE_VALUE;
+		on_name(f);
+		f->state = SMTP_FIELDS_VALUE;
 	} else if (!is_name_byte(c)) {
-		t->state = SMTP_TRACE_DONE; /* not a field */
-	} else if (t->name_len < SMTP_TRACE_NAME_MAX) {
-		t->name[t->name_len++] = ascii_lower(c);
+		f->state = SMTP_FIELDS_NONE;
+	} else if (f->name_len < SMTP_TRACE_NAME_MAX) {
+		f->name[f->name_len++] = ascii_lower(c);
 	} else {
-		t->name[0] = 0; /* longer than any that we look for */
+		f->name[0] = 0; /* longer than any that we look for */
 	}
 }
 
-/* Returns how many bytes of `in` belong to the section. */
+/* A line begins with `c`; false: the section ended before it. */
+static bool
+begin_line(struct smtp_fields *f, uint8_t c)
+{
+	if (c == '\r') {
+		f->state = SMTP_FIELDS_END;
+		return false;
+	}
+	f->name_len = 0;
+	f->state = ascii_is_space(c) ? SMTP_FIELDS_VALUE : SMTP_FIELDS_NAME;
+	return true;
+}
+
 static size_t
-scan(struct smtp_trace *t, struct slice in)
+scan(struct smtp_fields *f, struct slice in)
 {
 	for (size_t i = 0; i < in.len; i++) {
 		uint8_t c = in.at[i];
 		size_t lf;
 
-		if (t->state == SMTP_TRACE_START) {
-			if (c == '\r') {
-				end_of_section(t);
-				return i;
-			}
-			t->name_len = 0;
-			t->state = ascii_is_space(c) ? SMTP_TRACE_VALUE
-						     : SMTP_TRACE_NAME;
-		}
-		if (t->state == SMTP_TRACE_NAME) {
-			on_name_byte(t, c);
-			if (t->state == SMTP_TRACE_DONE)
+		if (f->state == SMTP_FIELDS_START && !begin_line(f, c))
+			return i;
+		if (f->state == SMTP_FIELDS_NAME) {
+			on_name_byte(f, c);
+			if (f->state == SMTP_FIELDS_NONE)
 				return in.len;
 			continue;
 		}
@@ -103,9 +108,22 @@ scan(struct smtp_trace *t, struct slice in)
 		if (lf == SIZE_MAX)
 			return in.len;
 		i += lf;
-		t->state = SMTP_TRACE_START;
+		f->state = SMTP_FIELDS_START;
 	}
 	return in.len;
+}
+
+size_t
+smtp_fields_scan(struct smtp_fields *f, struct slice in)
+{
+	size_t n;
+
+	if (f->state >= SMTP_FIELDS_END)
+		return 0;
+	n = scan(f, in);
+	if (!f->has_8bit)
+		f->has_8bit = !slice_is_ascii(slice_upto(in, n));
+	return n;
 }
 
 bool
@@ -120,8 +138,13 @@ smtp_trace_next(struct smtp_trace *t, struct slice *in, struct slice *ret_part)
 	}
 	if (n == 0)
 		return false;
-	if (t->state != SMTP_TRACE_DONE)
-		n = scan(t, *in);
+	if (!t->is_done) {
+		n = smtp_fields_scan(&t->fields, *in);
+		if (t->fields.state == SMTP_FIELDS_END)
+			end_of_section(t);
+		else
+			t->is_done = t->fields.state == SMTP_FIELDS_NONE;
+	}
 	if (n == 0 && t->is_pending)
 		return smtp_trace_next(t, in, ret_part); /* once */
 	if (n == 0)
@@ -134,6 +157,6 @@ smtp_trace_next(struct smtp_trace *t, struct slice *in, struct slice *ret_part)
 void
 smtp_trace_end(struct smtp_trace *t)
 {
-	if (t->state == SMTP_TRACE_START)
+	if (!t->is_done && t->fields.state == SMTP_FIELDS_START)
 		end_of_section(t);
 }

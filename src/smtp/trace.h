@@ -2,22 +2,24 @@
 /*
  * smtp/trace - the header section of a message that streams by
  *
- * Counts Received fields (a loop, RFC 5321 6.3) and, for submission, sees
- * whether Date and Message-ID are there and says them at the end of the
- * header section when they are not (RFC 6409, 8.1 and 8.2). Knows nothing else
- * of mail: a line that is no field ends the section, and nothing is added to
- * such a message. Input is what smtp/dot gives out: lines end in CRLF.
+ * smtp_fields looks on: how many Received fields there are (a loop, RFC 5321
+ * 6.3), whether Date and Message-ID are there, whether an octet above 127 is.
+ * smtp_trace says Date and Message-ID at the end of the header section when
+ * they are not there (RFC 6409, 8.1 and 8.2). Knows nothing else of mail: a
+ * line that is no field ends the section, and nothing is added to such a
+ * message. Input is what smtp/dot or smtp/bdat gives out: lines end in CRLF.
  */
 #ifndef SMTP_TRACE_H
 #define SMTP_TRACE_H
 
 #include "base/slice.h"
 
-enum smtp_trace_state {
-	SMTP_TRACE_START, /* of a line */
-	SMTP_TRACE_NAME,
-	SMTP_TRACE_VALUE, /* to the end of the line */
-	SMTP_TRACE_DONE   /* the header section is over */
+enum smtp_fields_state {
+	SMTP_FIELDS_START, /* of a line */
+	SMTP_FIELDS_NAME,
+	SMTP_FIELDS_VALUE, /* to the end of the line */
+	SMTP_FIELDS_END,   /* an empty line follows */
+	SMTP_FIELDS_NONE   /* it ended in a line that is no field */
 };
 
 enum {
@@ -25,12 +27,20 @@ enum {
 	SMTP_TRACE_FIELD_MAX = 400
 };
 
-struct smtp_trace {
-	uint8_t state; /* enum smtp_trace_state; zeroed is the beginning */
-	bool has_date, has_message_id, is_pending;
+struct smtp_fields {
+	uint8_t state; /* enum smtp_fields_state; zeroed is the beginning */
+	bool has_date, has_message_id, has_8bit;
 	uint8_t name_len;
 	uint8_t name[SMTP_TRACE_NAME_MAX]; /* lower case */
 	unsigned n_received;
+};
+
+/* Returns how many octets of `in` belong to the section. */
+size_t smtp_fields_scan(struct smtp_fields *f, struct slice in);
+
+struct smtp_trace { /* zeroed is the beginning */
+	struct smtp_fields fields;
+	bool is_done, is_pending;
 	/* What to add, each with its CRLF; empty: do not add. */
 	uint8_t date[SMTP_TRACE_FIELD_MAX], message_id[SMTP_TRACE_FIELD_MAX];
 	size_t date_len, message_id_len;

@@ -234,13 +234,15 @@ answer(struct smtp_server *s, struct smtp_effect *e)
 	struct slice part, none = { 0 };
 
 	while (is_question(e->todo)) {
+		while (e->body.len > 0 &&
+		    smtp_server_body_part(s, &e->body, &part))
+			continue;
 		while (e->todo == SMTP_DO_COMMIT &&
 		    smtp_server_body_part(s, &none, &part))
 			continue;
 		smtp_server_answer(s, &yes, e);
 	}
-	while (e->todo == SMTP_DO_BODY &&
-	    smtp_server_body_part(s, &e->body, &part))
+	while (e->body.len > 0 && smtp_server_body_part(s, &e->body, &part))
 		continue;
 }
 

@@ -33,10 +33,28 @@ do_drop(struct conn *c)
 	smtp_forget_transaction(c);
 }
 
+/* A chunk that nobody wants has a time of its own. */
+static void
+note_eating(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+	bool is_eating = x->s.state == SMTP_EAT;
+
+	if (is_eating && !x->is_eating)
+		x->body_since = env_now(conn_front(c)->env);
+	x->is_eating = is_eating;
+}
+
 void
 smtp_act(struct conn *c, const struct smtp_effect *e)
 {
-	conn_say(c, e->say);
+	if (e->begins_body)
+		smtp_do_begin(c);
+	if (e->body.len > 0)
+		smtp_do_body(c, e->body);
+	for (unsigned i = 0; i <= e->n_more; i++)
+		conn_say(c, e->say);
+	note_eating(c);
 	switch ((enum smtp_do)e->todo) {
 	case SMTP_DO_NOTHING:
 		break;
@@ -58,11 +76,8 @@ smtp_act(struct conn *c, const struct smtp_effect *e)
 	case SMTP_DO_DATA:
 		smtp_do_data(c);
 		break;
-	case SMTP_DO_BEGIN:
-		smtp_do_begin(c);
-		break;
-	case SMTP_DO_BODY:
-		smtp_do_body(c, e->body);
+	case SMTP_DO_VRFY:
+		smtp_do_vrfy(c);
 		break;
 	case SMTP_DO_COMMIT:
 		smtp_do_commit(c);
@@ -122,6 +137,7 @@ look_around(struct conn *c)
 	x->s.weather = f->store == NULL ? SMTP_TROUBLE
 	    : is_open                   ? SMTP_FAIR
 					: SMTP_FULL;
+	x->s.wall_us = env_wall(f->env);
 	x->s.config.can_tls = tls_server_has_key(f->tls);
 }
 
@@ -130,7 +146,7 @@ static bool
 may_step(struct conn *c)
 {
 	const struct smtp *x = smtp_of(c);
-	bool is_streaming = x->s.state == SMTP_DATA && !x->s.is_refused;
+	bool is_streaming = smtp_server_is_streaming(&x->s) && !x->s.is_refused;
 
 	if (conn_out_room(c) < OUT_NEEDED)
 		return false;
@@ -162,7 +178,7 @@ is_too_slow(struct conn *c)
 	const struct smtp *x = smtp_of(c);
 	int64_t now = env_now(conn_front(c)->env), limit;
 
-	if (x->s.state == SMTP_DATA) {
+	if (smtp_server_has_body(&x->s) || x->is_eating) {
 		limit = 10 * settings->smtp_data_idle +
 		    (int64_t)(x->s.body_size / SLOWEST) * TIME_SECOND;
 		if (settings->smtp_data_idle == 0 ||
@@ -192,7 +208,8 @@ note_line(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 
-	if (x->s.state == SMTP_DATA || !smtp_server_wants_input(&x->s) ||
+	if (smtp_server_is_streaming(&x->s) ||
+	    !smtp_server_wants_input(&x->s) ||
 	    (conn_in(c).len == 0 && x->s.discarded == 0))
 		x->line_since = 0;
 	else if (x->line_since == 0)
@@ -204,7 +221,7 @@ run(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 	struct smtp_effect e;
-	bool was_data;
+	bool was_body;
 	size_t n = 1;
 
 	if (is_too_slow(c))
@@ -216,9 +233,9 @@ run(struct conn *c)
 			return;
 		}
 		look_around(c);
-		was_data = x->s.state == SMTP_DATA;
+		was_body = smtp_server_has_body(&x->s);
 		n = smtp_server_step(&x->s, conn_in(c), &e);
-		if (was_data && e.todo == SMTP_DO_DROP)
+		if (was_body && e.todo == SMTP_DO_DROP && x->s.is_refused)
 			smtp_log_refused_mail(c);
 		smtp_act(c, &e);
 		conn_eat(c, n);
@@ -270,6 +287,8 @@ on_start(struct conn *c)
 		.hostname = f->hostname,
 		.max_size = f->state.max_size > 0 ? f->state.max_size
 						  : f->settings->max_size,
+		.max_hold = (uint32_t)(f->settings->max_hold / TIME_SECOND),
+		.max_priority = (uint8_t)f->settings->max_priority,
 		.can_tls = tls_server_has_key(f->tls),
 		.plain_auth = f->settings->plain_auth };
 	struct smtp_effect e;
@@ -318,7 +337,7 @@ on_stopping(struct conn *c)
 	struct smtp *x = smtp_of(c);
 
 	x->is_stopping = true;
-	if (x->s.state != SMTP_DATA && x->s.state != SMTP_WAIT_COMMIT &&
+	if (!smtp_server_has_body(&x->s) && x->s.state != SMTP_WAIT_COMMIT &&
 	    x->s.state != SMTP_WAIT_TLS)
 		smtp_goodbye(c, SMTP_SAY_STOPPING);
 }
@@ -336,6 +355,7 @@ on_store_lost(struct conn *c)
 	switch ((enum smtp_server_state)x->s.state) {
 	case SMTP_WAIT_MAIL:
 	case SMTP_WAIT_RCPT:
+	case SMTP_WAIT_VRFY:
 	case SMTP_WAIT_COMMIT:
 		smtp_answer(c, verdict_trouble());
 		break;
@@ -344,6 +364,8 @@ on_store_lost(struct conn *c)
 		smtp_answer_auth(c, SMTP_AUTH_LATER);
 		break;
 	case SMTP_DATA:
+	case SMTP_CHUNK:
+	case SMTP_CHUNKS:
 		smtp_refuse_body(c);
 		break;
 	default:

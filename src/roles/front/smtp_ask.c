@@ -74,6 +74,7 @@ smtp_do_mail(struct conn *c)
 	struct wire_mail_ask ask = { .handle = x->handle,
 		.txn = txn_of(c),
 		.sender = slice_cstr(x->s.sender),
+		.client = slice_cstr(c->peer_text),
 		.size = x->s.params.size };
 
 	if (conn_front(c)->kind == WIRE_MX) {
@@ -99,13 +100,26 @@ smtp_do_rcpt(struct conn *c)
 		.txn = txn_of(c),
 		.sender = slice_cstr(x->s.sender),
 		.rcpt = slice_cstr(x->s.rcpt),
-		.size = x->s.params.size };
+		.client = slice_cstr(c->peer_text),
+		.helo = slice_cstr(x->s.helo),
+		.size = x->s.params.size,
+		.notify = x->s.rcpt_params.notify,
+		.orcpt = slice_cstr(x->s.orcpt),
+		.rrvs = x->s.rcpt_params.rrvs,
+		.rrvs_continue = x->s.rcpt_params.rrvs_may_continue };
 
 	x->ticket = front_ticket(conn_front(c));
 	asked(c,
 	    store_of(c) == NULL || x->txn_is_lost
 		? -1
 		: wire_send_rcpt_ask(store_of(c), c->number, x->ticket, &ask));
+}
+
+/* Nobody can be asked that outside a transaction. */
+void
+smtp_do_vrfy(struct conn *c)
+{
+	smtp_answer(c, verdict_trouble());
 }
 
 void
@@ -137,7 +151,18 @@ send_commit(struct conn *c, struct slice summary)
 		.helo = slice_cstr(x->s.helo),
 		.client = slice_cstr(c->peer_text),
 		.protocol = slice_cstr(smtp_server_protocol(&x->s)),
-		.is_8bit = x->s.dot.is_8bit,
+		.envid = slice_cstr(x->s.envid),
+		.ret = x->s.params.ret,
+		.is_8bit = smtp_server_is_8bit(&x->s),
+		.is_binary = x->s.params.body == SMTP_BODY_BINARYMIME,
+		.is_smtputf8 = x->s.params.is_smtputf8,
+		.requires_tls = x->s.params.requires_tls,
+		.hold_until = x->s.hold_until,
+		.deliver_by = x->s.deliver_by,
+		.by_mode = x->s.params.by_mode,
+		.by_trace = x->s.params.has_by_trace,
+		.priority = x->s.params.priority,
+		.is_per_rcpt = x->s.config.kind == SMTP_LMTP,
 		.relay_from = x->relay_from,
 		.summary = summary };
 
@@ -299,6 +324,25 @@ smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
 	smtp_go_on(c);
 }
 
+/* LMTP: each recipient has a reply of its own, in the order of RCPTs (RFC 2033,
+ * 4.2). The rows come in that order, too. */
+static void
+answer_each(struct conn *c, const struct wire_done *m, struct verdict v)
+{
+	struct smtp *x = smtp_of(c);
+	struct wire_list rows = m->left_out;
+	struct wire_left_out row;
+	bool is_more = verdict_is_ok(&v) && wire_left_out_next(&rows, &row);
+
+	for (uint32_t i = 0; x->s.state == SMTP_WAIT_COMMIT; i++) {
+		bool is_left_out = is_more && row.rcpt == i;
+
+		smtp_answer(c, is_left_out ? verdict_of(&row.verdict) : v);
+		if (is_left_out)
+			is_more = wire_left_out_next(&rows, &row);
+	}
+}
+
 void
 smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m)
 {
@@ -315,6 +359,6 @@ smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m)
 		v.text = slice_of(id, ID_TEXT);
 	}
 	log_mail(c, id, &v);
-	smtp_answer(c, v);
+	answer_each(c, m, v);
 	smtp_go_on(c);
 }

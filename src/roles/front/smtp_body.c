@@ -197,7 +197,7 @@ smtp_on_body_refused(struct conn *c, const struct wire_body_refused *m)
 	struct smtp *x = smtp_of(c);
 	struct verdict v = verdict_of(&m->verdict);
 
-	if (m->body != x->body || x->s.state != SMTP_DATA)
+	if (m->body != x->body || !smtp_server_has_body(&x->s))
 		return;
 	x->body_has_failed = true;
 	smtp_server_refuse_body(&x->s, &v);

@@ -38,7 +38,7 @@ struct smtp {
 	uint32_t relay_from;
 	struct buf gathered;
 	struct summary *summary;
-	bool is_stalled, is_stopping;
+	bool is_stalled, is_stopping, is_eating;
 	/* env_now() when the line now read, the body, a stall began; 0: none */
 	int64_t line_since, body_since, stall_since;
 };
@@ -79,6 +79,7 @@ void smtp_do_mail(struct conn *c);
 void smtp_do_rcpt(struct conn *c);
 void smtp_do_auth(struct conn *c);
 void smtp_do_data(struct conn *c);
+void smtp_do_vrfy(struct conn *c);
 void smtp_do_commit(struct conn *c);
 void smtp_on_refusal_due(struct env_timer *t);
 void smtp_on_auth_refused(struct conn *c, const struct wire_auth_refused *m);
