@@ -98,9 +98,16 @@ add_from(struct buf *ret, const struct received *r)
 		e = plain ? buf_add(ret, name) : add_literal(ret, r->client);
 	if (e == BUF_OK)
 		e = buf_add_cstr(ret, plain ? " (" : " (helo=");
-	if (e == BUF_OK)
-		e = plain ? add_literal(ret, r->client)
-			  : add_masked(ret, r->helo, NAME_MAX_LEN);
+	if (e == BUF_OK && !plain)
+		e = add_masked(ret, r->helo, NAME_MAX_LEN);
+	if (e == BUF_OK && !plain && r->rdns.len > 0)
+		e = buf_add_cstr(ret, " rdns=");
+	if (e == BUF_OK && r->rdns.len > 0)
+		e = add_masked(ret, r->rdns, NAME_MAX_LEN);
+	if (e == BUF_OK && plain && r->rdns.len > 0)
+		e = buf_add_byte(ret, ' ');
+	if (e == BUF_OK && plain)
+		e = add_literal(ret, r->client);
 	return e == BUF_OK ? buf_add_cstr(ret, ")\r\n") : e;
 }
 

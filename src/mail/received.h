@@ -21,6 +21,7 @@ struct received {
 	struct slice helo;     /* as it was said; may be empty */
 	struct slice client;   /* address as text, without brackets; or, of a
 				* local socket, "uid:1000" */
+	struct slice rdns;     /* its confirmed name; may be empty */
 	struct slice by;       /* our host name */
 	struct slice protocol; /* "ESMTPSA" (RFC 3848) */
 	struct slice tls;      /* "TLSv1.3 with cipher ...", or empty */

@@ -42,6 +42,16 @@ prints_the_clauses(void **state)
 		  "01ARZ3NDEKTSV4RRFFQ69G5FAV\r\n"
 		  "\tfor <a@one.example>;\r\n"
 		  "\tMon, 23 Nov 2026 06:30:00 +0000\r\n"));
+	r.rdns = SLICE("mail.client.example");
+	check("with a name", &r,
+	    SLICE("Received: from client.example (mail.client.example "
+		  "[192.0.2.1])\r\n"
+		  "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
+		  "\tby mx.one.example with ESMTPS id "
+		  "01ARZ3NDEKTSV4RRFFQ69G5FAV\r\n"
+		  "\tfor <a@one.example>;\r\n"
+		  "\tMon, 23 Nov 2026 06:30:00 +0000\r\n"));
+	r.rdns = SLICE("");
 	r.tls = r.rcpt = SLICE("");
 	r.helo = SLICE("[IPv6:2001:db8::1]");
 	r.client = SLICE("2001:db8::1");
@@ -111,7 +121,7 @@ stays_one_field(void **state)
 	for (unsigned c = 0; c < 256; c++) {
 		struct slice evil = slice_of(long_name, sizeof(long_name));
 		struct received r = { evil, evil, evil, evil, evil, evil, evil,
-			INT64_MIN };
+			evil, INT64_MIN };
 		struct header_field field;
 		struct slice rest;
 		struct buf b;

@@ -18,7 +18,9 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	    (!whole.is_own && whole.source.family == 0))
 		abort();
 	for (size_t i = 0; i < whole.len; i++)
-		if (proxy_parse(slice_of(at, i), &part) != PROXY_MORE)
+		if (proxy_parse(slice_of(at, i), &part) != PROXY_MORE ||
+		    proxy_need(slice_of(at, i)) == 0 ||
+		    proxy_need(slice_of(at, i)) > whole.len - i)
 			abort();
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum {
+	V1_MIN = 15,  /* "PROXY UNKNOWN" and its CRLF */
 	V1_MAX = 107, /* CRLF included */
 	V2_HEAD = 16,
 	V2_INET = 12,
@@ -210,6 +211,20 @@ parse_v1(struct slice in, struct proxy *ret)
 		return PROXY_E_BAD;
 	*ret = p;
 	return PROXY_OK;
+}
+
+size_t
+proxy_need(struct slice in)
+{
+	const struct slice v2 = { signature, SIGNATURE };
+
+	if (in.len < V1_MIN)
+		return V1_MIN - in.len;
+	if (!slice_starts(in, v2))
+		return 1; /* where the line ends nobody has said */
+	if (in.len < V2_HEAD)
+		return V2_HEAD - in.len;
+	return (size_t)V2_HEAD + u16_at(in.at + 14) - in.len;
 }
 
 int

@@ -33,6 +33,11 @@ struct proxy {
 	uint8_t version;
 };
 
+/* How many bytes more belong to the header for certain: what comes behind it
+ * may be TLS, which somebody else reads. Never 0 while proxy_parse says MORE.
+ */
+size_t proxy_need(struct slice in);
+
 /* *ret is set on PROXY_OK only. */
 int proxy_parse(struct slice in, struct proxy *ret);
 

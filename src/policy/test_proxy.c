@@ -142,6 +142,8 @@ every_cut_waits(void **state)
 			struct proxy p;
 
 			test_int(proxy_parse(in, &p), PROXY_MORE);
+			test_true(proxy_need(in) > 0);
+			test_true(n + proxy_need(in) <= whole);
 			test_free_copy(in);
 		}
 	}

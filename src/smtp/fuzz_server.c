@@ -107,6 +107,9 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 		case SMTP_DO_TLS:
 			smtp_server_tls_up(s);
 			break;
+		case SMTP_DO_XCLIENT:
+			smtp_server_start(s, &e);
+			break;
 		case SMTP_DO_CLOSE:
 			h->is_closed = true;
 			break;
@@ -127,7 +130,8 @@ converse(struct slice in, uint8_t mood, size_t chunk)
 		.hostname = "here.example",
 		.max_size = 1000,
 		.can_tls = (mood & 16) != 0,
-		.plain_auth = (mood & 32) != 0 };
+		.plain_auth = (mood & 32) != 0,
+		.may_xclient = (mood & 64) != 0 };
 	struct smtp_server *s = malloc(sizeof(*s));
 	struct heard h = { .hash = 1 };
 	struct smtp_effect e;

@@ -39,6 +39,16 @@ static const struct {
 	    SAY(421, 4, 7, 0, "too many messages in one session"),
 	[SMTP_SAY_TOO_MANY_AUTHS] = SAY(421, 4, 7, 0, "too many failed logins"),
 	[SMTP_SAY_NOT_SMTP] = SAY(421, 4, 7, 0, "this is not a web server"),
+	[SMTP_SAY_HASTY] =
+	    SAY(421, 4, 5, 0, "wait for the reply before you send more"),
+	[SMTP_SAY_TOO_MANY_CLIENTS] = SAY(421, 4, 7, 0, "too many connections"),
+	[SMTP_SAY_XCLIENT_SYNTAX] =
+	    SAY(501, 5, 5, 4, "syntax: XCLIENT attribute=value ..."),
+	[SMTP_SAY_XCLIENT_ATTRIBUTE] =
+	    SAY(501, 5, 5, 4, "an attribute that was not offered, or twice"),
+	[SMTP_SAY_XCLIENT_VALUE] =
+	    SAY(501, 5, 5, 4, "an attribute has no value of its form"),
+	[SMTP_SAY_XCLIENT_DENIED] = SAY(550, 5, 7, 0, "XCLIENT is not for you"),
 	[SMTP_SAY_TROUBLE] =
 	    SAY(451, 4, 3, 0, "trouble on this side, try again later"),
 	[SMTP_SAY_FULL] =

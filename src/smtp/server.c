@@ -95,6 +95,19 @@ server_say_and_close(struct smtp_server *s, struct smtp_effect *e,
 	server_enter(s, SMTP_CLOSED);
 }
 
+void
+server_hold_back(const struct smtp_server *s, struct smtp_effect *e)
+{
+	unsigned n = s->n_errors + s->n_refused_rcpts;
+
+	if (s->config.tarpit_after == 0 || n <= s->config.tarpit_after)
+		return;
+	n -= s->config.tarpit_after;
+	if (n > SMTP_TARPIT_STEPS)
+		n = SMTP_TARPIT_STEPS;
+	e->delay_ms = n * s->config.tarpit_ms;
+}
+
 /* For what no well-made client sends. */
 void
 server_complain_verdict(struct smtp_server *s, struct smtp_effect *e,
@@ -104,6 +117,7 @@ server_complain_verdict(struct smtp_server *s, struct smtp_effect *e,
 		server_say_and_close(s, e, SMTP_SAY_TOO_MANY_ERRORS);
 	else
 		server_say_verdict(s, e, v);
+	server_hold_back(s, e);
 }
 
 void
@@ -326,6 +340,8 @@ static const struct verb {
 	    server_on_auth, "AUTH mechanism [initial response in base64]" },
 	{ VERB("AUTH"), KIND(SMTP_MX) | KIND(SMTP_LOCAL), IN(SMTP_READY),
 	    SMTP_SAY_NOT_NOW, on_unimplemented, NULL },
+	{ VERB("XCLIENT"), SMTP, IN(SMTP_NEW) | IN(SMTP_READY),
+	    SMTP_SAY_NOT_NOW, server_on_xclient, NULL },
 	{ VERB("EXPN"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_expn, NULL },
 	{ VERB("TURN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
 	{ VERB("ETRN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
@@ -403,13 +419,35 @@ may_be_utf8(const struct verb *v)
 	    v->run == on_vrfy || v->run == on_expn;
 }
 
+/* What must be the last of a group (RFC 2920, 3.1), or alone without that
+ * extension. More input behind it was sent without knowing the reply. */
+static bool
+is_hasty(const struct smtp_server *s, struct slice verb)
+{
+	static const struct slice last[] = { VERB("EHLO"), VERB("HELO"),
+		VERB("STARTTLS"), VERB("XCLIENT") };
+
+	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]); i++)
+		if (slice_equal_nocase(verb, last[i]))
+			return true;
+	return !s->is_ehlo;
+}
+
 static void
-on_command(struct smtp_server *s, struct slice line, struct smtp_effect *e)
+on_command(struct smtp_server *s, struct slice line, bool is_more,
+    struct smtp_effect *e)
 {
 	struct slice name, args;
 	const struct verb *v;
 
 	smtp_command_split(line, &name, &args);
+	if (is_more && is_hasty(s, name)) {
+		s->is_hasty = true;
+		if (s->config.is_strict) {
+			server_say_and_close(s, e, SMTP_SAY_HASTY);
+			return;
+		}
+	}
 	v = find_verb(s, name);
 	if (v != NULL && !slice_is_ascii(args) && !may_be_utf8(v)) {
 		server_complain(s, e, SMTP_SAY_BAD_LINE);
@@ -474,7 +512,7 @@ step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 		if (s->state == SMTP_AUTH_LINE)
 			server_on_auth_line(s, line, e);
 		else
-			on_command(s, line, e);
+			on_command(s, line, rest.len > 0, e);
 	}
 	return in.len - rest.len;
 }

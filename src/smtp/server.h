@@ -55,6 +55,15 @@ struct smtp_server_config {
 	uint8_t vrfy;         /* enum smtp_vrfy */
 	bool can_tls;         /* there is a certificate */
 	bool plain_auth;      /* AUTH without TLS, for tests */
+	bool may_xclient;
+	bool is_strict; /* what may not be pipelined (RFC 2920, 3.1) ends it */
+	/* From the errors and refused recipients behind this number on, each
+	 * reply is held back by so much longer, up to TARPIT_STEPS times; 0:
+	 * never. */
+	unsigned tarpit_after;
+	uint32_t tarpit_ms;
+	/* XCLIENT's, instead of what EHLO says; or NULL. Borrowed. */
+	const char *helo_override;
 };
 
 /* Whether mail is taken just now. */
@@ -78,7 +87,9 @@ enum smtp_do {
 	SMTP_DO_DROP_BODY, /* refused; the client is still sending */
 	SMTP_DO_DROP,      /* the transaction is over: forget all of it */
 	SMTP_DO_TLS,       /* say, then handshake; later input is thrown away */
-	SMTP_DO_CLOSE      /* say, then close */
+	SMTP_DO_XCLIENT, /* e.body: its arguments, well-formed. The owner makes
+			  * them true and calls smtp_server_start */
+	SMTP_DO_CLOSE    /* say, then close */
 };
 
 /* To be carried out in this order. */
@@ -90,6 +101,7 @@ struct smtp_effect {
 	struct slice say;  /* in s; until the next call */
 	unsigned n_more;   /* say it so many times more (LMTP) */
 	uint8_t todo;      /* enum smtp_do */
+	struct slice args; /* of XCLIENT; into the input */
 };
 
 enum smtp_server_state {
@@ -116,7 +128,8 @@ enum smtp_server_state {
 
 enum {
 	SMTP_PLAIN_MAX = 2 * LIMIT_ADDRESS + 1024 + 2, /* as in AUTH_TRY */
-	SMTP_SAY_MAX = 1536                            /* EHLO's lines */
+	SMTP_SAY_MAX = 1536,                           /* EHLO's lines */
+	SMTP_TARPIT_STEPS = 10
 };
 
 struct smtp_server {
@@ -158,7 +171,8 @@ struct smtp_server {
 	char refusal_text[LIMIT_SMTP_REPLY_LINE];
 
 	/* bounds */
-	unsigned n_errors, n_idle, n_mails, n_auths;
+	unsigned n_errors, n_idle, n_mails, n_auths, n_refused_rcpts;
+	bool is_hasty;      /* pipelined what may not be */
 	size_t discarded;   /* of a line that is too long */
 	bool discards_auth; /* what is discarded was of a login */
 

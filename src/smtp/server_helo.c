@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The beginning of a session: who connects, what it says it is, TLS. */
 #include "smtp/server_impl.h"
+#include "smtp/xclient.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -189,6 +190,9 @@ say_offers(struct smtp_server *s)
 			name = smtp_ext_name(n);
 		server_add_line(s, "250-%.*s\r\n", SLICE_FMT(name));
 	}
+	if (s->config.may_xclient)
+		server_add_line(s,
+		    "250-XCLIENT " SMTP_XCLIENT_ATTRIBUTES "\r\n");
 	server_add_line(s, "250-HELP\r\n");
 	server_add_line(s, "250 ENHANCEDSTATUSCODES\r\n");
 }
@@ -204,7 +208,10 @@ server_answer_helo(struct smtp_server *s, const struct verdict *v,
 		server_say_verdict(s, e, v);
 		return;
 	}
-	(void)slice_to_cstr(slice_cstr(s->asked), s->helo, sizeof(s->helo));
+	(void)slice_to_cstr(slice_cstr(s->config.helo_override == NULL
+				    ? s->asked
+				    : s->config.helo_override),
+	    s->helo, sizeof(s->helo));
 	s->is_ehlo = s->asked_is_ehlo;
 	server_end_transaction(s, e);
 	s->out_len = 0;
@@ -213,6 +220,41 @@ server_answer_helo(struct smtp_server *s, const struct verdict *v,
 	else
 		server_add_line(s, "250 %.255s\r\n", s->config.hostname);
 	e->say = slice_of(s->out, s->out_len);
+}
+
+/* -- XCLIENT (smtp/xclient.h) -------------------------------------------------
+ */
+
+static const enum smtp_say xclient_says[] = {
+	[SMTP_XCLIENT_E_SYNTAX] = SMTP_SAY_XCLIENT_SYNTAX,
+	[SMTP_XCLIENT_E_ATTRIBUTE] = SMTP_SAY_XCLIENT_ATTRIBUTE,
+	[SMTP_XCLIENT_E_VALUE] = SMTP_SAY_XCLIENT_VALUE,
+};
+
+/* The session as it was before the greeting, TLS aside. */
+void
+server_on_xclient(struct smtp_server *s, struct slice args,
+    struct smtp_effect *e)
+{
+	struct smtp_xclient x;
+	int r;
+
+	if (!s->config.may_xclient) {
+		server_complain(s, e, SMTP_SAY_XCLIENT_DENIED);
+		return;
+	}
+	r = smtp_xclient_parse(args, &x);
+	if (r != SMTP_XCLIENT_OK) {
+		server_complain(s, e, xclient_says[r]);
+		return;
+	}
+	if (server_is_idle_too_long(s, e))
+		return;
+	server_enter(s, SMTP_NEW);
+	s->is_ehlo = s->is_authed = false;
+	s->helo[0] = '\0';
+	e->todo = SMTP_DO_XCLIENT;
+	e->args = args;
 }
 
 /* -- STARTTLS (RFC 3207) --------------------------------------------------- */

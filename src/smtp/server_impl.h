@@ -39,6 +39,8 @@ void server_complain(struct smtp_server *s, struct smtp_effect *e,
     enum smtp_say which);
 void server_complain_verdict(struct smtp_server *s, struct smtp_effect *e,
     const struct verdict *v);
+/* A reply to what should not be: held back after many of them. */
+void server_hold_back(const struct smtp_server *s, struct smtp_effect *e);
 /* One more line of a reply that is made by hand; s->out_len = 0 begins it. */
 void server_add_line(struct smtp_server *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -62,6 +64,7 @@ unsigned server_offers(const struct smtp_server *s);
 VERB_FUNCTION(server_on_ehlo);
 VERB_FUNCTION(server_on_helo);
 VERB_FUNCTION(server_on_starttls);
+VERB_FUNCTION(server_on_xclient);
 VERB_FUNCTION(server_on_auth);
 VERB_FUNCTION(server_on_mail);
 VERB_FUNCTION(server_on_rcpt);

@@ -277,7 +277,9 @@ server_answer_rcpt(struct smtp_server *s, const struct verdict *v,
 {
 	server_enter(s, SMTP_ENVELOPE);
 	if (!verdict_is_ok(v)) {
+		s->n_refused_rcpts += verdict_is_permanent(v);
 		say_no(s, e, v);
+		server_hold_back(s, e);
 		return;
 	}
 	if (++s->n_rcpts == 1)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/test.h"
 #include "smtp/server.h"
+#include "smtp/xclient.h"
 
 enum {
 	FILE_MAX = 4 * 1024 * 1024,
@@ -28,8 +29,9 @@ struct world {
 	bool is_closed, wants_tls, commit_fails, auth_is_down, body_is_open;
 	unsigned full_rcpt; /* which one full@one.example is, from 1 */
 	uint64_t mails_before, greet; /* 0: the usual greeting */
-	bool is_started;
+	bool is_started, is_at_once;
 	unsigned n_commits;
+	char client[IP_TEXT], helo[LIMIT_DOMAIN + 1]; /* of XCLIENT */
 };
 
 static bool
@@ -43,6 +45,16 @@ world_rcpt(const struct world *w)
 {
 	const char *rcpt = w->s.rcpt;
 
+	/* 198.51.100.66 is on a list, 203.0.113.x are new to everybody. */
+	if (strcmp(w->client, "198.51.100.66") == 0 &&
+	    strncasecmp(rcpt, "postmaster", 10) != 0 &&
+	    strncasecmp(rcpt, "abuse", 5) != 0)
+		return VERDICT(554, 5, 7, 1,
+		    "[198.51.100.66] is listed by bl.lists.example; ask "
+		    "postmaster@here.example about it: listed for a test");
+	if (strncmp(w->client, "203.0.113.", 10) == 0)
+		return VERDICT(451, 4, 7, 1,
+		    "new here: try again in 300 seconds");
 	if (strcmp(rcpt, "later@one.example") == 0)
 		return VERDICT(451, 4, 3, 0, "not now");
 	if (strcmp(rcpt, "nobody@one.example") == 0)
@@ -169,6 +181,24 @@ answer_commit(struct world *w)
 }
 
 static void
+become(struct world *w, struct slice args)
+{
+	struct smtp_effect e;
+	struct smtp_xclient x;
+
+	test_int(smtp_xclient_parse(args, &x), SMTP_XCLIENT_OK);
+	if (x.addr_is == SMTP_XCLIENT_SAID)
+		ip_print(&x.addr, w->client);
+	if (x.helo_is == SMTP_XCLIENT_SAID) {
+		memcpy(w->helo, x.helo, sizeof(w->helo));
+		w->s.config.helo_override = w->helo;
+	}
+	w->s.config.may_xclient = x.addr_is != SMTP_XCLIENT_SAID;
+	smtp_server_start(&w->s, &e);
+	act(w, &e);
+}
+
+static void
 act(struct world *w, const struct smtp_effect *e)
 {
 	struct smtp_effect next;
@@ -219,6 +249,9 @@ act(struct world *w, const struct smtp_effect *e)
 		break;
 	case SMTP_DO_TLS:
 		w->wants_tls = true;
+		break;
+	case SMTP_DO_XCLIENT:
+		become(w, e->args);
 		break;
 	case SMTP_DO_CLOSE:
 		w->is_closed = true;
@@ -433,6 +466,10 @@ set_kind(struct world *w, struct slice words)
 			w->config.can_tls = false;
 		else if (slice_equal(word, SLICE("plain-auth")))
 			w->config.plain_auth = true;
+		else if (slice_equal(word, SLICE("xclient")))
+			w->config.may_xclient = true;
+		else if (slice_equal(word, SLICE("strict")))
+			w->config.is_strict = w->is_at_once = true;
 		else if (slice_equal(word, SLICE("commit-fails")))
 			w->commit_fails = true;
 		else if (slice_equal(word, SLICE("auth-is-down")))
@@ -516,7 +553,8 @@ run_line(struct world *w, struct slice line, size_t chunk)
 		unescape(line, &bytes);
 		if (mark == 'C')
 			test_int(buf_add(&bytes, SLICE("\r\n")), BUF_OK);
-		send_bytes(w, buf_slice(&bytes), chunk);
+		send_bytes(w, buf_slice(&bytes),
+		    w->is_at_once ? SIZE_MAX : chunk);
 		break;
 	case 'B': /* the message that was kept last */
 		expect_body(w, line);

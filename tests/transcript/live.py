@@ -17,6 +17,7 @@ import ssl
 import sys
 
 PURE = {"pure", "no-cert", "commit-fails", "auth-is-down"}
+SPECIAL = {"xclient", "strict"}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -128,6 +129,8 @@ def play(path, args):
     lines = open(path).read().split("\n")
     words = kinds(lines)
     kind = next((w for w in words if w.startswith("submission")), "mx")
+    if words & SPECIAL != set(args.word):
+        return False
     if kind != args.kind or words & PURE or any("=" in w for w in words):
         return False
     if "plain-auth" in words:
@@ -165,6 +168,8 @@ def main():
     p.add_argument("files", nargs="*")
     p.add_argument("--tls", action="store_true")
     p.add_argument("--slow", action="store_true")
+    p.add_argument("--word", action="append", default=[], choices=sorted(SPECIAL),
+                   help="play those that need a server set up for it, and only those")
     p.add_argument("--kind", choices=["mx", "submission", "submissions"])
     args = p.parse_args()
     args.kind = args.kind or ("submissions" if args.tls else "mx")

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/time.h"
+#include "roles/front/origin.h"
 
 enum {
 	ROUNDS = 4, /* of sending in one turn, so that others get theirs */
@@ -17,6 +18,8 @@ enum {
 				* record buffers come and go */
 };
 
+/* Behind all limits of its own: nobody waits there for ever. */
+#define GATE_TIME (2 * TIME_MINUTE)
 #define HANDSHAKE_TIME (30 * TIME_SECOND)
 #define ENDING_TIME (60 * TIME_SECOND)
 #define LINGER_TIME (2 * TIME_SECOND)
@@ -32,7 +35,7 @@ static size_t
 conn_cost(const struct conn *c)
 {
 	return sizeof(*c) + c->proto->session_size + c->in.size + c->out.size +
-	    (c->tls == NULL ? 0 : TLS_MEMORY);
+	    origin_cost(c) + (c->tls == NULL ? 0 : TLS_MEMORY);
 }
 
 /* The only assignment to c->state. */
@@ -84,6 +87,7 @@ conn_close_session(struct conn *c)
 	if (c->is_started && !c->is_closed && c->proto->closed != NULL)
 		c->proto->closed(c);
 	c->is_closed = true;
+	origin_leave(c);
 	free(c->session);
 	c->session = NULL;
 	buf_deinit(&c->in);
@@ -148,6 +152,8 @@ static int64_t
 time_limit(const struct conn *c)
 {
 	switch ((enum conn_state)c->state) {
+	case CONN_GATE:
+		return GATE_TIME;
 	case CONN_HANDSHAKE:
 		return HANDSHAKE_TIME;
 	case CONN_LINGER:
@@ -235,6 +241,10 @@ update_watch(struct conn *c)
 	unsigned want = 0;
 
 	switch ((enum conn_state)c->state) {
+	case CONN_GATE:
+		if (origin_wants_input(c) && !c->is_eof)
+			want = ENV_READ;
+		break;
 	case CONN_HANDSHAKE:
 		want = tls_wants(c->tls);
 		break;
@@ -553,6 +563,10 @@ on_ready(struct env_watch *w, unsigned events)
 {
 	struct conn *c = LIST_ENTRY(w, struct conn, watch);
 
+	if (c->state == CONN_GATE) {
+		origin_on_input(c);
+		return;
+	}
 	if (c->state == CONN_HANDSHAKE) {
 		shake(c);
 		return;
@@ -615,6 +629,24 @@ front_client_count(struct front *f, const struct env_addr *peer)
 	return client == NULL ? 0 : client->n;
 }
 
+static bool
+client_is_one_too_many(struct front *f, const struct env_addr *peer)
+{
+	return f->settings->max_per_client > 0 &&
+	    front_client_count(f, peer) >= f->settings->max_per_client;
+}
+
+bool
+conn_set_peer(struct conn *c, const struct env_addr *peer)
+{
+	if (client_is_one_too_many(c->front, peer))
+		return false;
+	client_leave(c);
+	c->peer = *peer;
+	env_addr_print(peer, c->peer_text);
+	return client_join(c);
+}
+
 static struct conn *
 conn_alloc(struct front *f, const struct env_addr *peer, unsigned service,
     const struct conn_proto *proto)
@@ -647,9 +679,10 @@ conn_alloc(struct front *f, const struct env_addr *peer, unsigned service,
 	return c;
 }
 
-struct conn *
-conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
-    const struct conn_proto *proto, bool is_tls)
+/* In the gate, and in every list. */
+static struct conn *
+conn_make(struct front *f, int fd, const struct env_addr *peer,
+    unsigned service, const struct conn_proto *proto, bool is_tls)
 {
 	struct conn *c = conn_alloc(f, peer, service, proto);
 	char text[ENV_ADDR_TEXT];
@@ -658,18 +691,12 @@ conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
 		goto refuse;
 	if (!client_join(c) || map_put_number(&f->conns, c->number, c) < 0)
 		goto undo;
-	c->state = CONN_OPEN;
+	c->state = CONN_GATE;
+	c->is_tls_first = is_tls;
 	if (env_watch_add(f->env, &c->watch, fd, 0, on_ready) < 0)
 		goto undo;
 	list_add_last(&front_own(f)->conns, &c->link);
 	front_own(f)->n_conns++;
-
-	if (is_tls)
-		return begin_tls(c) ? c : NULL;
-	c->is_unspoken = true;
-	c->is_started = true;
-	proto->start(c);
-	conn_soon(c);
 	return c;
 
 undo:
@@ -686,6 +713,89 @@ refuse:
 		say_sorry(f, fd, proto);
 	env_close(f->env, fd, is_tls);
 	return NULL;
+}
+
+struct conn *
+conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
+    const struct conn_proto *proto, bool is_tls)
+{
+	struct conn *c = conn_make(f, fd, peer, service, proto, is_tls);
+
+	if (c == NULL)
+		return NULL;
+	conn_gate_open(c);
+	return is_tls && c->state == CONN_DEAD ? NULL : c;
+}
+
+struct conn *
+conn_accept(struct front *f, int fd, const struct env_addr *peer,
+    unsigned service, const struct conn_proto *proto, bool is_tls,
+    const struct ip_networks *proxy, struct slice refusal)
+{
+	struct conn *c = conn_make(f, fd, peer, service, proto, is_tls);
+
+	if (c == NULL)
+		return NULL;
+	c->refusal = refusal;
+	if (!origin_begin(c, proxy) || !conn_charge(c)) {
+		conn_kill(c, true);
+		return NULL;
+	}
+	if (c->state == CONN_GATE) {
+		enter_timed(c, CONN_GATE);
+		conn_soon(c);
+	}
+	return c;
+}
+
+void
+conn_gate_open(struct conn *c)
+{
+	if (c->state != CONN_GATE)
+		return;
+	if (c->is_tls_first) {
+		(void)begin_tls(c);
+		return;
+	}
+	enter(c, CONN_OPEN);
+	c->active = env_now(c->front->env);
+	c->is_started = true;
+	c->is_unspoken = true;
+	c->wants_input_call = c->in.len > 0;
+	c->proto->start(c);
+	conn_soon(c);
+}
+
+void
+conn_gate_refuse(struct conn *c)
+{
+	if (c->state != CONN_GATE)
+		return;
+	if (!c->is_tls_first && c->refusal.len > 0)
+		(void)buf_add(&c->out, c->refusal);
+	enter_timed(c, CONN_ENDING);
+	conn_soon(c);
+}
+
+void
+conn_gate_shut(struct conn *c)
+{
+	if (c->state == CONN_GATE)
+		conn_kill(c, true);
+}
+
+void
+conn_gate_watch(struct conn *c)
+{
+	conn_soon(c);
+}
+
+struct conn *
+conn_find_any(struct front *f, uint64_t number)
+{
+	struct conn *c = map_get_number(&f->conns, number);
+
+	return c != NULL && c->state != CONN_DEAD ? c : NULL;
 }
 
 bool
@@ -831,7 +941,7 @@ conn_end(struct conn *c)
 	if (c->state == CONN_DEAD || c->state == CONN_ENDING ||
 	    c->state == CONN_LINGER)
 		return;
-	if (c->state == CONN_HANDSHAKE) {
+	if (c->state == CONN_HANDSHAKE || c->state == CONN_GATE) {
 		conn_kill(c, false);
 		return;
 	}

@@ -9,9 +9,11 @@
 #ifndef ROLES_FRONT_CONN_H
 #define ROLES_FRONT_CONN_H
 
+#include "base/ip.h"
 #include "roles/front/front.h"
 
 enum conn_state {
+	CONN_GATE,      /* who it is, and whether it is served (origin.c) */
 	CONN_HANDSHAKE, /* TLS is coming up, at once or after STARTTLS */
 	CONN_OPEN,
 	CONN_TLS_FLUSH, /* the last reply in the clear is on its way */
@@ -35,6 +37,7 @@ struct client {
 
 struct listener {
 	struct env_watch watch;
+	struct ip_networks *proxy; /* who speaks PROXY here; NULL: nobody */
 	struct front *front;
 	const struct service_row *row;
 	uint16_t port;
@@ -52,6 +55,7 @@ struct front_own {
 	struct env_timer stop_limit;
 	bool is_stopping;
 	struct channel_ops channel_ops;
+	struct origin_rules *rules; /* origin.c's */
 	uint8_t scratch[FRONT_SCRATCH];
 };
 
@@ -63,6 +67,25 @@ void front_conn_gone(struct front *f);
  * protocol's `sorry` where that can be said). */
 struct conn *conn_new(struct front *f, int fd, const struct env_addr *peer,
     unsigned service, const struct conn_proto *proto, bool is_tls);
+/* The same at a listener, with all that is asked about a client before. */
+struct conn *conn_accept(struct front *f, int fd, const struct env_addr *peer,
+    unsigned service, const struct conn_proto *proto, bool is_tls,
+    const struct ip_networks *proxy, struct slice refusal);
+
+/* -- for origin.c: the gate ------------------------------------------------ */
+
+void conn_gate_open(struct conn *c);
+/* Says the refusal of its service, in the clear only, and ends it. */
+void conn_gate_refuse(struct conn *c);
+/* Ends it without a word. */
+void conn_gate_shut(struct conn *c);
+/* What is waited for has changed. */
+void conn_gate_watch(struct conn *c);
+/* It is somebody else's: counted as such. False: it is one too many. */
+bool conn_set_peer(struct conn *c, const struct env_addr *peer);
+
+/* Any that is not dead, live or not; NULL when there is none. */
+struct conn *conn_find_any(struct front *f, uint64_t number);
 /* The session of that number, or NULL when it has left or is leaving. */
 struct conn *conn_find(struct front *f, uint64_t number);
 bool conn_is_live(const struct conn *c); /* started, and not on its way out */

@@ -27,6 +27,7 @@
 #include "base/time.h"
 #include "roles/front/conn.h"
 #include "roles/front/local.h"
+#include "roles/front/origin.h"
 
 enum {
 	ACCEPT_BATCH = 64
@@ -103,16 +104,19 @@ accept_pause(struct front *f, int r)
 		listeners_want(f, 0);
 }
 
-/* Why this client is not served, or NULL. */
+/* Why this client is not served, or NULL. A proxy has many clients: they are
+ * counted once it has named them. */
 static const char *
-check_client(struct front *f, const struct env_addr *peer)
+check_client(struct front *f, const struct listener *l,
+    const struct env_addr *peer)
 {
 	struct front_own *own = front_own(f);
 
 	if (f->settings->max_connections > 0 &&
 	    own->n_conns >= f->settings->max_connections)
 		return "max_connections";
-	if (f->settings->max_per_client > 0 &&
+	if (!origin_is_proxy(l->proxy, peer) &&
+	    f->settings->max_per_client > 0 &&
 	    front_client_count(f, peer) >= f->settings->max_per_client)
 		return "max_per_client";
 	return NULL;
@@ -154,14 +158,15 @@ on_accept(struct env_watch *w, unsigned events)
 			accept_pause(f, fd);
 			return;
 		}
-		why = check_client(f, &peer);
+		why = check_client(f, l, &peer);
 		if (f->kind == WIRE_LOCAL)
 			local_wake(f);
 		if (why != NULL)
 			refuse(f, l, fd, &peer, why);
 		else
-			(void)conn_new(f, fd, &peer, l->row->service,
-			    l->row->proto, l->row->is_tls);
+			(void)conn_accept(f, fd, &peer, l->row->service,
+			    l->row->proto, l->row->is_tls, l->proxy,
+			    l->row->refusal);
 	}
 }
 
@@ -173,6 +178,34 @@ service_find(const struct front *f, unsigned service)
 		    services[i].kind == f->kind)
 			return &services[i];
 	return NULL;
+}
+
+/* The networks of the listener that is bound there, as the file has them. */
+static bool
+find_proxy(struct front *f, unsigned service, uint16_t port, int fd,
+    struct ip_networks **ret)
+{
+	const struct settings *s = f->settings;
+	struct env_addr here = { 0 };
+	bool is_known = env_local_addr(f->env, fd, &here) == 0;
+
+	*ret = NULL;
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct settings_listener *l = &s->listeners[i];
+
+		if (l->service != service || l->port != port ||
+		    s->listener_proxy[i][0] == '\0')
+			continue;
+		if (is_known &&
+		    (l->family != here.family ||
+			memcmp(l->address, here.bytes, sizeof(l->address)) !=
+			    0))
+			continue;
+		*ret = calloc(1, sizeof(**ret));
+		return *ret != NULL &&
+		    ip_networks_parse(slice_cstr(s->listener_proxy[i]), *ret);
+	}
+	return true;
 }
 
 static void
@@ -190,6 +223,8 @@ on_listener(struct role *r, unsigned service, uint16_t port, int fd)
 		l->front = f;
 		l->row = row;
 		l->port = port;
+		if (!find_proxy(f, service, port, fd, &l->proxy))
+			break;
 		if (env_watch_add(f->env, &l->watch, fd, ENV_READ, on_accept) <
 		    0)
 			break;
@@ -214,6 +249,8 @@ listeners_close(struct front *f)
 		l->is_used = false;
 		env_watch_del(f->env, &l->watch);
 		env_close(f->env, l->watch.fd, false);
+		free(l->proxy);
+		l->proxy = NULL;
 	}
 	env_timer_stop(f->env, &own->accept_again);
 }
@@ -245,6 +282,8 @@ peer_place(struct front *f, enum wire_role peer)
 		return &f->store;
 	case WIRE_KEEPER:
 		return &f->keeper;
+	case WIRE_RESOLVER:
+		return &f->resolver;
 	default:
 		return NULL;
 	}
@@ -351,6 +390,8 @@ prepare(struct role *r)
 		if (made < 0)
 			return made;
 	}
+	if (!origin_rules_make(f))
+		return -ENOMEM;
 	return tls_server_new(f->env, &f->tls);
 }
 
@@ -426,6 +467,8 @@ deinit(struct role *r)
 		conn_free_now(LIST_ENTRY(it, struct conn, link));
 	replace_peer(f, &f->store);
 	replace_peer(f, &f->keeper);
+	replace_peer(f, &f->resolver);
+	origin_rules_free(f);
 	tls_server_free(f->tls);
 	map_deinit(&f->conns);
 	map_deinit(&own->clients);

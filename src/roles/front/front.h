@@ -44,6 +44,8 @@ struct conn_proto {
 	void (*peer_lost)(struct conn *c, enum wire_role peer);
 	/* The channel to the store has room again. */
 	void (*store_room)(struct conn *c);
+	/* What is to be known of the client is known (roles/front/origin.h). */
+	void (*origin_known)(struct conn *c);
 
 	void (*auth_refused)(struct conn *, const struct wire_auth_refused *);
 	void (*handle)(struct conn *, const struct wire_handle *);
@@ -84,6 +86,7 @@ struct conn {
 	char peer_text[ENV_ADDR_TEXT];
 	struct tls *tls; /* NULL: in the clear */
 	struct buf in, out;
+	struct origin *origin; /* NULL: nothing is asked about the client */
 	/* conn.c's own */
 	struct env_watch watch;
 	struct env_timer timer;
@@ -97,6 +100,8 @@ struct conn {
 	uint8_t state; /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
 	bool is_unspoken; /* in the clear, and no byte is out yet */
+	bool is_tls_first;    /* the handshake comes before the session */
+	struct slice refusal; /* to whom is not served; in the clear only */
 	char tls_text[96];
 	void *session;
 };
@@ -105,9 +110,10 @@ struct front {
 	struct role *role;
 	struct env *env;
 	const struct settings *settings;
-	enum wire_role kind;            /* WIRE_MX, WIRE_USER or WIRE_LOCAL */
-	struct channel *store, *keeper; /* NULL while there is none */
-	struct wire_state state;        /* what the store last said */
+	enum wire_role kind; /* WIRE_MX, WIRE_USER or WIRE_LOCAL */
+	struct channel *store, *keeper,
+	    *resolver;           /* NULL while there is none */
+	struct wire_state state; /* what the store last said */
 	char hostname[256];
 	struct tls_server *tls; /* certificates by name; keys in the keeper */
 	struct id_source ids;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "roles/front/conn.h"
+#include "roles/front/origin.h"
 
 /* An answer that needs its ticket, and one that does not. */
 #define WITH_TICKET(message)                                                   \
@@ -113,14 +114,25 @@ on_state(struct channel *ch, const struct wire_head *h,
 	return 0;
 }
 
-/* Nothing is asked yet: an answer is for nobody. */
 static int
 on_dns_answer(struct channel *ch, const struct wire_head *h,
     const struct wire_dns_answer *m)
 {
-	(void)ch;
-	(void)h;
-	(void)m;
+	struct conn *c = conn_find_any(ch->ctx, h->session);
+
+	if (c != NULL)
+		origin_on_dns_answer(c, h->ticket, m);
+	return 0;
+}
+
+static int
+on_client_answer(struct channel *ch, const struct wire_head *h,
+    const struct wire_client_answer *m)
+{
+	struct conn *c = conn_find_any(ch->ctx, h->session);
+
+	if (c != NULL)
+		origin_on_client_answer(c, h->ticket, m);
 	return 0;
 }
 
@@ -128,6 +140,7 @@ const struct wire_mx_handlers front_mx_handlers = {
 	.cert = on_cert,
 	.certs_end = on_certs_end,
 	.state = on_state,
+	.client_answer = on_client_answer,
 	.rcpt_answer = on_rcpt_answer,
 	.body_credit = on_body_credit,
 	.body_refused = on_body_refused,
@@ -149,6 +162,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.state = on_state,
 	.auth_refused = on_auth_refused,
 	.handle = on_handle,
+	.client_answer = on_client_answer,
 	.mail_answer = on_mail_answer,
 	.rcpt_answer = on_rcpt_answer,
 	.body_credit = on_body_credit,
@@ -176,6 +190,7 @@ front_lost_peer(struct front *f, enum wire_role peer)
 
 		if (conn_is_live(c) && c->proto->peer_lost != NULL)
 			c->proto->peer_lost(c, peer);
+		origin_peer_lost(c, peer);
 	}
 }
 

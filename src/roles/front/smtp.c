@@ -45,9 +45,47 @@ note_eating(struct conn *c)
 	x->is_eating = is_eating;
 }
 
+/* -- replies that are held back -------------------------------------------- */
+
+static void
+on_tarpit_over(struct env_timer *t)
+{
+	struct smtp *x = LIST_ENTRY(t, struct smtp, tarpit);
+	struct smtp_effect e = x->held;
+
+	e.delay_ms = 0;
+	smtp_act(x->conn, &e);
+	smtp_go_on(x->conn);
+}
+
+/* Its words stay in the session, which takes no step until they are said. Costs
+ * a timer, and nothing of anybody else's. */
+static bool
+hold_back(struct conn *c, const struct smtp_effect *e)
+{
+	struct env *env = conn_front(c)->env;
+	struct smtp *x = smtp_of(c);
+
+	if (e->delay_ms == 0 || e->begins_body || e->body.len > 0 ||
+	    env_timer_set(env, &x->tarpit,
+		env_now(env) + e->delay_ms * TIME_MS) < 0)
+		return false;
+	x->held = *e;
+	conn_pause(c);
+	return true;
+}
+
+static bool
+is_held_back(const struct smtp *x)
+{
+	return x->tarpit.slot != 0;
+}
+
 void
 smtp_act(struct conn *c, const struct smtp_effect *e)
 {
+	if (hold_back(c, e))
+		return;
 	if (e->begins_body)
 		smtp_do_begin(c);
 	if (e->body.len > 0)
@@ -91,6 +129,9 @@ smtp_act(struct conn *c, const struct smtp_effect *e)
 	case SMTP_DO_TLS:
 		conn_start_tls(c);
 		break;
+	case SMTP_DO_XCLIENT:
+		smtp_do_xclient(c, e->args);
+		break;
 	case SMTP_DO_CLOSE:
 		smtp_forget_transaction(c);
 		conn_end(c);
@@ -103,6 +144,7 @@ smtp_goodbye(struct conn *c, enum smtp_say why)
 {
 	struct smtp_effect e;
 
+	env_timer_stop(conn_front(c)->env, &smtp_of(c)->tarpit);
 	smtp_server_goodbye(&smtp_of(c)->s, why, &e);
 	smtp_act(c, &e);
 }
@@ -217,6 +259,17 @@ note_line(struct conn *c)
 }
 
 static void
+note_errors(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	if (x->s.n_errors == x->n_errors_told)
+		return;
+	origin_count(c, RATE_ERRORS, x->s.n_errors - x->n_errors_told);
+	x->n_errors_told = x->s.n_errors;
+}
+
+static void
 run(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
@@ -226,8 +279,8 @@ run(struct conn *c)
 
 	if (is_too_slow(c))
 		return;
-	while (n > 0 && smtp_server_wants_input(&x->s) && !is_over(c) &&
-	    conn_in(c).len > 0) {
+	while (n > 0 && smtp_server_wants_input(&x->s) && !is_held_back(x) &&
+	    !is_over(c) && conn_in(c).len > 0) {
 		if (!may_step(c)) {
 			stall(c);
 			return;
@@ -243,6 +296,7 @@ run(struct conn *c)
 			x->line_since = 0;
 	}
 	note_line(c);
+	note_errors(c);
 	if (!smtp_server_wants_input(&x->s) && x->s.state != SMTP_WAIT_TLS)
 		conn_pause(c);
 }
@@ -251,7 +305,9 @@ run(struct conn *c)
 void
 smtp_go_on(struct conn *c)
 {
-	if (smtp_server_wants_input(&smtp_of(c)->s) && !is_over(c))
+	const struct smtp *x = smtp_of(c);
+
+	if (smtp_server_wants_input(&x->s) && !is_held_back(x) && !is_over(c))
 		conn_resume(c);
 }
 
@@ -295,6 +351,14 @@ on_start(struct conn *c)
 
 	x->conn = c;
 	x->refusal.fire = smtp_on_refusal_due;
+	x->tarpit.fire = on_tarpit_over;
+	if (!origin_is_exempt(c)) {
+		config.tarpit_after = f->settings->tarpit_after;
+		config.tarpit_ms =
+		    (uint32_t)(f->settings->tarpit_delay / TIME_MS);
+	}
+	config.is_strict = f->settings->strict_pipelining;
+	config.may_xclient = origin_may_xclient(c);
 	buf_init(&x->gathered, SMTP_GATHER);
 	smtp_server_init(&x->s, &config);
 	conn_set_idle(c, f->settings->smtp_idle);
@@ -308,6 +372,11 @@ on_closed(struct conn *c)
 	struct smtp *x = smtp_of(c);
 
 	env_timer_stop(conn_front(c)->env, &x->refusal);
+	env_timer_stop(conn_front(c)->env, &x->tarpit);
+	if (x->s.is_hasty)
+		env_log(conn_front(c)->env, ENV_INFO, "hasty-client",
+		    "client=%s session=%llu", c->peer_text,
+		    (unsigned long long)c->number);
 	smtp_forget_transaction(c);
 	smtp_drop_handle(c);
 	buf_deinit(&x->gathered);
@@ -357,6 +426,7 @@ on_store_lost(struct conn *c)
 	case SMTP_WAIT_RCPT:
 	case SMTP_WAIT_VRFY:
 	case SMTP_WAIT_COMMIT:
+		x->waits_for_origin = false;
 		smtp_answer(c, verdict_trouble());
 		break;
 	case SMTP_WAIT_AUTH:
@@ -389,6 +459,42 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 	}
 }
 
+static void
+on_origin_known(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	if (!x->waits_for_origin)
+		return;
+	x->waits_for_origin = false;
+	smtp_do_rcpt(c);
+	smtp_go_on(c);
+}
+
+/* RFC-less; docs/decisions has what is honoured. The session begins anew. */
+void
+smtp_do_xclient(struct conn *c, struct slice args)
+{
+	struct smtp *x = smtp_of(c);
+	struct smtp_xclient who;
+	struct smtp_effect e;
+	char was[ENV_ADDR_TEXT];
+
+	memcpy(was, c->peer_text, sizeof(was));
+	if (smtp_xclient_parse(args, &who) != SMTP_XCLIENT_OK ||
+	    !origin_become(c, &who)) {
+		smtp_goodbye(c, SMTP_SAY_TOO_MANY_CLIENTS);
+		return;
+	}
+	env_log(conn_front(c)->env, ENV_INFO, "xclient",
+	    "client=%s by=%s session=%llu", c->peer_text, was,
+	    (unsigned long long)c->number);
+	x->s.config.helo_override = origin_helo(c);
+	x->s.config.may_xclient = origin_may_xclient(c);
+	smtp_server_start(&x->s, &e);
+	smtp_act(c, &e);
+}
+
 const struct conn_proto smtp_proto = {
 	.name = "smtp",
 	.sorry =
@@ -403,6 +509,7 @@ const struct conn_proto smtp_proto = {
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
 	.store_room = smtp_unstall,
+	.origin_known = on_origin_known,
 	.auth_refused = smtp_on_auth_refused,
 	.handle = smtp_on_handle,
 	.mail_answer = smtp_on_mail_answer,

@@ -6,6 +6,36 @@
 #include "base/time.h"
 #include "roles/front/local.h"
 
+/* -- log ------------------------------------------------------------------- */
+
+static void
+log_mail(struct conn *c, const char *id, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], helo[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "mail",
+	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
+	    v->code, c->peer_text,
+	    log_quote(slice_cstr(x->s.helo), helo, sizeof(helo)),
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
+}
+
+static void
+log_refused_rcpt(struct conn *c, const struct verdict *v)
+{
+	struct smtp *x = smtp_of(c);
+	char sender[LOG_QUOTE], rcpt[LOG_QUOTE], text[LOG_QUOTE];
+
+	env_log(conn_front(c)->env, ENV_INFO, "rcpt-refused",
+	    "code=%u client=%s sender=%s rcpt=%s text=%s", v->code,
+	    c->peer_text,
+	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
+	    log_quote(slice_cstr(x->s.rcpt), rcpt, sizeof(rcpt)),
+	    log_quote(v->text, text, sizeof(text)));
+}
+
 /* -- questions ------------------------------------------------------------- */
 
 void
@@ -34,10 +64,22 @@ asked(struct conn *c, int r)
 		smtp_answer(c, verdict_trouble());
 }
 
-/* A place for policy about the client; nobody is asked yet. */
+/* RFC 5321, 3.1 and 4.3.1: the server speaks first. */
 void
 smtp_do_connect(struct conn *c)
 {
+	struct verdict over;
+
+	if (!origin_check_rate(c, &over)) {
+		smtp_answer(c, over);
+		return;
+	}
+	if (origin_is_early(c) && conn_front(c)->settings->refuse_early) {
+		smtp_answer(c,
+		    VERDICT(554, 0, 0, 0,
+			"wait for this greeting before you speak"));
+		return;
+	}
 	smtp_answer(c, VERDICT(220, 0, 0, 0, ""));
 }
 
@@ -77,6 +119,12 @@ smtp_do_mail(struct conn *c)
 		.client = slice_cstr(c->peer_text),
 		.size = x->s.params.size };
 
+	struct verdict over;
+
+	if (!origin_check_rate(c, &over)) {
+		smtp_answer(c, over);
+		return;
+	}
 	if (conn_front(c)->kind == WIRE_MX) {
 		smtp_answer(c, VERDICT(250, 2, 1, 0, ""));
 		return;
@@ -92,8 +140,23 @@ smtp_do_mail(struct conn *c)
 		: wire_send_mail_ask(store_of(c), c->number, x->ticket, &ask));
 }
 
-void
-smtp_do_rcpt(struct conn *c)
+/* True: policy about the client has answered already. */
+static bool
+is_refused_origin(struct conn *c)
+{
+	char text[ORIGIN_SAY];
+	struct verdict v;
+
+	if (origin_check_rate(c, &v) &&
+	    origin_check_rcpt(c, slice_cstr(smtp_of(c)->s.rcpt), &v, text))
+		return false;
+	log_refused_rcpt(c, &v);
+	smtp_answer(c, v);
+	return true;
+}
+
+static void
+ask_rcpt(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 	struct wire_rcpt_ask ask = { .handle = x->handle,
@@ -101,6 +164,7 @@ smtp_do_rcpt(struct conn *c)
 		.sender = slice_cstr(x->s.sender),
 		.rcpt = slice_cstr(x->s.rcpt),
 		.client = slice_cstr(c->peer_text),
+		.rdns = origin_rdns(c),
 		.helo = slice_cstr(x->s.helo),
 		.size = x->s.params.size,
 		.notify = x->s.rcpt_params.notify,
@@ -120,6 +184,15 @@ void
 smtp_do_vrfy(struct conn *c)
 {
 	smtp_answer(c, verdict_trouble());
+}
+
+void
+smtp_do_rcpt(struct conn *c)
+{
+	if (!origin_is_known(c))
+		smtp_of(c)->waits_for_origin = true;
+	else if (!is_refused_origin(c))
+		ask_rcpt(c);
 }
 
 void
@@ -197,36 +270,6 @@ smtp_do_commit(struct conn *c)
 	}
 	smtp_forget_body(c);
 	asked(c, r);
-}
-
-/* -- log ------------------------------------------------------------------- */
-
-static void
-log_mail(struct conn *c, const char *id, const struct verdict *v)
-{
-	struct smtp *x = smtp_of(c);
-	char sender[LOG_QUOTE], helo[LOG_QUOTE];
-
-	env_log(conn_front(c)->env, ENV_INFO, "mail",
-	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
-	    v->code, c->peer_text,
-	    log_quote(slice_cstr(x->s.helo), helo, sizeof(helo)),
-	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
-	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
-}
-
-static void
-log_refused_rcpt(struct conn *c, const struct verdict *v)
-{
-	struct smtp *x = smtp_of(c);
-	char sender[LOG_QUOTE], rcpt[LOG_QUOTE], text[LOG_QUOTE];
-
-	env_log(conn_front(c)->env, ENV_INFO, "rcpt-refused",
-	    "code=%u client=%s sender=%s rcpt=%s text=%s", v->code,
-	    c->peer_text,
-	    log_quote(slice_cstr(x->s.sender), sender, sizeof(sender)),
-	    log_quote(slice_cstr(x->s.rcpt), rcpt, sizeof(rcpt)),
-	    log_quote(v->text, text, sizeof(text)));
 }
 
 /* -- answers --------------------------------------------------------------- */
@@ -320,6 +363,9 @@ smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
 		return;
 	if (!verdict_is_ok(&v))
 		log_refused_rcpt(c, &v);
+	origin_count(c, RATE_RCPTS, 1);
+	if (v.code == 550 && v.esc.subject == 1) /* RFC 3463, 3.2 */
+		origin_count(c, RATE_UNKNOWN, 1);
 	smtp_answer(c, v);
 	smtp_go_on(c);
 }
@@ -357,6 +403,7 @@ smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m)
 	if (verdict_is_ok(&v)) {
 		v = VERDICT(250, 2, 0, 0, "");
 		v.text = slice_of(id, ID_TEXT);
+		origin_count(c, RATE_MAILS, 1);
 	}
 	log_mail(c, id, &v);
 	answer_each(c, m, v);

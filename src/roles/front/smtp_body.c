@@ -106,9 +106,11 @@ static void
 emit_trace(struct conn *c, int64_t wall_us)
 {
 	struct smtp *x = smtp_of(c);
-	char id[ID_TEXT + 1];
+	char id[ID_TEXT + 1], lists[ORIGIN_TAG];
+	struct slice tag;
 	struct received received = { .helo = slice_cstr(x->s.helo),
 		.client = slice_cstr(c->peer_text),
+		.rdns = origin_rdns(c),
 		.by = slice_cstr(conn_front(c)->hostname),
 		.protocol = slice_cstr(smtp_server_protocol(&x->s)),
 		.tls = slice_cstr(conn_tls_text(c)),
@@ -119,12 +121,17 @@ emit_trace(struct conn *c, int64_t wall_us)
 	id_print(&x->id, id);
 	if (x->s.n_rcpts == 1)
 		received.rcpt = slice_cstr(x->s.first_rcpt);
-	buf_init(&trace, RECEIVED_MAX + LIMIT_ADDRESS + 32);
+	buf_init(&trace, RECEIVED_MAX + LIMIT_ADDRESS + ORIGIN_TAG + 64);
 	/* RFC 5321 4.4; these bytes stay at home: relaying begins behind. */
 	if (buf_printf(&trace, "Return-Path: <%s>\r\n", x->s.sender) != BUF_OK)
 		smtp_refuse_body(c);
 	x->relay_from = (uint32_t)trace.len;
 	if (received_print(&received, &trace) != BUF_OK)
+		smtp_refuse_body(c);
+	tag = origin_tag(c, lists);
+	if (tag.len > 0 &&
+	    buf_printf(&trace, "X-Ulak-Lists: %.*s\r\n", SLICE_FMT(tag)) !=
+		BUF_OK)
 		smtp_refuse_body(c);
 	emit(c, buf_slice(&trace));
 	buf_deinit(&trace);

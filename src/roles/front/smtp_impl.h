@@ -11,6 +11,7 @@
 
 #include "mail/summary.h"
 #include "roles/front/front.h"
+#include "roles/front/origin.h"
 #include "smtp/server.h"
 #include "sys/log.h"
 
@@ -25,6 +26,11 @@ struct smtp {
 	uint32_t handle;
 	bool handle_is_lost;      /* with the store that gave it */
 	struct env_timer refusal; /* AUTH_REFUSED is said only then */
+	/* a reply that is held back (e.delay_ms), and what follows it */
+	struct env_timer tarpit;
+	struct smtp_effect held;
+	bool waits_for_origin; /* in WAIT_RCPT */
+	unsigned n_errors_told;
 	/* transaction */
 	uint64_t txn; /* 0: the store knows of none */
 	bool txn_is_lost;
@@ -101,6 +107,8 @@ void smtp_forget_transaction(struct conn *c);
 void smtp_on_body_credit(struct conn *c, const struct wire_body_credit *m);
 void smtp_on_body_refused(struct conn *c, const struct wire_body_refused *m);
 
+/* smtp.c: the conn is somebody else's (XCLIENT). */
+void smtp_do_xclient(struct conn *c, struct slice args);
 /* smtp.c: at the end of a message that the session itself refused. */
 void smtp_log_refused_mail(struct conn *c);
 

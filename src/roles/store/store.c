@@ -473,6 +473,8 @@ static const struct wire_store_handlers handlers = {
 	.grant = on_grant,
 	.handle_drop = on_handle_drop,
 	.rehashed = on_rehashed,
+	.client_ask = on_client_ask,
+	.client_note = on_client_note,
 	.mail_ask = on_mail_ask,
 	.rcpt_ask = on_rcpt_ask,
 	.txn_drop = on_txn_drop,
@@ -542,6 +544,7 @@ peer_free(struct peer *p)
 	reads_peer_lost(p);
 	accept_peer_lost(p);
 	handles_peer_lost(p);
+	clients_peer_lost(p);
 	map_deinit(&p->bodies);
 	map_deinit(&p->txns);
 	map_deinit(&p->handles);
@@ -585,6 +588,7 @@ peer_new(struct store_role *s)
 	init_map(s, &p->bodies);
 	init_map(s, &p->txns);
 	init_map(s, &p->handles);
+	init_map(s, &p->clients);
 	if (map_put_number(&s->peers, p->serial, p) != 0) {
 		free(p);
 		return NULL;
@@ -655,6 +659,8 @@ prepare(struct role *r)
 	list_init(&s->notes);
 	list_init(&s->cached);
 	list_init(&s->keys);
+	if (clients_make(s) != 0)
+		return ERR_ORIGIN(-ENOMEM);
 	result = env_dir_open(s->env, s->settings->data, &s->dir);
 	if (result == -ENOENT)
 		result = STORE_E_ABSENT;
@@ -733,6 +739,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	status = role_run(env, s, supervisor_fd, &ops, ctx);
 	if (ctx->store != NULL && store_is_idle(ctx->store) &&
 	    list_is_empty(&ctx->peer_list)) {
+		free(ctx->rate);
 		outbound_free(ctx->outbound);
 		store_close(ctx->store);
 	}

@@ -9,6 +9,7 @@
  *
  *   store.c      the role's life, peers, room on the disk
  *   accept*.c    MAIL, RCPT and COMMIT (accept_impl.h); bodies.c
+ *   clients.c    CLIENT_ASK, CLIENT_NOTE: what networks do
  *   handles.c    verifiers, grants, handles
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
  *   scan.c       SCAN and CHANGED
@@ -51,6 +52,7 @@ struct store_role {
 	struct map watched; /* account -> struct watched */
 	struct list notes;  /* scan.c: of what was told, not yet written */
 	struct map locks;   /* account -> struct handle, POP3's */
+	struct rate *rate;  /* clients.c */
 	struct list keys;
 	int64_t started;
 	/* room on the disk */
@@ -71,6 +73,7 @@ struct peer {
 	struct map bodies;  /* number -> struct incoming */
 	struct map txns;    /* number -> struct txn */
 	struct map handles; /* number -> struct handle */
+	struct map clients; /* a front's session -> clients.c's */
 	struct list reads;  /* struct body_read, scans: waiting for room */
 	struct list waiting;
 	uint32_t next_handle;
@@ -148,6 +151,14 @@ void accept_peer_lost(struct peer *p);
 /* Addresses have changed. */
 void accept_forget_addresses(struct store_role *s);
 struct wire_verdict accept_verdict(struct store_role *s, int r);
+
+/* -- clients.c -- */
+int clients_make(struct store_role *s); /* -1: no memory */
+int on_client_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_client_ask *m);
+int on_client_note(struct channel *c, const struct wire_head *h,
+    const struct wire_client_note *m);
+void clients_peer_lost(struct peer *p);
 
 /* -- handles.c -- */
 int on_verifier_get(struct channel *c, const struct wire_head *h,
