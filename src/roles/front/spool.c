@@ -131,7 +131,7 @@ on_name(void *ctx, const char *name)
 		return 0;
 	s->n_junk++;
 	s->file.uid = 0;
-	spool_file_set_aside(s, name, "not a name of the spool");
+	(void)spool_file_set_aside(s, name, "not a name of the spool");
 	return 0;
 }
 
@@ -186,9 +186,12 @@ begin_file(struct spool_run *s, const struct id *id)
 
 	if (r == SPOOL_FILE_OK && begin_talk(s) == 0)
 		return true;
+	/* what cannot be moved, such as a directory of somebody's, stays */
 	if (r == SPOOL_FILE_BAD)
-		spool_file_set_aside(s, s->file.name, why);
-	else if (r != SPOOL_FILE_GONE)
+		r = spool_file_set_aside(s, s->file.name, why) == 0
+		    ? SPOOL_FILE_GONE
+		    : SPOOL_FILE_LATER;
+	if (r != SPOOL_FILE_GONE)
 		wait_longer(s);
 	spool_file_close(s);
 	return false;
@@ -293,7 +296,7 @@ on_reported(struct spool_run *s)
 		spool_file_remove(s);
 		file_is_done(s);
 	} else if (verdict_is_permanent(v)) {
-		spool_file_set_aside(s, s->file.name,
+		(void)spool_file_set_aside(s, s->file.name,
 		    "refused, and so is the report to its sender");
 		file_is_done(s);
 	} else {
@@ -305,7 +308,7 @@ static void
 on_refused(struct spool_run *s)
 {
 	if (!wants_report(&s->file.head)) {
-		spool_file_set_aside(s, s->file.name,
+		(void)spool_file_set_aside(s, s->file.name,
 		    "refused, and nobody wants to hear of it");
 		file_is_done(s);
 	} else if (begin_report(s) != 0) {
@@ -370,7 +373,7 @@ spool_on_talked(struct spool_run *s)
 		return;
 	}
 	if (s->talk.is_damaged) {
-		spool_file_set_aside(s, s->file.name, "damaged");
+		(void)spool_file_set_aside(s, s->file.name, "damaged");
 		file_is_done(s);
 		return;
 	}

@@ -126,7 +126,7 @@ spool_file_remove(struct spool_run *s)
 }
 
 /* A new name: one of the old ones may stand there already. */
-void
+int
 spool_file_set_aside(struct spool_run *s, const char *name, const char *why)
 {
 	char to[ID_TEXT + 8], text[ID_TEXT + 1], quoted[LOG_QUOTE];
@@ -137,10 +137,14 @@ spool_file_set_aside(struct spool_run *s, const char *name, const char *why)
 	id_print(&id, text);
 	(void)snprintf(to, sizeof(to), "bad/%s", text);
 	r = env_dir_rename(s->dir, name, to);
+	if (r ==
+	    -EACCES) /* a link or a pipe, which Landlock lets nobody make */
+		r = env_dir_unlink(s->dir, name);
 	env_log(s->env, ENV_WARN, "spool-bad",
 	    "file=%s uid=%u why=\"%s\" kept=%s error=%d",
 	    log_quote(slice_cstr(name), quoted, sizeof(quoted)), s->file.uid,
 	    why, to, -r);
+	return r;
 }
 
 /* -- dividing ---------------------------------------------------------------

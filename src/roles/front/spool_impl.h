@@ -85,8 +85,8 @@ int spool_file_open(struct spool_run *s, const struct id *id,
 void spool_file_close(struct spool_run *s);
 /* For good. */
 void spool_file_remove(struct spool_run *s);
-/* Out of the way, for a person to look at. */
-void spool_file_set_aside(struct spool_run *s, const char *name,
+/* Out of the way, for a person to look at. 0 or -errno, which is logged. */
+int spool_file_set_aside(struct spool_run *s, const char *name,
     const char *why);
 /* Two files in its place: those who must wait, and the others. 0 or -errno,
  * with the file as it was. */
