@@ -353,6 +353,28 @@ add_listeners(const struct init *in, struct buf *out)
 	return r;
 }
 
+/* Users of the machine cannot reach into a data directory of the server's. */
+static int
+add_local(const struct init *in, struct buf *out)
+{
+	int r = buf_add_cstr(out,
+	    "# Mail of programs on this machine: ulak sendmail.\n[local]\n");
+
+	if (r == 0 && slice_is_ascii(slice_cstr(in->domain)))
+		r = buf_printf(out,
+		    "# Follows names that have none, such as root.\n"
+		    "domain = \"%s\"\n",
+		    in->domain);
+	if (r == 0 && in->drop_users)
+		r = buf_add_cstr(out,
+		    "socket = \"/run/ulak/submit.sock\"\n"
+		    "spool = \"/var/spool/ulak\"\n");
+	return r == 0 ? buf_add_cstr(out,
+			    "\n# One for each service and port; mx is what "
+			    "other servers speak to.\n")
+		      : r;
+}
+
 static int
 fill_config(const struct init *in, struct buf *out)
 {
@@ -372,11 +394,11 @@ fill_config(const struct init *in, struct buf *out)
 	    "max_size = \"50MiB\"\n\n"
 	    "[outbound]\n"
 	    "# How long delivery is tried before the sender gets a bounce.\n"
-	    "lifetime = \"5d\"\n\n"
-	    "# One for each service and port; mx is what other servers speak "
-	    "to.\n",
+	    "lifetime = \"5d\"\n\n",
 	    in->hostname, in->data, in->drop_users ? "true" : "false");
 
+	if (r == 0)
+		r = add_local(in, out);
 	return r == 0 ? add_listeners(in, out) : r;
 }
 

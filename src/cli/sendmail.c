@@ -114,6 +114,23 @@ find_caller(struct sendmail *m)
 	return EX_OK;
 }
 
+/* Line ends and the like would be another command in the dialogue. */
+static bool
+has_no_controls(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] < 0x20 || s.at[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
+is_clean(struct slice s)
+{
+	return has_no_controls(s) && s.len > 0 && s.len <= LIMIT_ADDRESS &&
+	    slice_is_utf8(s);
+}
+
 /* -f "", "<>", "name", "a@b", "<a@b>" */
 static int
 take_sender(struct sendmail *m)
@@ -127,12 +144,12 @@ take_sender(struct sendmail *m)
 	m->sender[0] = '\0';
 	if (s.len == 0 || slice_equal(s, SLICE("<>")))
 		return EX_OK;
-	if (inject_rcpts_add(s, slice_cstr(m->domain), &m->arena, &one) !=
+	if (!has_no_controls(s) ||
+	    inject_rcpts_add(s, slice_cstr(m->domain), &m->arena, &one) !=
 		INJECT_OK ||
 	    one.n != 1 ||
 	    !slice_to_cstr(one.at[0], m->sender, sizeof(m->sender)))
-		return fail(EX_DATAERR, "\"%s\" is no sender",
-		    m->o.sender != NULL ? m->o.sender : m->login);
+		return fail(EX_DATAERR, "the sender is no address");
 	return EX_OK;
 }
 
@@ -241,27 +258,20 @@ take_arguments(struct sendmail *m)
 {
 	m->rcpts =
 	    (struct inject_rcpts){ m->rcpt_space, 0, SENDMAIL_RCPTS, false };
-	for (size_t i = 0; i < m->o.n_rcpts; i++)
+	for (size_t i = 0; i < m->o.n_rcpts; i++) {
+		if (!has_no_controls(slice_cstr(m->o.rcpts[i])))
+			return fail(EX_DATAERR, "a recipient is no address");
 		if (inject_rcpts_add(slice_cstr(m->o.rcpts[i]),
 			slice_cstr(m->domain), &m->arena,
 			&m->rcpts) != INJECT_OK)
 			return fail(EX_DATAERR, "more than %d recipients",
 			    SENDMAIL_RCPTS);
+	}
 	if (m->rcpts.n == 0 && !m->o.takes_rcpts)
 		return fail(EX_USAGE,
 		    "no recipients: name them, or take them from the message "
 		    "with -t");
 	return EX_OK;
-}
-
-/* Line ends and the like would be another command in the dialogue. */
-static bool
-is_clean(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.at[i] < 0x20 || s.at[i] == 0x7f)
-			return false;
-	return s.len > 0 && s.len <= LIMIT_ADDRESS && slice_is_utf8(s);
 }
 
 static int

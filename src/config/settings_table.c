@@ -208,7 +208,7 @@ const struct settings_key settings_keys[] = {
 	{ "local", "spool", KIND_PATH, MEMBER(local_spool), "", 0, 0, false,
 	    "The directory in which their mail waits while the server is down. "
 	    "When empty: spool in the data directory." },
-	{ "local", "domain", KIND_TEXT, MEMBER(local_domain), "", 0, 0, false,
+	{ "local", "domain", KIND_HOST, MEMBER(local_domain), "", 0, 0, false,
 	    "What follows a name without a domain, such as root, in mail of "
 	    "this machine. When empty: server.hostname." },
 	{ "local", "rate", KIND_COUNT, MEMBER(local_rate), "3600", 0, 10000000,

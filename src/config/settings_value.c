@@ -158,7 +158,7 @@ is_host(struct slice s)
 static bool
 check_host(struct slice s, char *err, size_t size)
 {
-	if (is_host(s))
+	if (s.len == 0 || is_host(s)) /* who must be given is asked later */
 		return true;
 	(void)snprintf(err, size,
 	    "needs a domain name of letters, digits, hyphens and dots");

@@ -91,7 +91,7 @@ static const struct {
 	{ SLICE("[server]\nhostname='-a.example'"), 2, 10, { "domain name" } },
 	{ SLICE("[server]\nhostname='a..example'"), 2, 10, { "domain name" } },
 	{ SLICE("[server]\nhostname='a.example.'"), 2, 10, { "domain name" } },
-	{ SLICE("[server]\nhostname=''"), 2, 10, { "domain name" } },
+	{ SLICE("[server]\nhostname=''"), 2, 1, { "must be given" } },
 	{ SLICE("[server]\ndata='x'"), 2, 6, { "absolute path" } },
 	{ SLICE("[server]\ndata='/x'"), 0, 0, { "hostname", "must be given" } },
 	{ SLICE("[resolver]\nserver='ns.example'"), 2, 8, { "address" } },
