@@ -180,7 +180,7 @@ const struct settings_key settings_keys[] = {
 	    false,
 	    "Mail from somebody new to a recipient is put off once (451 "
 	    "4.7.1). "
-	    "ulak greylist domain switches it for one domain." },
+	    "Who is known is kept in memory: a restart forgets it." },
 	{ "greylist", "delay", KIND_DURATION, MEMBER(greylist_delay), "5m", 0,
 	    TIME_DAY, false, "How long it is put off." },
 	{ "greylist", "window", KIND_DURATION, MEMBER(greylist_window), "2d",

@@ -544,3 +544,24 @@ def test_xclient_moves_limits_and_names(plain):
     t.data("by xclient")
     assert "from said.example (mx.said.example [198.51.100.5])" in fetch(plain, "by xclient")
     assert as_client("198.51.100.5").say("XCLIENT ADDR=192.0.2.77").startswith("550 5.7.0")
+
+
+def test_greylist(server):
+    server.restart(greylist=["enabled = true", 'delay = "2s"', "enough = 2"])
+
+    def rcpt(ip, sender, to=ALICE):
+        return as_client(ip).envelope(sender, to)
+    assert rcpt("203.0.113.1", "bounce+1@m1.shop.example").startswith("451 4.7.1")
+    assert rcpt("203.0.113.1", "bounce+1@m1.shop.example").startswith("451 4.7.1")  # too soon
+    assert rcpt("203.0.113.1", "nobody@shop.example", "postmaster@one.example").startswith("250")
+    assert rcpt("203.0.113.1", "x@shop.example", "nobody@one.example").startswith("550")
+    time.sleep(2.2)
+    # another host of its network, another address of its organisation
+    assert rcpt("203.0.113.9", "bounce+2@m2.shop.example").startswith("250")
+    assert rcpt("203.0.114.9", "bounce+2@m2.shop.example").startswith("451")
+    assert rcpt("203.0.113.9", "a@other.example").startswith("451")
+    time.sleep(2.2)
+    assert rcpt("203.0.113.9", "a@other.example").startswith("250")
+    # it has passed often enough: nobody of that network waits any more
+    assert rcpt("203.0.113.77", "a@third.example").startswith("250")
+    assert Talk(25).envelope().startswith("250")  # exempt

@@ -335,6 +335,15 @@ kind_of(unsigned service)
 }
 
 static void
+set_tarpit(struct conn *c, struct smtp_server_config *config)
+{
+	const struct settings *s = conn_front(c)->settings;
+
+	config->tarpit_after = origin_is_exempt(c) ? 0 : s->tarpit_after;
+	config->tarpit_ms = (uint32_t)(s->tarpit_delay / TIME_MS);
+}
+
+static void
 on_start(struct conn *c)
 {
 	struct front *f = conn_front(c);
@@ -352,11 +361,7 @@ on_start(struct conn *c)
 	x->conn = c;
 	x->refusal.fire = smtp_on_refusal_due;
 	x->tarpit.fire = on_tarpit_over;
-	if (!origin_is_exempt(c)) {
-		config.tarpit_after = f->settings->tarpit_after;
-		config.tarpit_ms =
-		    (uint32_t)(f->settings->tarpit_delay / TIME_MS);
-	}
+	set_tarpit(c, &config);
 	config.is_strict = f->settings->strict_pipelining;
 	config.may_xclient = origin_may_xclient(c);
 	buf_init(&x->gathered, SMTP_GATHER);
@@ -471,7 +476,7 @@ on_origin_known(struct conn *c)
 	smtp_go_on(c);
 }
 
-/* RFC-less; docs/decisions has what is honoured. The session begins anew. */
+/* docs/decisions/0012. The session begins anew. */
 void
 smtp_do_xclient(struct conn *c, struct slice args)
 {
@@ -489,6 +494,7 @@ smtp_do_xclient(struct conn *c, struct slice args)
 	env_log(conn_front(c)->env, ENV_INFO, "xclient",
 	    "client=%s by=%s session=%llu", c->peer_text, was,
 	    (unsigned long long)c->number);
+	set_tarpit(c, &x->s.config);
 	x->s.config.helo_override = origin_helo(c);
 	x->s.config.may_xclient = origin_may_xclient(c);
 	smtp_server_start(&x->s, &e);

@@ -122,6 +122,7 @@ struct rcpt_job {
 	uint8_t notify;
 	int64_t rrvs;
 	bool rrvs_continue;
+	struct greylist_ticket grey;
 	size_t rcpt_len, orcpt_len;
 	uint8_t rcpt[LIMIT_ADDRESS];
 	uint8_t orcpt[512];
@@ -146,6 +147,28 @@ approve(struct txn *t, const struct rcpt_job *j,
 	return true;
 }
 
+/* In whole minutes, so that no text has to outlive this: who comes back a
+ * little late is welcome. */
+static struct wire_verdict
+say_greylisted(int64_t wait)
+{
+	static const struct {
+		int64_t most;
+		const char *text;
+	} says[] = {
+		{ TIME_MINUTE, "new here: try again in 60 seconds" },
+		{ 5 * TIME_MINUTE, "new here: try again in 300 seconds" },
+		{ 15 * TIME_MINUTE, "new here: try again in 900 seconds" },
+		{ TIME_HOUR, "new here: try again in 3600 seconds" },
+	};
+
+	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
+		if (wait <= says[i].most)
+			return wire_verdict_make(451, 4, 7, 1, says[i].text);
+	return wire_verdict_make(451, 4, 7, 1,
+	    "new here: try again in some hours");
+}
+
 /* Which of RCPT's answers, with the approval kept when it is a yes. */
 static struct wire_verdict
 decide(struct peer *p, const struct rcpt_job *j,
@@ -155,10 +178,13 @@ decide(struct peer *p, const struct rcpt_job *j,
 	bool may_relay = p->c.peer == WIRE_LOCAL ||
 	    handle_find(p, j->handle, GRANT_SUBMIT) != NULL;
 	struct verdict v = rcpt_verdict(result->outcome, may_relay);
+	int64_t wait;
 	struct txn *t;
 
 	if (!verdict_is_ok(&v))
 		return wire_verdict_of(&v);
+	if (!greylist_pass(p->role->greylist, &j->grey, &wait))
+		return say_greylisted(wait);
 	t = txn_get(p, j->txn);
 	if (t != NULL && t->n >= LIMIT_SMTP_RCPTS)
 		return wire_verdict_make(452, 4, 5, 3, "too many recipients");
@@ -262,6 +288,9 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j->rrvs_continue = m->rrvs_continue;
 	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
 	j->rcpt_len = m->rcpt.len;
+	if (c->peer == WIRE_MX)
+		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
+		    m->rcpt, &j->grey);
 	memcpy(j->orcpt, m->orcpt.at, m->orcpt.len);
 	j->orcpt_len = m->orcpt.len;
 	e = cached_find(s, slice_of(j->rcpt, j->rcpt_len));

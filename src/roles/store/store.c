@@ -659,7 +659,8 @@ prepare(struct role *r)
 	list_init(&s->notes);
 	list_init(&s->cached);
 	list_init(&s->keys);
-	if (clients_make(s) != 0)
+	s->greylist = greylist_new(s->env, s->settings);
+	if (s->greylist == NULL || clients_make(s) != 0)
 		return ERR_ORIGIN(-ENOMEM);
 	result = env_dir_open(s->env, s->settings->data, &s->dir);
 	if (result == -ENOENT)
@@ -740,6 +741,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	if (ctx->store != NULL && store_is_idle(ctx->store) &&
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
+		greylist_free(ctx->greylist);
 		outbound_free(ctx->outbound);
 		store_close(ctx->store);
 	}

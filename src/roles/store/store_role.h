@@ -23,6 +23,7 @@
 #include "base/map.h"
 #include "policy/rcpt.h"
 #include "roles/role.h"
+#include "roles/store/greylist.h"
 #include "roles/store/outbound.h"
 #include "store/account.h"
 #include "store/events.h"
@@ -53,6 +54,7 @@ struct store_role {
 	struct list notes;  /* scan.c: of what was told, not yet written */
 	struct map locks;   /* account -> struct handle, POP3's */
 	struct rate *rate;  /* clients.c */
+	struct greylist *greylist;
 	struct list keys;
 	int64_t started;
 	/* room on the disk */
