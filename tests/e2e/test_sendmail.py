@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import smtplib
 import subprocess
 import time
 import uuid
@@ -23,7 +24,9 @@ NAME = "nobody" if REAL_ROOT else "root"
 
 
 class Local(Ulak):
-    """A server whose socket, spool and program every user can reach."""
+    """A server whose socket, spool and program every user can reach; with LMTP."""
+
+    PORTS = {**Ulak.PORTS, "lmtp": 24}
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
@@ -238,6 +241,37 @@ def test_a_user_who_sends_too_much_waits(world):
     assert s.count("user@five.example", subject) == 2
     assert "event=local-rate" in s.log()
     s.stop()
+
+
+# -- LMTP ----------------------------------------------------------------------
+
+
+def test_lmtp_answers_for_each_recipient(running):
+    """RFC 2033: a reply for each that was taken; no relay, no greeting by EHLO."""
+    subject = new_subject()
+    with smtplib.LMTP(running.address, 24, timeout=30) as c:
+        assert c.docmd("EHLO", "x")[0] == 500
+        c.ehlo("client.example")
+        assert c.docmd("MAIL", "FROM:<a@far.example>")[0] == 250
+        assert c.docmd("RCPT", f"TO:<{USER}>")[0] == 250
+        assert c.docmd("RCPT", "TO:<ghost@three.example>")[0] == 550
+        assert c.docmd("RCPT", "TO:<x@elsewhere.example>")[0] in (550, 554)
+        assert c.docmd("RCPT", "TO:<second@three.example>")[0] == 250
+        assert c.docmd("DATA")[0] == 354
+        c.send(f"Subject: {subject}\r\n\r\nx\r\n.\r\n".encode())
+        assert [c.getreply()[0] for _ in range(2)] == [250, 250]
+        assert c.docmd("DATA")[0] == 503
+    for user in (USER, "second@three.example"):
+        assert b"with LMTP" in find(running, user, subject)
+
+
+def test_lmtp_by_swaks(running):
+    subject = new_subject()
+    out = subprocess.run(["swaks", "--protocol", "LMTP", "--server", running.address, "--port", "24", "--to", USER, "--from",
+                          "a@far.example", "--header", f"Subject: {subject}", "--helo", "client.example"],
+                         capture_output=True, text=True)
+    assert out.returncode == 0, out.stdout
+    find(running, USER, subject)
 
 
 # -- while the server is down --------------------------------------------------

@@ -46,6 +46,8 @@ static const struct service_row {
 } services[] = {
 	{ SERVICE_MX, WIRE_MX, &smtp_proto, false,
 	    SLICE("421 4.7.0 too many connections\r\n") },
+	{ SERVICE_LMTP, WIRE_MX, &smtp_proto, false,
+	    SLICE("421 4.7.0 too many connections\r\n") },
 	{ SERVICE_SUBMISSION, WIRE_USER, &smtp_proto, false,
 	    SLICE("421 4.7.0 too many connections\r\n") },
 	{ SERVICE_SUBMISSIONS, WIRE_USER, &smtp_proto, true, { 0 } },

@@ -330,6 +330,7 @@ kind_of(unsigned service)
 {
 	return service == SERVICE_MX        ? SMTP_MX
 	    : service == SERVICE_LOCAL      ? SMTP_LOCAL
+	    : service == SERVICE_LMTP       ? SMTP_LMTP
 	    : service == SERVICE_SUBMISSION ? SMTP_SUBMISSION
 					    : SMTP_SUBMISSIONS;
 }
