@@ -274,6 +274,26 @@ take_arguments(struct sendmail *m)
 	return EX_OK;
 }
 
+/* -V as xtext (RFC 3461, 4) */
+static int
+take_envid(struct sendmail *m)
+{
+	struct slice s = slice_cstr(m->o.envid);
+	struct buf text;
+	int r = 0;
+
+	buf_init(&text, 100);
+	for (size_t i = 0; i < s.len && r == 0; i++)
+		r = s.at[i] > 0x20 && s.at[i] < 0x7f && s.at[i] != '+' &&
+			s.at[i] != '='
+		    ? buf_add_byte(&text, s.at[i])
+		    : buf_printf(&text, "+%02X", s.at[i]);
+	if (r == 0 && !arena_copy(&m->arena, buf_slice(&text), &m->mail.envid))
+		r = -ENOMEM;
+	buf_deinit(&text);
+	return r == 0 ? EX_OK : fail(EX_USAGE, "-V is too long");
+}
+
 static int
 check_rcpts(struct sendmail *m)
 {
@@ -302,8 +322,7 @@ check_rcpts(struct sendmail *m)
 	    !slice_is_ascii(mail->header) || !slice_is_ascii(mail->body);
 	mail->notify = m->o.notify;
 	mail->ret = m->o.ret;
-	mail->envid = slice_cstr(m->o.envid);
-	return EX_OK;
+	return take_envid(m);
 }
 
 /* -- what becomes of recipients ---------------------------------------------
@@ -361,7 +380,10 @@ begin_mail(struct sendmail *m, const struct slice *rcpts, size_t n)
 		.rcpts = rcpts,
 		.n_rcpts = n,
 		.size = m->mail.header.len + m->mail.body.len,
-		.is_8bit = m->mail.is_8bit };
+		.is_8bit = m->mail.is_8bit,
+		.notify = m->mail.notify,
+		.ret = m->mail.ret,
+		.envid = m->mail.envid };
 
 	m->left = m->mail.header;
 	m->is_in_body = false;

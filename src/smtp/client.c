@@ -186,17 +186,53 @@ say_hello(struct smtp_client *c, bool is_ehlo)
 	say(c, line);
 }
 
+enum {
+	ENVID_MAX = 100, /* RFC 3461, 4.4 */
+	DSN_MAX = 160
+};
+
+/* RET and ENVID (RFC 3461, 4.3 and 4.4) */
+static void
+print_mail_dsn(const struct smtp_client *c, char text[DSN_MAX])
+{
+	static const char *const rets[] = { "", " RET=FULL", " RET=HDRS" };
+	const struct smtp_client_mail *m = &c->mail;
+
+	text[0] = '\0';
+	if (c->offer.dsn && m->ret < 3)
+		(void)snprintf(text, DSN_MAX, "%s%s%.*s", rets[m->ret],
+		    m->envid.len > 0 ? " ENVID=" : "",
+		    SLICE_FMT(slice_upto(m->envid, ENVID_MAX)));
+}
+
+/* NOTIFY (4.1): NEVER, or some of the others with commas */
+static void
+print_rcpt_dsn(const struct smtp_client *c, char text[DSN_MAX])
+{
+	static const char *const names[] = { "NEVER", "SUCCESS", "FAILURE",
+		"DELAY" };
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; c->offer.dsn && i < 4; i++)
+		if ((c->mail.notify & 1u << i) != 0)
+			n += (size_t)snprintf(text + n, DSN_MAX - n, "%s%s",
+			    n == 0 ? " NOTIFY=" : ",", names[i]);
+}
+
 static void
 say_mail(struct smtp_client *c)
 {
 	const struct smtp_client_mail *m = &c->mail;
-	char line[LIMIT_SMTP_REPLY_LINE], size[40] = "";
+	char line[LIMIT_SMTP_REPLY_LINE + DSN_MAX], size[40] = "";
+	char dsn[DSN_MAX];
 
 	if (c->offer.size && m->size > 0)
 		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, m->size);
-	(void)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>%s%s",
+	print_mail_dsn(c, dsn);
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>%s%s%s",
 	    SLICE_FMT(slice_upto(m->sender, LIMIT_ADDRESS)), size,
-	    m->is_8bit && c->offer.eightbit ? " BODY=8BITMIME" : "");
+	    m->is_8bit && c->offer.eightbit ? " BODY=8BITMIME" : "", dsn);
 	c->has_open_transaction = true;
 	say(c, line);
 }
@@ -204,10 +240,11 @@ say_mail(struct smtp_client *c)
 static void
 say_rcpt(struct smtp_client *c, size_t i)
 {
-	char line[LIMIT_SMTP_REPLY_LINE];
+	char line[LIMIT_SMTP_REPLY_LINE], dsn[DSN_MAX];
 
-	(void)snprintf(line, sizeof(line), "RCPT TO:<%.*s>",
-	    SLICE_FMT(slice_upto(c->mail.rcpts[i], LIMIT_ADDRESS)));
+	print_rcpt_dsn(c, dsn);
+	(void)snprintf(line, sizeof(line), "RCPT TO:<%.*s>%s",
+	    SLICE_FMT(slice_upto(c->mail.rcpts[i], LIMIT_ADDRESS)), dsn);
 	say(c, line);
 }
 

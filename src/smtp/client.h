@@ -74,6 +74,11 @@ struct smtp_client_mail {
 	size_t n_rcpts; /* 1 to SMTP_CLIENT_RCPTS */
 	uint64_t size;  /* for SIZE=, 0: not known */
 	bool is_8bit;
+	/* RFC 3461, said to who offers DSN; notify is of all recipients */
+	uint8_t
+	    notify;  /* 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0: not said */
+	uint8_t ret; /* 1 FULL, 2 HDRS; 0: not said */
+	struct slice envid; /* xtext, at most 100; empty: not said */
 };
 
 /* What became of one recipient. A 2xx: the server has the responsibility. */

@@ -152,6 +152,14 @@ def test_some_recipients_are_refused(running):
     find(running, USER, subject)
 
 
+def test_wishes_about_reports(running):
+    """RFC 3461 from -N, -R and -V, also by way of the spool."""
+    subject = new_subject()
+    out = running.sendmail("-v", "-N", "success,delay", "-R", "hdrs", "-V", "a b+c", USER, text=f"Subject: {subject}\n\nx\n")
+    assert b" RET=HDRS ENVID=a+20b+2Bc" in out.stderr and b"> NOTIFY=SUCCESS,DELAY" in out.stderr
+    find(running, USER, subject)
+
+
 @pytest.mark.parametrize("args,text,want", [
     ((), "x\n", 64),
     (("-t",), "Subject: x\n\nTo: a@b\n", 64),

@@ -169,6 +169,13 @@ begin_mail(struct spool_run *s)
 		.n_rcpts = t->n_rcpts,
 		.size = t->size,
 		.is_8bit = t->is_8bit };
+	const struct spool *head = &s->file.head;
+
+	if (t->text.at == NULL) { /* a report has no wishes of its own */
+		mail.notify = (uint8_t)head->notify;
+		mail.ret = (uint8_t)head->ret;
+		mail.envid = head->envid;
+	}
 
 	t->has_begun = true;
 	smtp_client_mail(t->client, &mail);
