@@ -48,6 +48,9 @@ enum {
 	LIMIT_POP3_LINE = 512,    /* RFC 2449, section 4: 255 with CRLF */
 	LIMIT_POP3_ERRORS = 20,
 
+	/* logins */
+	LIMIT_APP_PASSWORDS = 32, /* of one account; each is tried */
+
 	/* buffers of one connection */
 	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */
 	LIMIT_CONN_OUT = 128 * 1024, /* replies a slow reader has not taken */
@@ -68,7 +71,7 @@ enum {
 	LIMIT_SUMMARY = 16 * 1024,
 	LIMIT_BOUNCE_CONTENT = 128 * 1024, /* RET=FULL: larger mail comes back
 					    * as its header (RFC 3461, 6.2) */
-	LIMIT_GROUP = 1024, /* writes in one transaction */
+	LIMIT_GROUP = 1024,                /* writes in one transaction */
 	LIMIT_GROUP_BYTES = 16 * 1024 * 1024,
 	LIMIT_ADDRESS = 320, /* local part, @, domain */
 	LIMIT_DOMAIN = 255,
@@ -79,11 +82,11 @@ enum {
 	LIMIT_DNSBL_LISTS = 16,
 	LIMIT_GREYLIST = 100000, /* rows in memory and on disk */
 	/* content filters (milter, Rspamd, clamd) */
-	LIMIT_HOOKS = 8,                  /* filters that are configured */
-	LIMIT_MILTER_PACKET = 64 * 1024,  /* libmilter's is 65,535 and one */
-	LIMIT_HOOK_FIELDS = 10000,        /* of a header while it is edited */
+	LIMIT_HOOKS = 8,                    /* filters that are configured */
+	LIMIT_MILTER_PACKET = 64 * 1024,    /* libmilter's is 65,535 and one */
+	LIMIT_HOOK_FIELDS = 10000,          /* of a header while it is edited */
 	LIMIT_HOOK_ARENA = 2 * 1024 * 1024, /* the same, with what is added */
-	LIMIT_HOOK_EDITS = 100,           /* of the envelope, by one message */
+	LIMIT_HOOK_EDITS = 100, /* of the envelope, by one message */
 	LIMIT_HOOK_MEMORY = 256 * 1024 * 1024, /* all sessions of the role */
 	LIMIT_HTTP_LINE = 8192,
 	LIMIT_HTTP_HEAD = 64 * 1024,

@@ -5,14 +5,18 @@
 #include <sodium.h>
 
 #include "cli/admin.h"
+#include "cli/app_password.h"
 
 static int
 add_password(struct cli *cli, json_t *args)
 {
 	char password[CLI_PASSWORD_MAX + 1];
-	int r = cli_password(cli, cli->operands[0], password);
 	json_t *text;
+	int r;
 
+	if (json_object_get(args, "hash") != NULL)
+		return CLI_OK;
+	r = cli_password(cli, cli->operands[0], password);
 	if (r != CLI_OK)
 		return r;
 	text = json_string(password);
@@ -41,6 +45,8 @@ static const struct cli_option add_options[] = {
 	{ "password-stdin", 0, CLI_FLAG, NULL,
 	    "the password comes on standard input", true },
 	{ "name", 0, CLI_TEXT, "NAME", "the person's name", false },
+	{ "hash", 0, CLI_TEXT, "HASH",
+	    "in place of a password: what another program kept of it", false },
 	{ "quota", 0, CLI_SIZE, "SIZE", "bytes of mail it may keep; 0: any",
 	    false },
 	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
@@ -51,6 +57,23 @@ static const struct cli_option password_options[] = {
 	{ "password-stdin", 0, CLI_FLAG, NULL,
 	    "the password comes on standard input", true },
 	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+
+static const struct cli_option app_options[] = {
+	{ "name", 0, CLI_TEXT, "TEXT", "what it is for: \"phone\"", true },
+	{ "scope", 0, CLI_TEXT, "SERVICES",
+	    "smtp, imap, pop3, some with commas, or all (all)", true },
+	{ "expires", 0, CLI_TEXT, "TIME", "good for so long: \"90d\"", true },
+	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+static const struct table_column app_columns[] = {
+	{ "n", "number", TABLE_NUMBER },
+	{ "name", "name", TABLE_TEXT },
+	{ "scope", "scope", TABLE_TEXT },
+	{ "created", "created", TABLE_TIME },
+	{ "used", "used", TABLE_TIME },
+	{ "expires", "expires", TABLE_TIME },
+	{ NULL, NULL, TABLE_TEXT },
 };
 
 static const struct admin_action add = { .command = "account add",
@@ -64,6 +87,15 @@ static const struct admin_action take = { .command = "account remove",
 static const struct admin_action password = { .command = "account password",
 	.operands = { { "address", CLI_TEXT } },
 	.prepare = add_password };
+static const struct admin_action import_hash = { .command =
+						     "account import-hash",
+	.operands = { { "address", CLI_TEXT }, { "hash", CLI_TEXT } } };
+static const struct admin_action app_list = { .command = "app-password list",
+	.operands = { { "address", CLI_TEXT } },
+	.columns = app_columns };
+static const struct admin_action app_remove = { .command =
+						    "app-password remove",
+	.operands = { { "address", CLI_TEXT }, { "which", CLI_TEXT } } };
 static const struct admin_action quota = { .command = "account quota",
 	.operands = { { "address", CLI_TEXT }, { "quota", CLI_SIZE } } };
 static const struct admin_action disable = { .command = "account disable",
@@ -80,6 +112,17 @@ static const struct cli_action actions[] = {
 	    NULL, admin_run, &take },
 	{ "password", "ADDRESS", 1, 1, "gives it a new password",
 	    password_options, admin_run, &password },
+	{ "import-hash", "ADDRESS HASH", 2, 2,
+	    "gives it the password that another program kept as HASH", NULL,
+	    admin_run, &import_hash },
+	{ "app-password add", "ADDRESS", 1, 1,
+	    "makes a password for one program and shows it once", app_options,
+	    app_password_add, NULL },
+	{ "app-password list", "ADDRESS", 1, 1, "what there is, and its use",
+	    NULL, admin_run, &app_list },
+	{ "app-password remove", "ADDRESS NUMBER|NAME", 2, 2,
+	    "takes one away, and ends the account's sessions", NULL, admin_run,
+	    &app_remove },
 	{ "quota", "ADDRESS SIZE", 2, 2,
 	    "how much mail it may keep; 0: any amount", NULL, admin_run,
 	    &quota },

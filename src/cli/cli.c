@@ -310,6 +310,42 @@ find_command(struct cli *cli, struct args *args)
 				    : CLI_OK;
 }
 
+/* Actions of two words: "app-password add" */
+static bool
+begins_action(const struct cli_command *c, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t i = 0; i < c->n_actions; i++)
+		if (strncmp(c->actions[i].name, word, n) == 0 &&
+		    c->actions[i].name[n] == ' ')
+			return true;
+	return false;
+}
+
+static int
+find_two_words(struct cli *cli, struct args *args, const char *first)
+{
+	const struct cli_command *c = cli->command;
+	size_t n = strlen(first);
+	int r = CLI_OK;
+	const char *word = next_word(cli, args, &r);
+
+	if (word == NULL)
+		return r != CLI_OK || args->wants_help
+		    ? r
+		    : fail_usage(cli, "what it shall do is missing", first);
+	for (size_t i = 0; i < c->n_actions; i++) {
+		const char *name = c->actions[i].name;
+
+		if (strncmp(name, first, n) == 0 && name[n] == ' ' &&
+		    strcmp(name + n + 1, word) == 0)
+			cli->action = &c->actions[i];
+	}
+	return cli->action == NULL ? fail_usage(cli, "no such action", word)
+				   : CLI_OK;
+}
+
 static int
 find_action(struct cli *cli, struct args *args)
 {
@@ -329,6 +365,8 @@ find_action(struct cli *cli, struct args *args)
 	for (size_t i = 0; i < c->n_actions; i++)
 		if (strcmp(word, c->actions[i].name) == 0)
 			cli->action = &c->actions[i];
+	if (cli->action == NULL && begins_action(c, word))
+		return find_two_words(cli, args, word);
 	return cli->action == NULL ? fail_usage(cli, "no such action", word)
 				   : CLI_OK;
 }

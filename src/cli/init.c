@@ -25,7 +25,7 @@
 #include "cli/admin.h"
 #include "cli/init_users.h"
 #include "roles/keeper/keys.h"
-#include "roles/keeper/password.h"
+#include "roles/keeper/set.h"
 #include "store/store.h"
 #include "sys/env_posix.h"
 #include "sys/spawn.h"
@@ -288,7 +288,7 @@ make_key(struct init *in)
 static int
 make_account(struct init *in)
 {
-	char verifier[KEEPER_VERIFIER];
+	char verifier[KEEPER_SET];
 	uint64_t account = 0;
 	int r = store_domain_add(in->store, slice_cstr(in->domain));
 
@@ -297,7 +297,11 @@ make_account(struct init *in)
 		    in->domain);
 	if (r < 0)
 		return failed(in, "domain", r);
-	r = keeper_hash_password(slice_cstr(in->password), verifier);
+	r = keeper_set_make(in->master, slice_cstr(in->account),
+	    slice_cstr(in->password), false, verifier);
+	if (r == -EINVAL)
+		return cli_fail(CLI_REFUSED, "\"%s\" is not an address",
+		    in->account);
 	if (r != 0)
 		return failed(in, "password", r);
 	r = store_account_add(in->store, slice_cstr(in->account), SLICE(""),

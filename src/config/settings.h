@@ -145,6 +145,8 @@ struct settings {
 
 	/* [tls] */
 	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
+	/* [auth] */
+	char mechanisms[SETTINGS_NAME]; /* names, or empty: all */
 
 	/* [outbound] */
 	uint16_t outbound_port;        /* 25 */

@@ -219,6 +219,13 @@ const struct settings_key settings_keys[] = {
 	    true,
 	    "Takes passwords over connections without TLS. For tests only." },
 
+	{ "auth", "mechanisms", KIND_MECHANISMS, MEMBER(mechanisms), "", 0, 0,
+	    false,
+	    "The ways to log in (RFC 4422) that are offered, of: "
+	    "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 "
+	    "EXTERNAL OAUTHBEARER XOAUTH2 PLAIN LOGIN. When empty: all that "
+	    "make sense on the connection." },
+
 	{ "outbound", "port", KIND_PORT, MEMBER(outbound_port), "25", 1, 65535,
 	    true,
 	    "The port of other servers. Anything but 25 is for tests and "

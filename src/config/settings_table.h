@@ -13,11 +13,12 @@
 #include "config/toml.h"
 
 enum settings_kind {
-	KIND_HOST,     /* a domain name, ASCII */
-	KIND_PATH,     /* absolute */
-	KIND_TEXT,     /* one line, or an array of lines */
-	KIND_ADDRESS,  /* an IP address, or empty */
-	KIND_NETWORKS, /* one a line, base/ip.h */
+	KIND_HOST,       /* a domain name, ASCII */
+	KIND_PATH,       /* absolute */
+	KIND_TEXT,       /* one line, or an array of lines */
+	KIND_ADDRESS,    /* an IP address, or empty */
+	KIND_NETWORKS,   /* one a line, base/ip.h */
+	KIND_MECHANISMS, /* names of sasl/mechanism.h, or empty */
 	KIND_BOOL,
 	KIND_COUNT,    /* uint32_t */
 	KIND_PERCENT,  /* uint32_t */

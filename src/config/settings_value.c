@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "base/time.h"
 #include "config/settings_table.h"
+#include "sasl/mechanism.h"
 
 struct unit {
 	struct slice name;
@@ -208,6 +209,18 @@ check_networks(struct slice s, char *err, size_t size)
 }
 
 static bool
+check_mechanisms(struct slice s, char *err, size_t size)
+{
+	unsigned mask;
+
+	if (s.len == 0 || sasl_mechanisms_parse(s, &mask))
+		return true;
+	(void)snprintf(err, size,
+	    "needs names such as \"SCRAM-SHA-256 PLAIN\", see ulak.toml(5)");
+	return false;
+}
+
+static bool
 keep_text(const struct settings_key *key, struct slice s, struct settings *to,
     char *err, size_t size)
 {
@@ -337,6 +350,9 @@ static const struct kind {
 	    NULL, check_address },
 	[KIND_NETWORKS] = { "a network in quotes, or an array of such",
 	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL, check_networks },
+	[KIND_MECHANISMS] = { "names in quotes, or an array of such",
+	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL,
+	    check_mechanisms },
 	[KIND_BOOL] = { "true or false", 1u << TOML_BOOL, parse_bool,
 	    print_bool, NULL },
 	[KIND_COUNT] = { "a whole number", 1u << TOML_INTEGER, parse_number,

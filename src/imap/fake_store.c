@@ -226,6 +226,43 @@ ask_login(struct fake_client *c, const struct imap_ask *ask,
 }
 
 static void
+tell_auth(struct fake_client *c, enum sasl_want want, struct fake_answer *a)
+{
+	static const enum imap_result results[] = {
+		[SASL_SAY] = IMAP_CHALLENGE,
+		[SASL_YES] = IMAP_OK,
+		[SASL_NO] = IMAP_REFUSED,
+		[SASL_MALFORMED] = IMAP_MALFORMED,
+	};
+
+	a->a.result = results[want];
+	if (want == SASL_SAY)
+		a->a.bytes = fake_keeper_challenge(&c->keeper);
+}
+
+static void
+ask_auth(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	if (c->keeper.is_there)
+		abort();
+	tell_auth(c,
+	    fake_keeper_start64(&c->keeper, ask->mechanism,
+		c->config->mechanisms, SASL_FOR_IMAP,
+		ask->has_initial ? &ask->bytes : NULL),
+	    a);
+}
+
+static void
+ask_respond(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	if (!c->keeper.is_there)
+		abort();
+	tell_auth(c, fake_keeper_step64(&c->keeper, ask->bytes), a);
+}
+
+static void
 ask_list(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
 {
@@ -520,6 +557,8 @@ ask_append(struct fake_client *c, const struct imap_ask *ask,
 static void (*const questions[])(struct fake_client *, const struct imap_ask *,
     struct fake_answer *) = {
 	[IMAP_ASK_LOGIN] = ask_login,
+	[IMAP_ASK_AUTH] = ask_auth,
+	[IMAP_ASK_RESPOND] = ask_respond,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
 	[IMAP_ASK_OPEN] = ask_status,
@@ -566,6 +605,11 @@ host_ask(void *ctx, const struct imap_ask *ask)
 	case IMAP_ASK_CLOSE:
 		c->open = -1;
 		return true;
+	case IMAP_ASK_ABORT:
+		if (!c->keeper.is_there)
+			abort();
+		c->keeper.is_there = false;
+		return true;
 	case IMAP_ASK_BODY_OPEN:
 	case IMAP_ASK_BODY_DROP:
 		buf_reset(&c->body, 0);
@@ -574,7 +618,7 @@ host_ask(void *ctx, const struct imap_ask *ask)
 		break;
 	}
 	a = new_answer(c, ask->what);
-	if (c->store->fails && ask->what != IMAP_ASK_LOGIN)
+	if (c->store->fails && ask->what > IMAP_ASK_ABORT)
 		a->a.result = IMAP_TROUBLE;
 	else
 		questions[ask->what](c, ask, a);
@@ -618,6 +662,9 @@ fake_client_init(struct fake_client *c, struct fake_store *f,
 {
 	memset(c, 0, sizeof(*c));
 	c->store = f;
+	c->config = config;
+	fake_keeper_init(&c->keeper);
+	c->keeper.has_certificate = true;
 	c->open = -1;
 	c->room = room;
 	buf_init(&c->out, 64 * 1024 * 1024);

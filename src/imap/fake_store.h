@@ -12,6 +12,7 @@
 #define IMAP_FAKE_STORE_H
 
 #include "imap/session.h"
+#include "sasl/fake_keeper.h"
 
 enum {
 	FAKE_BOXES = 40,
@@ -80,6 +81,8 @@ struct fake_client {
 	struct buf out;
 	struct buf body; /* APPEND's */
 	bool is_over, wants_tls;
+	struct fake_keeper keeper;
+	const struct imap_config *config;
 	long open; /* index of the mailbox, -1 */
 	bool was_changed;
 	struct fake_answer answers[FAKE_ANSWERS];

@@ -215,21 +215,34 @@ imap_ask(struct imap_session *s, const struct imap_ask *ask, imap_then_fn *then)
 
 /* -- commands of any state ------------------------------------------------ */
 
+static bool
+may_auth(const struct imap_session *s)
+{
+	return s->has_tls || s->config->plain_auth;
+}
+
+/* LOGIN is PLAIN in other words. */
+static bool
+may_login(const struct imap_session *s)
+{
+	return may_auth(s) &&
+	    (s->config->mechanisms & SASL_BIT(SASL_PLAIN)) != 0;
+}
+
 static void
 put_capabilities(const struct imap_session *s, struct buf *b)
 {
 	bool is_early = s->state == IMAP_NOT_AUTH;
-	bool may_login = s->has_tls || s->config->plain_auth;
-
 	(void)buf_add_cstr(b,
 	    "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE "
 	    "IDLE");
 	if (is_early && !s->has_tls && s->config->may_start_tls)
 		(void)buf_add_cstr(b, " STARTTLS");
-	if (is_early)
-		(void)buf_add_cstr(b,
-		    may_login ? " AUTH=PLAIN" : " LOGINDISABLED");
-	else
+	if (is_early && may_auth(s))
+		(void)sasl_mechanisms_print(s->config->mechanisms, " AUTH=", b);
+	if (is_early && !may_login(s))
+		(void)buf_add_cstr(b, " LOGINDISABLED");
+	if (!is_early)
 		(void)buf_add_cstr(b,
 		    " NAMESPACE UNSELECT UIDPLUS CHILDREN "
 		    "MOVE SPECIAL-USE");
@@ -302,11 +315,37 @@ run_starttls(struct imap_session *s)
 	s->host->start_tls(s->ctx);
 }
 
+static void read_response(struct imap_session *s);
+
+/* RFC 3501, 6.2.2 */
+static void
+on_challenge(struct imap_session *s, struct slice challenge)
+{
+	char text[BASE64_ENCODED(SASL_CHALLENGE_MAX)];
+
+	if (challenge.len > SASL_CHALLENGE_MAX) {
+		imap_no(s, IMAP_TROUBLE);
+		return;
+	}
+	imap_say(s, SLICE("+ "));
+	imap_say(s, slice_of(text, base64_encode(challenge, text)));
+	imap_say(s, SLICE("\r\n"));
+	read_response(s);
+}
+
 static void
 then_login(struct imap_session *s, const struct imap_answer *a)
 {
 	struct buf b;
 
+	if (a->result == IMAP_CHALLENGE) {
+		on_challenge(s, a->bytes);
+		return;
+	}
+	if (a->result == IMAP_MALFORMED) {
+		imap_done(s, "BAD Not what the mechanism wants");
+		return;
+	}
 	if (a->result != IMAP_OK) {
 		imap_no(s, a->result);
 		if (a->result == IMAP_REFUSED &&
@@ -326,23 +365,27 @@ then_login(struct imap_session *s, const struct imap_answer *a)
 static bool
 check_privacy(struct imap_session *s)
 {
-	if (s->has_tls || s->config->plain_auth)
+	if (may_auth(s))
 		return true;
 	imap_done(s, "NO [PRIVACYREQUIRED] Start TLS first");
 	return false;
 }
 
 static void
-ask_login(struct imap_session *s, struct slice user, struct slice secret,
-    struct slice authzid)
+run_login(struct imap_session *s)
 {
 	struct imap_ask ask = { .what = IMAP_ASK_LOGIN,
-		.user = user,
-		.secret = secret,
-		.authzid = authzid };
+		.user = s->cmd.user,
+		.secret = s->cmd.secret };
 
-	if (user.len > LIMIT_ADDRESS || authzid.len > LIMIT_ADDRESS ||
-	    secret.len > 1024) {
+	if (!check_privacy(s))
+		return;
+	if (!may_login(s)) {
+		imap_done(s, "NO [CANNOT] LOGIN is switched off");
+		return;
+	}
+	if (ask.user.len > LIMIT_ADDRESS ||
+	    ask.secret.len > SASL_PASSWORD_MAX) {
 		struct imap_answer no = { .result = IMAP_REFUSED };
 
 		then_login(s, &no);
@@ -352,67 +395,53 @@ ask_login(struct imap_session *s, struct slice user, struct slice secret,
 }
 
 static void
-run_login(struct imap_session *s)
-{
-	if (check_privacy(s))
-		ask_login(s, s->cmd.user, s->cmd.secret, slice_of("", 0));
-}
-
-/* RFC 4616: [authzid] NUL authcid NUL passwd */
-static void
-on_plain(struct imap_session *s, struct slice base64)
-{
-	uint8_t *at = arena_alloc(&s->arena, base64.len + 1);
-	struct slice rest, authzid, authcid;
-	size_t n;
-
-	if (at == NULL) {
-		imap_no(s, IMAP_TROUBLE);
-		return;
-	}
-	if (!base64_decode(base64, at, base64.len + 1, &n)) {
-		imap_done(s, "BAD Not base 64");
-		return;
-	}
-	rest = slice_of(at, n);
-	if (!slice_take_until(&rest, 0, &authzid) ||
-	    !slice_take_until(&rest, 0, &authcid) || authcid.len == 0 ||
-	    slice_find_byte(rest, 0) != SIZE_MAX) {
-		imap_done(s, "BAD Not a PLAIN message");
-		return;
-	}
-	ask_login(s, authcid, rest, authzid);
-	explicit_bzero(at, n);
-}
-
-static void
 run_authenticate(struct imap_session *s)
 {
-	if (!slice_equal_nocase(s->cmd.user, SLICE("PLAIN"))) {
+	struct imap_ask ask = { .what = IMAP_ASK_AUTH,
+		.mechanism = sasl_mechanism_find(s->cmd.user),
+		.has_initial = s->cmd.has_secret,
+		.bytes = s->cmd.secret };
+
+	if (ask.mechanism == N_SASL_MECHANISMS) {
 		imap_done(s, "NO [CANNOT] No such mechanism");
 		return;
 	}
 	if (!check_privacy(s))
 		return;
-	if (s->cmd.has_secret) {
-		on_plain(s,
-		    slice_equal(s->cmd.secret, SLICE("=")) ? slice_of("", 0)
-							   : s->cmd.secret);
+	if ((s->config->mechanisms & SASL_BIT(ask.mechanism)) == 0) {
+		imap_done(s, "NO [CANNOT] No such mechanism");
 		return;
 	}
-	imap_say(s, SLICE("+ \r\n"));
+	(void)imap_ask(s, &ask, then_login);
+}
+
+static void
+read_response(struct imap_session *s)
+{
 	s->reader = IMAP_READ_SASL;
 	s->line_at = s->line.len;
 }
 
 static void
+abort_auth(struct imap_session *s)
+{
+	struct imap_ask ask = { .what = IMAP_ASK_ABORT };
+
+	(void)s->host->ask(s->ctx, &ask);
+}
+
+static void
 on_sasl_line(struct imap_session *s, struct slice line)
 {
+	struct imap_ask ask = { .what = IMAP_ASK_RESPOND, .bytes = line };
+
 	s->reader = IMAP_READ_LINE;
-	if (slice_equal(line, SLICE("*")))
+	if (slice_equal(line, SLICE("*"))) {
+		abort_auth(s);
 		imap_done(s, "BAD Cancelled");
-	else
-		on_plain(s, line);
+		return;
+	}
+	(void)imap_ask(s, &ask, then_login);
 }
 
 /* -- IDLE (RFC 2177) --------------------------------------------------------
@@ -759,6 +788,10 @@ read_other_line(struct imap_session *s, struct slice in)
 	/* The tag may have moved with the buffer. */
 	s->cmd.tag.at = buf_slice(&s->line).at;
 	if (!slice_ends(line, SLICE("\r\n"))) {
+		if (s->reader == IMAP_READ_SASL) {
+			abort_auth(s);
+			s->reader = IMAP_READ_LINE;
+		}
 		imap_done(s, "BAD Lines end in CRLF");
 		return part.len;
 	}
@@ -914,7 +947,7 @@ imap_session_bye(struct imap_session *s, const char *why)
 void
 imap_session_lost_keeper(struct imap_session *s)
 {
-	if (s->then != NULL && s->asked == IMAP_ASK_LOGIN) {
+	if (s->then != NULL && s->state == IMAP_NOT_AUTH) {
 		s->then = NULL;
 		imap_no(s, IMAP_TROUBLE);
 		imap_session_pump(s);

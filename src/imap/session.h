@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "imap/command.h"
 #include "imap/view.h"
+#include "sasl/sasl.h"
 
 enum imap_state { /* bits, for the table of commands */
 	IMAP_NOT_AUTH = 1,
@@ -40,12 +41,17 @@ enum imap_result {
 	IMAP_EXPUNGED,
 	IMAP_OVERQUOTA,
 	IMAP_CANNOT,
-	IMAP_REFUSED /* login: wrong */
+	IMAP_REFUSED,   /* login: wrong */
+	IMAP_MALFORMED, /* login: not what the mechanism wants */
+	IMAP_CHALLENGE  /* login: bytes are said, IMAP_ASK_RESPOND follows */
 };
 
 enum imap_question {
 	IMAP_ASK_NOTHING,
-	IMAP_ASK_LOGIN,     /* user, secret, authzid */
+	IMAP_ASK_LOGIN,     /* user, secret */
+	IMAP_ASK_AUTH,      /* mechanism, has_initial, bytes in base 64 */
+	IMAP_ASK_RESPOND,   /* bytes in base 64; answered as IMAP_ASK_AUTH */
+	IMAP_ASK_ABORT,     /* no answer */
 	IMAP_ASK_LIST,      /* -> boxes, more */
 	IMAP_ASK_STATUS,    /* name -> one box */
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
@@ -76,7 +82,9 @@ enum imap_change {
 struct imap_ask {
 	enum imap_question what;
 	struct slice name, to;
-	struct slice user, secret, authzid;
+	struct slice user, secret;
+	enum sasl_mechanism mechanism;
+	bool has_initial;
 	bool read_only, any_flag;
 	enum imap_change change;
 	uint64_t since;
@@ -145,9 +153,10 @@ struct imap_host {
 
 struct imap_config {
 	const char *hostname;
-	bool may_start_tls; /* there is a certificate */
-	bool plain_auth;    /* passwords may travel in the clear */
-	uint64_t max_size;  /* of an appended message */
+	bool may_start_tls;  /* there is a certificate */
+	bool plain_auth;     /* passwords may travel in the clear */
+	unsigned mechanisms; /* sasl/mechanism.h; changes with TLS */
+	uint64_t max_size;   /* of an appended message */
 	uint8_t seed[MAP_SEED];
 };
 

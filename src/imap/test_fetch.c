@@ -62,6 +62,7 @@ static void
 check(long over, bool is_found, bool has_summaries)
 {
 	struct imap_config config = { .hostname = "here.example",
+		.mechanisms = SASL_MASK_PASSWORD,
 		.plain_auth = true };
 	struct fake_store store;
 	struct fake_client c;

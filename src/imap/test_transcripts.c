@@ -18,7 +18,8 @@ struct run {
 	struct fake_client client;
 	struct imap_config config;
 	bool is_started, has_tls, is_bytewise;
-	size_t seen; /* of the client's output */
+	unsigned mechanisms; /* within TLS */
+	size_t seen;         /* of the client's output */
 	const char *file;
 	unsigned line;
 	uint8_t *text; /* unescaped */
@@ -115,6 +116,9 @@ start(struct run *r)
 	if (r->is_started)
 		return;
 	r->is_started = true;
+	r->config.mechanisms = r->has_tls
+	    ? r->mechanisms
+	    : r->mechanisms & ~(unsigned)SASL_MASK_PLUS;
 	fake_client_init(&r->client, r->store, &r->config, r->has_tls,
 	    64 * 1024);
 	fake_client_run(&r->client);
@@ -182,6 +186,7 @@ on_tls(struct run *r, struct slice text)
 	if (!r->client.wants_tls)
 		stop(r, "no handshake is wanted", SLICE("T:"), SLICE(""));
 	r->client.wants_tls = false;
+	r->config.mechanisms = r->mechanisms;
 	imap_session_tls_up(r->client.session);
 }
 
@@ -201,6 +206,12 @@ on_kind(struct run *r, struct slice text)
 		r->config.plain_auth = true;
 	if (slice_find(text, SLICE("no-cert")) != SIZE_MAX)
 		r->config.may_start_tls = false;
+	if (slice_find(text, SLICE("tokens")) != SIZE_MAX)
+		r->mechanisms |= SASL_MASK_TOKEN;
+	if (slice_find(text, SLICE("certificate")) != SIZE_MAX)
+		r->mechanisms |= SASL_BIT(SASL_EXTERNAL);
+	if (slice_find(text, SLICE("only-scram")) != SIZE_MAX)
+		r->mechanisms = SASL_BIT(SASL_SCRAM_SHA_256);
 	if (slice_find(text, SLICE("clear")) != SIZE_MAX)
 		r->has_tls = false;
 	if (slice_find(text, SLICE("empty")) != SIZE_MAX)
@@ -281,6 +292,7 @@ run_text(const char *file, struct slice text, bool bytewise, bool summaries)
 	struct run r = { .file = file,
 		.has_tls = true,
 		.is_bytewise = bytewise,
+		.mechanisms = SASL_MASK_SCRAM | SASL_MASK_PASSWORD,
 		.config = { .hostname = "here.example",
 		    .may_start_tls = true,
 		    .max_size = 100000 } };

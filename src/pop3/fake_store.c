@@ -62,12 +62,37 @@ ask_body(struct fake_pop3 *f, const struct pop3_ask *ask, struct pop3_answer *a)
 }
 
 static void
+ask_auth(struct fake_pop3 *f, const struct pop3_ask *ask, struct pop3_answer *a)
+{
+	static const enum pop3_result results[] = {
+		[SASL_SAY] = POP3_CHALLENGE,
+		[SASL_YES] = POP3_OK,
+		[SASL_NO] = POP3_REFUSED,
+		[SASL_MALFORMED] = POP3_MALFORMED,
+	};
+	enum sasl_want want;
+
+	if (f->keeper.is_there != (ask->what == POP3_ASK_RESPOND))
+		abort();
+	want = ask->what == POP3_ASK_RESPOND
+	    ? fake_keeper_step64(&f->keeper, ask->bytes)
+	    : fake_keeper_start64(&f->keeper, ask->mechanism,
+		  f->config.mechanisms, SASL_FOR_POP3,
+		  ask->has_initial ? &ask->bytes : NULL);
+	a->result = results[want];
+	if (want == SASL_SAY)
+		a->bytes = fake_keeper_challenge(&f->keeper);
+}
+
+static void
 answer(struct fake_pop3 *f, const struct pop3_ask *ask, struct pop3_answer *a)
 {
 	if (ask->what == POP3_ASK_LOGIN &&
 	    (!slice_equal(ask->user, SLICE("alice@one.example")) ||
 		!slice_equal(ask->secret, SLICE("correct horse"))))
 		a->result = POP3_REFUSED;
+	if (ask->what == POP3_ASK_AUTH || ask->what == POP3_ASK_RESPOND)
+		ask_auth(f, ask, a);
 	if (ask->what == POP3_ASK_OPEN)
 		a->result = f->is_in_use ? POP3_IN_USE : POP3_OK;
 	if (ask->what == POP3_ASK_OPEN && !f->is_in_use)
@@ -91,6 +116,12 @@ host_ask(void *ctx, const struct pop3_ask *ask)
 		return false;
 	if (ask->what == POP3_ASK_CLOSE) {
 		f->is_open = false;
+		return true;
+	}
+	if (ask->what == POP3_ASK_ABORT) {
+		if (!f->keeper.is_there)
+			abort();
+		f->keeper.is_there = false;
 		return true;
 	}
 	a = new_answer(f, ask->what);
@@ -134,6 +165,8 @@ void
 fake_pop3_init(struct fake_pop3 *f, bool has_tls)
 {
 	buf_init(&f->out, 16 * 1024 * 1024);
+	fake_keeper_init(&f->keeper);
+	f->keeper.has_certificate = true;
 	f->room = ROOM;
 	f->session = pop3_session_new(&host, f, &f->config);
 	if (f->session == NULL)

@@ -10,6 +10,7 @@
 #define POP3_FAKE_STORE_H
 
 #include "pop3/session.h"
+#include "sasl/fake_keeper.h"
 
 enum {
 	FAKE_POP3_MESSAGES = 4,
@@ -22,6 +23,7 @@ struct fake_pop3 {
 	struct buf out;
 	size_t room;
 	bool is_over, wants_tls;
+	struct fake_keeper keeper;
 	bool is_down, fails, is_in_use; /* the weather */
 	bool is_open;
 	bool removed[FAKE_POP3_MESSAGES];

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
-	struct fake_pop3 f = { .config = { .hostname = "here.example" } };
+	struct fake_pop3 f = { .config = { .hostname = "here.example",
+				   .mechanisms = SASL_MASK_ALL } };
 	struct slice rest = slice_of(at, n), line;
 
 	fake_pop3_init(&f, true);

@@ -194,11 +194,34 @@ then_open(struct pop3_session *s, const struct pop3_answer *a)
 		say(s, trouble(POP3_TROUBLE));
 }
 
+/* RFC 5034, section 4 */
+static void
+on_challenge(struct pop3_session *s, struct slice challenge)
+{
+	char text[2 + BASE64_ENCODED(SASL_CHALLENGE_MAX) + 1] = "+ ";
+
+	if (challenge.len > SASL_CHALLENGE_MAX) {
+		say(s, trouble(POP3_TROUBLE));
+		return;
+	}
+	text[2 + base64_encode(challenge, text + 2)] = '\0';
+	say(s, text);
+	s->is_sasl = true;
+}
+
 static void
 then_login(struct pop3_session *s, const struct pop3_answer *a)
 {
 	struct pop3_ask question = { .what = POP3_ASK_OPEN };
 
+	if (a->result == POP3_CHALLENGE) {
+		on_challenge(s, a->bytes);
+		return;
+	}
+	if (a->result == POP3_MALFORMED) {
+		err(s, "-ERR Not what the mechanism wants");
+		return;
+	}
 	if (a->result != POP3_OK) {
 		say(s, trouble(a->result));
 		if (a->result == POP3_REFUSED && ++s->n_auths >= AUTHS_MAX)
@@ -209,36 +232,43 @@ then_login(struct pop3_session *s, const struct pop3_answer *a)
 		say(s, trouble(POP3_TROUBLE));
 }
 
-static void
-ask_login(struct pop3_session *s, struct slice user, struct slice secret,
-    struct slice authzid)
+static bool
+may_auth(const struct pop3_session *s)
 {
-	struct pop3_ask question = { .what = POP3_ASK_LOGIN,
-		.user = user,
-		.secret = secret,
-		.authzid = authzid };
+	return s->has_tls || s->config->plain_auth;
+}
 
-	s->has_user = false;
-	if (user.len > LIMIT_ADDRESS || authzid.len > LIMIT_ADDRESS ||
-	    secret.len > 1024)
-		err(s, trouble(POP3_REFUSED));
-	else if (!ask(s, &question, then_login))
-		say(s, trouble(POP3_TROUBLE));
+/* USER and PASS are PLAIN in other words. */
+static bool
+may_login(const struct pop3_session *s)
+{
+	return may_auth(s) &&
+	    (s->config->mechanisms & SASL_BIT(SASL_PLAIN)) != 0;
 }
 
 static bool
 check_privacy(struct pop3_session *s)
 {
-	if (s->has_tls || s->config->plain_auth)
+	if (may_auth(s))
 		return true;
 	err(s, "-ERR Start TLS first");
 	return false;
 }
 
+static bool
+check_login(struct pop3_session *s)
+{
+	if (!check_privacy(s))
+		return false;
+	if (!may_login(s))
+		err(s, "-ERR USER and PASS are switched off");
+	return may_login(s);
+}
+
 static void
 on_user(struct pop3_session *s, struct slice args)
 {
-	if (!check_privacy(s))
+	if (!check_login(s))
 		return;
 	if (args.len == 0 || args.len > LIMIT_ADDRESS) {
 		err(s, "-ERR USER name");
@@ -252,64 +282,92 @@ on_user(struct pop3_session *s, struct slice args)
 }
 
 static void
-on_pass(struct pop3_session *s, struct slice args)
+ask_auth(struct pop3_session *s, const struct pop3_ask *question)
 {
-	if (!check_privacy(s))
-		return;
-	if (!s->has_user)
-		err(s, "-ERR USER first");
-	else
-		ask_login(s, slice_cstr(s->user), args, slice_of("", 0));
+	if (!ask(s, question, then_login))
+		say(s, trouble(POP3_TROUBLE));
 }
 
-/* RFC 4616 */
 static void
-on_plain(struct pop3_session *s, struct slice base64)
+on_pass(struct pop3_session *s, struct slice args)
 {
-	uint8_t text[BASE64_DECODED(SASL_MAX) + 3];
-	struct slice rest, authzid, authcid;
-	size_t n;
+	struct pop3_ask question = { .what = POP3_ASK_LOGIN,
+		.user = slice_cstr(s->user),
+		.secret = args };
 
-	if (!base64_decode(base64, text, sizeof(text), &n)) {
-		err(s, "-ERR Not base 64");
+	if (!check_login(s))
+		return;
+	if (!s->has_user) {
+		err(s, "-ERR USER first");
 		return;
 	}
-	rest = slice_of(text, n);
-	if (!slice_take_until(&rest, 0, &authzid) ||
-	    !slice_take_until(&rest, 0, &authcid) || authcid.len == 0 ||
-	    slice_find_byte(rest, 0) != SIZE_MAX)
-		err(s, "-ERR Not a PLAIN message");
+	s->has_user = false;
+	if (args.len > SASL_PASSWORD_MAX)
+		err(s, trouble(POP3_REFUSED));
 	else
-		ask_login(s, authcid, rest, authzid);
-	explicit_bzero(text, sizeof(text));
+		ask_auth(s, &question);
+}
+
+static void
+list_mechanisms(struct pop3_session *s)
+{
+	unsigned mask = may_auth(s) ? s->config->mechanisms : 0;
+
+	say(s, "+OK");
+	for (unsigned m = 0; m < N_SASL_MECHANISMS; m++)
+		if ((mask & SASL_BIT(m)) != 0)
+			say(s, sasl_mechanism_names[m]);
+	say(s, ".");
 }
 
 /* RFC 5034; without an argument the list of RFC 1734's time */
 static void
 on_auth(struct pop3_session *s, struct slice args)
 {
-	struct slice mechanism = args, initial = { NULL, 0 };
+	struct pop3_ask question = { .what = POP3_ASK_AUTH };
+	struct slice mechanism = args;
 
 	if (args.len == 0) {
-		say(s, "+OK\r\nPLAIN\r\n.");
+		list_mechanisms(s);
 		return;
 	}
-	if (slice_take_until(&args, ' ', &mechanism))
-		initial = args;
-	if (!slice_equal_nocase(mechanism, SLICE("PLAIN"))) {
+	question.has_initial = slice_take_until(&args, ' ', &mechanism);
+	question.bytes = args;
+	question.mechanism = sasl_mechanism_find(mechanism);
+	if (question.mechanism == N_SASL_MECHANISMS) {
 		err(s, "-ERR No such mechanism");
 		return;
 	}
 	if (!check_privacy(s))
 		return;
-	if (initial.at == NULL) {
-		s->is_sasl = true;
-		say(s, "+ ");
-	} else {
-		on_plain(s,
-		    slice_equal(initial, SLICE("=")) ? slice_of("", 0)
-						     : initial);
+	s->has_user = false;
+	if ((s->config->mechanisms & SASL_BIT(question.mechanism)) == 0)
+		err(s, "-ERR No such mechanism");
+	else
+		ask_auth(s, &question);
+}
+
+static void
+abort_auth(struct pop3_session *s)
+{
+	struct pop3_ask question = { .what = POP3_ASK_ABORT };
+
+	s->is_sasl = false;
+	(void)s->host->ask(s->ctx, &question);
+}
+
+static void
+on_response(struct pop3_session *s, struct slice line)
+{
+	struct pop3_ask question = { .what = POP3_ASK_RESPOND, .bytes = line };
+
+	if (slice_equal(line, SLICE("*"))) {
+		abort_auth(s);
+		err(s, "-ERR Cancelled");
+		return;
 	}
+	s->is_sasl = false;
+	ask_auth(s, &question);
 }
 
 static void
@@ -326,17 +384,31 @@ on_stls(struct pop3_session *s, struct slice args)
 	s->host->start_tls(s->ctx);
 }
 
+/* RFC 5034, section 3 */
+static void
+say_sasl(struct pop3_session *s)
+{
+	char text[256] = "SASL";
+	size_t n = 4;
+
+	for (unsigned m = 0; m < N_SASL_MECHANISMS; m++)
+		if ((s->config->mechanisms & SASL_BIT(m)) != 0)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s",
+			    sasl_mechanism_names[m]);
+	say(s, text);
+}
+
 static void
 on_capa(struct pop3_session *s, struct slice args)
 {
-	bool may_login = s->has_tls || s->config->plain_auth;
-
 	(void)args;
 	say(s,
 	    "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
 	    "PIPELINING\r\nEXPIRE NEVER");
-	if (may_login)
-		say(s, "USER\r\nSASL PLAIN");
+	if (may_login(s))
+		say(s, "USER");
+	if (may_auth(s) && s->config->mechanisms != 0)
+		say_sasl(s);
 	if (!s->has_tls && s->config->may_start_tls &&
 	    s->state == POP3_AUTHORIZATION)
 		say(s, "STLS");
@@ -706,7 +778,8 @@ static void
 on_line(struct pop3_session *s, struct slice line)
 {
 	if (!slice_ends(line, SLICE("\r\n"))) {
-		s->is_sasl = false;
+		if (s->is_sasl)
+			abort_auth(s);
 		err(s, "-ERR Lines end in CRLF");
 		return;
 	}
@@ -715,11 +788,7 @@ on_line(struct pop3_session *s, struct slice line)
 		run_line(s, line);
 		return;
 	}
-	s->is_sasl = false;
-	if (slice_equal(line, SLICE("*")))
-		err(s, "-ERR Cancelled");
-	else
-		on_plain(s, line);
+	on_response(s, line);
 }
 
 static void
@@ -733,7 +802,8 @@ read_line(struct pop3_session *s, struct slice part)
 		s->is_too_long = !is_whole;
 		buf_reset(&s->line, 0);
 		if (is_whole) {
-			s->is_sasl = false;
+			if (s->is_sasl)
+				abort_auth(s);
 			err(s, "-ERR Line too long");
 		}
 		return;
@@ -857,7 +927,8 @@ pop3_session_bye(struct pop3_session *s, const char *why)
 void
 pop3_session_lost_keeper(struct pop3_session *s)
 {
-	if (s->then == NULL || s->asked != POP3_ASK_LOGIN)
+	if (s->then == NULL || s->state != POP3_AUTHORIZATION ||
+	    s->asked == POP3_ASK_OPEN)
 		return;
 	s->then = NULL;
 	say(s, trouble(POP3_TROUBLE));

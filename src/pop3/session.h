@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/id.h"
+#include "sasl/sasl.h"
 
 enum pop3_state {
 	POP3_AUTHORIZATION = 1,
@@ -27,12 +28,17 @@ enum pop3_result {
 	POP3_TROUBLE, /* ours: [SYS/TEMP] */
 	POP3_IN_USE,
 	POP3_GONE,
-	POP3_REFUSED /* wrong name or password */
+	POP3_REFUSED,   /* wrong name or password */
+	POP3_MALFORMED, /* login: not what the mechanism wants */
+	POP3_CHALLENGE  /* login: bytes are said, POP3_ASK_RESPOND follows */
 };
 
 enum pop3_question {
 	POP3_ASK_NOTHING,
-	POP3_ASK_LOGIN,   /* user, secret, authzid */
+	POP3_ASK_LOGIN,   /* user, secret */
+	POP3_ASK_AUTH,    /* mechanism, has_initial, bytes in base 64 */
+	POP3_ASK_RESPOND, /* bytes in base 64; answered as POP3_ASK_AUTH */
+	POP3_ASK_ABORT,   /* no answer */
 	POP3_ASK_OPEN,    /* the maildrop, for this session alone */
 	POP3_ASK_SCAN,    /* -> rows, more */
 	POP3_ASK_BODY,    /* uid, offset, length -> bytes, more */
@@ -42,7 +48,9 @@ enum pop3_question {
 
 struct pop3_ask {
 	enum pop3_question what;
-	struct slice user, secret, authzid;
+	struct slice user, secret, bytes;
+	enum sasl_mechanism mechanism;
+	bool has_initial;
 	uint32_t uid;
 	uint64_t offset, length;
 	const uint32_t *uids; /* ascending */
@@ -83,6 +91,7 @@ struct pop3_config {
 	const char *hostname;
 	bool may_start_tls;
 	bool plain_auth;
+	unsigned mechanisms; /* sasl/mechanism.h; changes with TLS */
 };
 
 struct pop3_session;

@@ -15,7 +15,8 @@ enum {
 struct run {
 	struct fake_pop3 client;
 	bool is_started, has_tls, is_bytewise;
-	size_t seen; /* of the client's output */
+	unsigned mechanisms; /* within TLS */
+	size_t seen;         /* of the client's output */
 	const char *file;
 	unsigned line;
 	uint8_t *text; /* unescaped */
@@ -107,6 +108,9 @@ start(struct run *r)
 	if (r->is_started)
 		return;
 	r->is_started = true;
+	r->client.config.mechanisms = r->has_tls
+	    ? r->mechanisms
+	    : r->mechanisms & ~(unsigned)SASL_MASK_PLUS;
 	fake_pop3_init(&r->client, r->has_tls);
 	fake_pop3_run(&r->client);
 }
@@ -173,6 +177,7 @@ on_tls(struct run *r, struct slice text)
 	if (!r->client.wants_tls)
 		stop(r, "no handshake is wanted", SLICE("T:"), SLICE(""));
 	r->client.wants_tls = false;
+	r->client.config.mechanisms = r->mechanisms;
 	pop3_session_tls_up(r->client.session);
 }
 
@@ -192,6 +197,12 @@ on_kind(struct run *r, struct slice text)
 		r->client.config.plain_auth = true;
 	if (slice_find(text, SLICE("no-cert")) != SIZE_MAX)
 		r->client.config.may_start_tls = false;
+	if (slice_find(text, SLICE("tokens")) != SIZE_MAX)
+		r->mechanisms |= SASL_MASK_TOKEN;
+	if (slice_find(text, SLICE("certificate")) != SIZE_MAX)
+		r->mechanisms |= SASL_BIT(SASL_EXTERNAL);
+	if (slice_find(text, SLICE("only-scram")) != SIZE_MAX)
+		r->mechanisms = SASL_BIT(SASL_SCRAM_SHA_256);
 	if (slice_find(text, SLICE("clear")) != SIZE_MAX)
 		r->has_tls = false;
 }
@@ -254,6 +265,7 @@ run_text(const char *file, struct slice text, bool bytewise)
 	struct run r = { .file = file,
 		.has_tls = true,
 		.is_bytewise = bytewise,
+		.mechanisms = SASL_MASK_SCRAM | SASL_MASK_PASSWORD,
 		.client.config = {
 		    .hostname = "here.example", .may_start_tls = true } };
 	struct slice line;

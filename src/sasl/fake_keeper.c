@@ -4,10 +4,10 @@
 #include <string.h>
 
 enum {
-	ITERATIONS = 4096
+	FAKE_ITERATIONS = 4096
 };
 
-static const struct sasl_stand_in stand_in = {
+static const struct sasl_stand_in fake_stand_in = {
 	.salt = { 's', 'a', 'l', 't' },
 	.nonce = "0123456789abcdefghijklmn",
 };
@@ -15,13 +15,13 @@ static const struct sasl_stand_in stand_in = {
 static const struct {
 	struct slice password;
 	uint32_t services;
-} passwords[2] = {
+} fake_passwords[2] = {
 	{ SLICE("correct horse"), SASL_FOR_ALL },
 	{ SLICE("just-for-imap"), SASL_FOR_IMAP },
 };
 
 static void
-make_set(size_t i, char at[512])
+keeper_make_set(size_t i, char at[512])
 {
 	struct sasl_keys keys;
 	struct buf out;
@@ -30,9 +30,9 @@ make_set(size_t i, char at[512])
 	for (enum sasl_hash h = 0; h < N_SASL_HASHES; h++) {
 		if (h > 0)
 			(void)buf_add_byte(&out, ' ');
-		if (sasl_keys_derive(h, passwords[i].password,
-			slice_of(stand_in.salt, SASL_SALT), ITERATIONS,
-			&keys) == 0)
+		if (sasl_keys_derive(h, fake_passwords[i].password,
+			slice_of(fake_stand_in.salt, SASL_SALT),
+			FAKE_ITERATIONS, &keys) == 0)
 			(void)sasl_keys_print(&keys, &out);
 	}
 	(void)slice_to_cstr(buf_slice(&out), at, 512);
@@ -43,12 +43,6 @@ void
 fake_keeper_init(struct fake_keeper *k)
 {
 	memset(k, 0, sizeof(*k));
-	for (size_t i = 0; i < 2; i++) {
-		make_set(i, k->sets[i]);
-		k->rows[i] = (struct sasl_row){ .n = (uint32_t)i,
-			.services = passwords[i].services,
-			.set = slice_cstr(k->sets[i]) };
-	}
 	memcpy(k->binding.exporter, "exporter", 8);
 	k->binding.exporter_len = 8;
 	memcpy(k->binding.end_point, "end point", 9);
@@ -56,33 +50,48 @@ fake_keeper_init(struct fake_keeper *k)
 }
 
 static bool
-is_alice(const struct fake_keeper *k)
+keeper_is_alice(const struct fake_keeper *k)
 {
 	return slice_equal_nocase(sasl_name(&k->sasl),
 	    SLICE("alice@one.example"));
 }
 
-static enum sasl_want
-look_up(struct fake_keeper *k)
+/* Only when somebody asks: it takes some milliseconds. */
+static void
+keeper_make_rows(struct fake_keeper *k)
 {
-	return sasl_looked_up(&k->sasl, k->rows, is_alice(k) ? 2 : 0,
-	    &stand_in);
+	for (size_t i = 0; i < 2; i++) {
+		if (k->sets[i][0] == '\0' &&
+		    (SASL_BIT(k->sasl.mechanism) & SASL_MASK_SCRAM) != 0)
+			keeper_make_set(i, k->sets[i]);
+		k->rows[i] = (struct sasl_row){ .n = (uint32_t)i,
+			.services = fake_passwords[i].services,
+			.set = slice_cstr(k->sets[i]) };
+	}
 }
 
 static enum sasl_want
-check(struct fake_keeper *k)
+keeper_look_up(struct fake_keeper *k)
 {
-	for (uint32_t i = 0; is_alice(k) && i < 2; i++)
+	keeper_make_rows(k);
+	return sasl_looked_up(&k->sasl, k->rows, keeper_is_alice(k) ? 2 : 0,
+	    &fake_stand_in);
+}
+
+static enum sasl_want
+keeper_check(struct fake_keeper *k)
+{
+	for (uint32_t i = 0; keeper_is_alice(k) && i < 2; i++)
 		if (slice_equal(sasl_password(&k->sasl),
-			passwords[i].password) &&
-		    (passwords[i].services & k->sasl.service) != 0)
+			fake_passwords[i].password) &&
+		    (fake_passwords[i].services & k->sasl.service) != 0)
 			return sasl_checked(&k->sasl, true, i);
 	return sasl_checked(&k->sasl, false, 0);
 }
 
 /* The token or the certificate: whose, if anybody's. */
 static enum sasl_want
-find_owner(struct fake_keeper *k, bool is_good)
+keeper_find_owner(struct fake_keeper *k, bool is_good)
 {
 	struct slice who = slice_of(k->sasl.authzid, k->sasl.authzid_len);
 
@@ -93,24 +102,24 @@ find_owner(struct fake_keeper *k, bool is_good)
 }
 
 static enum sasl_want
-answer(struct fake_keeper *k, enum sasl_want want)
+keeper_answer(struct fake_keeper *k, enum sasl_want want)
 {
 	for (;;)
 		switch (want) {
 		case SASL_LOOK_UP:
-			want = look_up(k);
+			want = keeper_look_up(k);
 			break;
 		case SASL_CHECK:
-			want = check(k);
+			want = keeper_check(k);
 			break;
 		case SASL_TOKEN:
-			want = find_owner(k,
+			want = keeper_find_owner(k,
 			    slice_equal(slice_of(k->sasl.token,
 					    k->sasl.token_len),
 				SLICE("good-token")));
 			break;
 		case SASL_CERTIFICATE:
-			want = find_owner(k, k->has_certificate);
+			want = keeper_find_owner(k, k->has_certificate);
 			break;
 		case SASL_SAY:
 			return want;
@@ -127,7 +136,7 @@ fake_keeper_start(struct fake_keeper *k, enum sasl_mechanism mechanism,
     unsigned offered, uint32_t service, const struct slice *initial)
 {
 	k->is_there = true;
-	return answer(k,
+	return keeper_answer(k,
 	    sasl_begin(&k->sasl, mechanism, offered, service, &k->binding,
 		initial));
 }
@@ -135,7 +144,36 @@ fake_keeper_start(struct fake_keeper *k, enum sasl_mechanism mechanism,
 enum sasl_want
 fake_keeper_step(struct fake_keeper *k, struct slice response)
 {
-	return answer(k, sasl_respond(&k->sasl, response));
+	return keeper_answer(k, sasl_respond(&k->sasl, response));
+}
+
+enum sasl_want
+fake_keeper_start64(struct fake_keeper *k, enum sasl_mechanism mechanism,
+    unsigned offered, uint32_t service, const struct slice *initial)
+{
+	uint8_t at[SASL_RESPONSE_MAX];
+	struct slice response;
+	size_t n;
+
+	if (initial == NULL)
+		return fake_keeper_start(k, mechanism, offered, service, NULL);
+	if (!sasl_decode(*initial, true, at, &n))
+		return SASL_MALFORMED;
+	response = slice_of(at, n);
+	return fake_keeper_start(k, mechanism, offered, service, &response);
+}
+
+enum sasl_want
+fake_keeper_step64(struct fake_keeper *k, struct slice response)
+{
+	uint8_t at[SASL_RESPONSE_MAX];
+	size_t n;
+
+	if (!sasl_decode(response, false, at, &n)) {
+		k->is_there = false;
+		return SASL_MALFORMED;
+	}
+	return fake_keeper_step(k, slice_of(at, n));
 }
 
 struct slice

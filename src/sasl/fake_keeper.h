@@ -29,6 +29,11 @@ enum sasl_want fake_keeper_start(struct fake_keeper *k,
     enum sasl_mechanism mechanism, unsigned offered, uint32_t service,
     const struct slice *initial);
 enum sasl_want fake_keeper_step(struct fake_keeper *k, struct slice response);
+/* The same as a front does it, with base 64 from the wire. */
+enum sasl_want fake_keeper_start64(struct fake_keeper *k,
+    enum sasl_mechanism mechanism, unsigned offered, uint32_t service,
+    const struct slice *initial);
+enum sasl_want fake_keeper_step64(struct fake_keeper *k, struct slice response);
 struct slice fake_keeper_challenge(const struct fake_keeper *k);
 
 #endif

@@ -28,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	uint8_t choice = 0;
 	bool is_last = false;
 
-	if (k.rows[0].set.len == 0)
+	if (k.binding.exporter_len == 0)
 		fake_keeper_init(&k);
 	if (!slice_take_byte(&in, &choice))
 		return 0;

@@ -35,7 +35,8 @@ sasl_mechanisms_parse(struct slice list, unsigned *ret_mask)
 	while (!is_last) {
 		enum sasl_mechanism m;
 
-		is_last = !slice_take_until(&list, ' ', &name);
+		is_last = !slice_take_until(&list, ' ', &name) &&
+		    !slice_take_until(&list, '\n', &name);
 		if (is_last)
 			name = list;
 		m = sasl_mechanism_find(name);

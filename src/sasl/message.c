@@ -14,8 +14,11 @@ sasl_plain_parse(struct slice message, struct sasl_plain *ret)
 	    slice_find_byte(rest, 0) != SIZE_MAX)
 		return false;
 	p.password = rest;
+	/* Passwords that are no UTF-8 are in use. */
 	if (p.authcid.len == 0 || p.authcid.len > LIMIT_ADDRESS ||
-	    p.authzid.len > LIMIT_ADDRESS || p.password.len > SASL_PASSWORD_MAX)
+	    p.authzid.len > LIMIT_ADDRESS || p.password.len == 0 ||
+	    p.password.len > SASL_PASSWORD_MAX || !slice_is_utf8(p.authcid) ||
+	    !slice_is_utf8(p.authzid))
 		return false;
 	*ret = p;
 	return true;

@@ -354,6 +354,19 @@ sasl_checked(struct sasl *s, bool is_right, uint32_t used)
 	return end(s, is_right && !is_for_another(s) ? SASL_YES : SASL_NO);
 }
 
+bool
+sasl_decode(struct slice base64, bool is_initial, uint8_t at[SASL_RESPONSE_MAX],
+    size_t *ret_len)
+{
+	if (is_initial && slice_equal(base64, SLICE("="))) {
+		*ret_len = 0;
+		return true;
+	}
+	/* Without a byte it would be an AUTH that ends in a space. */
+	return (!is_initial || base64.len > 0) &&
+	    base64_decode(base64, at, SASL_RESPONSE_MAX, ret_len);
+}
+
 struct slice
 sasl_name(const struct sasl *s)
 {

@@ -95,6 +95,11 @@ enum sasl_want sasl_checked(struct sasl *s, bool is_right, uint32_t used);
  * looked_up with any row says that there is such an account. */
 enum sasl_want sasl_owner_is(struct sasl *s, struct slice name);
 
+/* A response as it travels; "=" is an empty one that is the first (RFC 4954,
+ * 4). False: not base 64, or too long. */
+bool sasl_decode(struct slice base64, bool is_initial,
+    uint8_t at[SASL_RESPONSE_MAX], size_t *ret_len);
+
 struct slice sasl_name(const struct sasl *s);
 struct slice sasl_password(const struct sasl *s);
 void sasl_wipe(struct sasl *s);

@@ -56,22 +56,3 @@ smtp_command_split(struct slice line, struct slice *ret_verb,
 	*ret_verb = verb;
 	*ret_args = line;
 }
-
-/* message = [authzid] NUL authcid NUL passwd; neither of the last is empty. */
-bool
-smtp_plain_parse(struct slice message, struct smtp_plain *ret)
-{
-	struct smtp_plain p;
-
-	if (!slice_take_until(&message, 0, &p.authzid) ||
-	    !slice_take_until(&message, 0, &p.authcid))
-		return false;
-	p.password = message;
-	if (p.authcid.len == 0 || p.password.len == 0 ||
-	    slice_find_byte(p.password, 0) != SIZE_MAX ||
-	    !slice_is_utf8(p.authzid) || !slice_is_utf8(p.authcid) ||
-	    !slice_is_utf8(p.password))
-		return false;
-	*ret = p;
-	return true;
-}

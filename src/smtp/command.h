@@ -32,10 +32,4 @@ int smtp_line_take(struct slice *in, size_t max, struct slice *ret_line);
 void smtp_command_split(struct slice line, struct slice *ret_verb,
     struct slice *ret_args);
 
-/* authorization-id NUL authentication-id NUL password, decoded (RFC 4616). */
-struct smtp_plain {
-	struct slice authzid, authcid, password;
-};
-bool smtp_plain_parse(struct slice message, struct smtp_plain *ret);
-
 #endif

@@ -101,8 +101,17 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 			smtp_server_answer(s, &v, &e);
 			break;
 		case SMTP_DO_AUTH:
+			must(s->mechanism < N_SASL_MECHANISMS);
+			if (!s->has_initial && mood % 2 == 0) {
+				smtp_server_challenge(s, SLICE("say on"), &e);
+				break;
+			}
 			smtp_server_answer_auth(s,
-			    (enum smtp_auth_answer)(mood % 3), &e);
+			    (enum smtp_auth_answer)(mood % 4), &e);
+			break;
+		case SMTP_DO_AUTH_STEP:
+			smtp_server_answer_auth(s,
+			    (enum smtp_auth_answer)(now.auth.len % 4), &e);
 			break;
 		case SMTP_DO_TLS:
 			smtp_server_tls_up(s);
@@ -131,7 +140,8 @@ converse(struct slice in, uint8_t mood, size_t chunk)
 		.max_size = 1000,
 		.can_tls = (mood & 16) != 0,
 		.plain_auth = (mood & 32) != 0,
-		.may_xclient = (mood & 64) != 0 };
+		.may_xclient = (mood & 64) != 0,
+		.mechanisms = SASL_MASK_ALL };
 	struct smtp_server *s = malloc(sizeof(*s));
 	struct heard h = { .hash = 1 };
 	struct smtp_effect e;

@@ -24,7 +24,6 @@ static const struct {
 	    SAY(252, 2, 0, 0, "addresses are told to nobody; send and see"),
 	[SMTP_SAY_TLS_GO] = SAY(220, 2, 0, 0, "begin TLS"),
 	[SMTP_SAY_AUTH_OK] = SAY(235, 2, 7, 0, "welcome"),
-	[SMTP_SAY_AUTH_GO] = SAY(334, 0, 0, 0, ""),
 	[SMTP_SAY_DATA_GO] =
 	    SAY(354, 0, 0, 0, "send the message, end with CRLF.CRLF"),
 	[SMTP_SAY_STOPPING] =

@@ -159,7 +159,7 @@ bool
 server_can_auth(const struct smtp_server *s)
 {
 	return server_is_submission(s) && s->config.kind != SMTP_LOCAL &&
-	    (s->has_tls || s->config.plain_auth);
+	    s->config.mechanisms != 0 && (s->has_tls || s->config.plain_auth);
 }
 
 void
@@ -476,10 +476,11 @@ discard(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 	if (lf != SIZE_MAX) {
 		s->discarded = 0;
 		if (s->state == SMTP_AUTH_LINE)
-			server_enter(s, SMTP_READY);
-		server_complain(s, e,
-		    s->discards_auth ? SMTP_SAY_AUTH_TOO_LONG
-				     : SMTP_SAY_LINE_TOO_LONG);
+			server_abort_auth(s, e, SMTP_SAY_AUTH_TOO_LONG);
+		else
+			server_complain(s, e,
+			    s->discards_auth ? SMTP_SAY_AUTH_TOO_LONG
+					     : SMTP_SAY_LINE_TOO_LONG);
 	} else if (s->discarded > LIMIT_SMTP_JUNK) {
 		server_say_and_close(s, e, SMTP_SAY_TOO_MANY_ERRORS);
 	}
@@ -505,8 +506,9 @@ step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 		return discard(s, in, e);
 	case SMTP_LINE_E_BAD:
 		if (s->state == SMTP_AUTH_LINE)
-			server_enter(s, SMTP_READY);
-		server_complain(s, e, SMTP_SAY_BAD_LINE);
+			server_abort_auth(s, e, SMTP_SAY_BAD_LINE);
+		else
+			server_complain(s, e, SMTP_SAY_BAD_LINE);
 		break;
 	default:
 		if (s->state == SMTP_AUTH_LINE)

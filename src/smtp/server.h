@@ -21,6 +21,7 @@
 
 #include "base/limits.h"
 #include "base/verdict.h"
+#include "sasl/sasl.h"
 #include "smtp/bdat.h"
 #include "smtp/command.h"
 #include "smtp/dot.h"
@@ -64,6 +65,7 @@ struct smtp_server_config {
 	uint32_t tarpit_ms;
 	/* XCLIENT's, instead of what EHLO says; or NULL. Borrowed. */
 	const char *helo_override;
+	unsigned mechanisms; /* sasl/mechanism.h; the owner's to change */
 };
 
 /* Whether mail is taken just now. */
@@ -80,13 +82,15 @@ enum smtp_do {
 	SMTP_DO_VRFY,      /* ask about s->asked, outside the transaction */
 	SMTP_DO_MAIL,      /* ask whether the client may send as s->sender */
 	SMTP_DO_RCPT,      /* ask about s->rcpt */
-	SMTP_DO_AUTH,      /* ask about s->plain; wiped when answered */
-	SMTP_DO_DATA,      /* ask whether the envelope may have a body */
-	SMTP_DO_COMMIT,    /* first body_part with nothing, until it is false;
-			    * LMTP: answer once for each of s->n_rcpts */
-	SMTP_DO_DROP_BODY, /* refused; the client is still sending */
-	SMTP_DO_DROP,      /* the transaction is over: forget all of it */
-	SMTP_DO_TLS,       /* say, then handshake; later input is thrown away */
+	SMTP_DO_AUTH,      /* begin s->mechanism; s->has_initial: with e.auth */
+	SMTP_DO_AUTH_STEP, /* e.auth is the response */
+	SMTP_DO_AUTH_ABORT, /* said no more to it */
+	SMTP_DO_DATA,       /* ask whether the envelope may have a body */
+	SMTP_DO_COMMIT,     /* first body_part with nothing, until it is false;
+			     * LMTP: answer once for each of s->n_rcpts */
+	SMTP_DO_DROP_BODY,  /* refused; the client is still sending */
+	SMTP_DO_DROP,       /* the transaction is over: forget all of it */
+	SMTP_DO_TLS,     /* say, then handshake; later input is thrown away */
 	SMTP_DO_XCLIENT, /* e.body: its arguments, well-formed. The owner makes
 			  * them true and calls smtp_server_start */
 	SMTP_DO_CLOSE    /* say, then close */
@@ -102,6 +106,7 @@ struct smtp_effect {
 	unsigned n_more;   /* say it so many times more (LMTP) */
 	uint8_t todo;      /* enum smtp_do */
 	struct slice args; /* of XCLIENT; into the input */
+	struct slice auth; /* a response in base 64; points into the input */
 };
 
 enum smtp_server_state {
@@ -127,8 +132,7 @@ enum smtp_server_state {
 };
 
 enum {
-	SMTP_PLAIN_MAX = 2 * LIMIT_ADDRESS + 1024 + 2, /* as in AUTH_TRY */
-	SMTP_SAY_MAX = 1536,                           /* EHLO's lines */
+	SMTP_SAY_MAX = 1536, /* EHLO's lines */
 	SMTP_TARPIT_STEPS = 10
 };
 
@@ -176,8 +180,8 @@ struct smtp_server {
 	size_t discarded;   /* of a line that is too long */
 	bool discards_auth; /* what is discarded was of a login */
 
-	struct smtp_plain plain; /* in plain_text */
-	uint8_t plain_text[SMTP_PLAIN_MAX];
+	uint8_t mechanism; /* enum sasl_mechanism, of the login under way */
+	bool has_initial;
 	uint8_t out[SMTP_SAY_MAX];
 	size_t out_len;
 };
@@ -200,10 +204,14 @@ size_t smtp_server_step(struct smtp_server *s, struct slice in,
  * without text: ours is said. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e);
+/* The answers to DO_AUTH and DO_AUTH_STEP: a challenge, or the end. */
+void smtp_server_challenge(struct smtp_server *s, struct slice challenge,
+    struct smtp_effect *e);
 enum smtp_auth_answer {
 	SMTP_AUTH_YES,
 	SMTP_AUTH_NO,
-	SMTP_AUTH_LATER
+	SMTP_AUTH_LATER,
+	SMTP_AUTH_MALFORMED
 };
 void smtp_server_answer_auth(struct smtp_server *s,
     enum smtp_auth_answer answer, struct smtp_effect *e);

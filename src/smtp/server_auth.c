@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* AUTH (RFC 4954). */
+/*
+ * AUTH (RFC 4954): what the client says goes on as it is, in base 64; what the
+ * keeper has to say comes back as a challenge or as the end.
+ */
 #include "smtp/server_impl.h"
 
 #include <assert.h>
@@ -7,24 +10,24 @@
 
 #include "base/base64.h"
 
+_Static_assert(SMTP_SAY_MAX > BASE64_ENCODED(SASL_CHALLENGE_MAX) + 6,
+    "a challenge fits into a reply");
+
 static void
-on_auth_response(struct smtp_server *s, struct slice response,
+on_mechanism(struct smtp_server *s, struct slice name, struct slice *initial,
     struct smtp_effect *e)
 {
-	size_t n;
+	enum sasl_mechanism m = sasl_mechanism_find(name);
 
-	if (s->state == SMTP_AUTH_LINE)
-		server_enter(s, SMTP_READY);
-	if (!base64_decode(response, s->plain_text, sizeof(s->plain_text),
-		&n) ||
-	    !smtp_plain_parse(slice_of(s->plain_text, n), &s->plain) ||
-	    s->plain.authcid.len > LIMIT_ADDRESS ||
-	    s->plain.authzid.len > LIMIT_ADDRESS ||
-	    s->plain.password.len > 1024) {
-		explicit_bzero(s->plain_text, sizeof(s->plain_text));
-		server_complain(s, e, SMTP_SAY_AUTH_BAD);
+	if (m == N_SASL_MECHANISMS ||
+	    (s->config.mechanisms & SASL_BIT(m)) == 0) {
+		server_complain(s, e, SMTP_SAY_AUTH_UNKNOWN);
 		return;
 	}
+	s->mechanism = (uint8_t)m;
+	s->has_initial = initial != NULL;
+	if (initial != NULL)
+		e->auth = *initial;
 	server_enter(s, SMTP_WAIT_AUTH);
 	e->todo = SMTP_DO_AUTH;
 }
@@ -43,27 +46,50 @@ server_on_auth(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		server_complain(s, e, SMTP_SAY_WANT_ARGUMENT);
 	else if (!server_can_auth(s))
 		server_complain(s, e, SMTP_SAY_AUTH_NEEDS_TLS);
-	else if (!slice_equal_nocase(mechanism, SLICE("PLAIN")))
-		server_complain(s, e, SMTP_SAY_AUTH_UNKNOWN);
-	else if (has_response)
-		on_auth_response(s,
-		    slice_equal(args, SLICE("=")) ? SLICE("") : args, e);
-	else {
-		server_enter(s, SMTP_AUTH_LINE);
-		server_say(s, e, SMTP_SAY_AUTH_GO);
-	}
+	else
+		on_mechanism(s, mechanism, has_response ? &args : NULL, e);
 }
 
 void
 server_on_auth_line(struct smtp_server *s, struct slice line,
     struct smtp_effect *e)
 {
-	if (!slice_equal(line, SLICE("*"))) {
-		on_auth_response(s, line, e);
+	if (slice_equal(line, SLICE("*"))) {
+		server_abort_auth(s, e, SMTP_SAY_AUTH_CANCELLED);
 		return;
 	}
+	server_enter(s, SMTP_WAIT_AUTH);
+	e->todo = SMTP_DO_AUTH_STEP;
+	e->auth = line;
+}
+
+/* The client has left the exchange, or it has not kept to it. */
+void
+server_abort_auth(struct smtp_server *s, struct smtp_effect *e,
+    enum smtp_say why)
+{
+	assert(s->state == SMTP_AUTH_LINE);
 	server_enter(s, SMTP_READY);
-	server_complain(s, e, SMTP_SAY_AUTH_CANCELLED);
+	server_complain(s, e, why);
+	/* When that was the last word, the end of the conn aborts it too. */
+	if (e->todo == SMTP_DO_NOTHING)
+		e->todo = SMTP_DO_AUTH_ABORT;
+}
+
+void
+smtp_server_challenge(struct smtp_server *s, struct slice challenge,
+    struct smtp_effect *e)
+{
+	assert(s->state == SMTP_WAIT_AUTH);
+	assert(challenge.len <= SASL_CHALLENGE_MAX);
+	*e = (struct smtp_effect){ 0 };
+	memcpy(s->out, "334 ", 4);
+	s->out_len = 4 + base64_encode(challenge, (char *)s->out + 4);
+	memcpy(s->out + s->out_len, "\r\n", 2);
+	s->out_len += 2;
+	e->say = slice_of(s->out, s->out_len);
+	server_enter(s, SMTP_AUTH_LINE);
+	server_check(s);
 }
 
 void
@@ -72,8 +98,6 @@ smtp_server_answer_auth(struct smtp_server *s, enum smtp_auth_answer answer,
 {
 	assert(s->state == SMTP_WAIT_AUTH);
 	*e = (struct smtp_effect){ 0 };
-	explicit_bzero(s->plain_text, sizeof(s->plain_text));
-	s->plain = (struct smtp_plain){ 0 };
 	server_enter(s, SMTP_READY);
 	if (answer == SMTP_AUTH_YES) {
 		s->is_authed = true;
@@ -81,6 +105,8 @@ smtp_server_answer_auth(struct smtp_server *s, enum smtp_auth_answer answer,
 	} else if (answer == SMTP_AUTH_LATER) {
 		if (!server_is_idle_too_long(s, e))
 			server_say(s, e, SMTP_SAY_AUTH_LATER);
+	} else if (answer == SMTP_AUTH_MALFORMED) {
+		server_complain(s, e, SMTP_SAY_AUTH_BAD);
 	} else if (++s->n_auths >= LIMIT_SMTP_AUTHS) {
 		server_say_and_close(s, e, SMTP_SAY_TOO_MANY_AUTHS);
 	} else {

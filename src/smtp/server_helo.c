@@ -73,11 +73,17 @@ offer_size(struct smtp_server *s)
 	server_add_line(s, "250-SIZE %" PRIu64 "\r\n", s->config.max_size);
 }
 
+/* RFC 4954, 3 */
 static void
 offer_auth(struct smtp_server *s)
 {
-	if (!s->is_authed)
-		server_add_line(s, "250-AUTH PLAIN\r\n");
+	if (s->is_authed)
+		return;
+	server_add_line(s, "250-AUTH");
+	for (unsigned m = 0; m < N_SASL_MECHANISMS; m++)
+		if ((s->config.mechanisms & SASL_BIT(m)) != 0)
+			server_add_line(s, " %s", sasl_mechanism_names[m]);
+	server_add_line(s, "\r\n");
 }
 
 /* RFC 4865, 3 */

@@ -74,6 +74,9 @@ VERB_FUNCTION(server_on_bdat);
 /* A line in AUTH_LINE. */
 void server_on_auth_line(struct smtp_server *s, struct slice line,
     struct smtp_effect *e);
+/* Leaves AUTH_LINE. */
+void server_abort_auth(struct smtp_server *s, struct smtp_effect *e,
+    enum smtp_say why);
 /* Bytes in DATA; returns how many are eaten. */
 size_t server_step_data(struct smtp_server *s, struct slice in,
     struct smtp_effect *e);

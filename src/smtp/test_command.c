@@ -45,35 +45,4 @@ takes_lines(void **state)
 	}
 }
 
-static const struct {
-	const char *what;
-	struct slice in;
-	bool want;
-} plains[] = {
-	{ "no authzid", S("\0u\0p"), true },
-	{ "authzid", S("z\0u\0p"), true },
-	{ "UTF-8", S("\0u\0\xc3\xa9"), true },
-	{ "not UTF-8", S("\0u\0\xff"), false },
-	{ "one NUL", S("u\0p"), false },
-	{ "three NULs", S("\0u\0p\0"), false },
-	{ "no name", S("\0\0p"), false },
-	{ "no password", S("\0u\0"), false },
-	{ "nothing", S(""), false },
-};
-
-static void
-reads_plain(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(plains) / sizeof(plains[0]); i++) {
-		struct slice in = test_exact_copy(plains[i].in);
-		struct smtp_plain got = { 0 };
-
-		test_case(plains[i].what);
-		test_int(smtp_plain_parse(in, &got), plains[i].want);
-		test_int(got.authcid.len, plains[i].want);
-		test_free_copy(in);
-	}
-}
-
-TEST_MAIN(cmocka_unit_test(takes_lines), cmocka_unit_test(reads_plain))
+TEST_MAIN(cmocka_unit_test(takes_lines))

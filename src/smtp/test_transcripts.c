@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/test.h"
+#include "sasl/fake_keeper.h"
 #include "smtp/server.h"
 #include "smtp/xclient.h"
 
@@ -28,6 +29,8 @@ struct world {
 	struct buf in, out, body, committed;
 	bool is_closed, wants_tls, commit_fails, auth_is_down, body_is_open;
 	unsigned full_rcpt; /* which one full@one.example is, from 1 */
+	struct fake_keeper keeper;
+	unsigned mechanisms;          /* within TLS */
 	uint64_t mails_before, greet; /* 0: the usual greeting */
 	bool is_started, is_at_once;
 	unsigned n_commits;
@@ -110,17 +113,35 @@ world_mail(const struct world *w)
 	return VERDICT(553, 5, 7, 1, "not your address");
 }
 
-static enum smtp_auth_answer
-world_auth(const struct world *w)
+static void
+say_auth(struct world *w, enum sasl_want want, struct smtp_effect *e)
 {
-	const struct smtp_plain *p = &w->s.plain;
+	static const enum smtp_auth_answer answers[] = {
+		[SASL_YES] = SMTP_AUTH_YES,
+		[SASL_NO] = SMTP_AUTH_NO,
+		[SASL_MALFORMED] = SMTP_AUTH_MALFORMED,
+	};
 
+	if (want == SASL_SAY)
+		smtp_server_challenge(&w->s, fake_keeper_challenge(&w->keeper),
+		    e);
+	else
+		smtp_server_answer_auth(&w->s, answers[want], e);
+}
+
+static void
+world_auth(struct world *w, const struct smtp_effect *asked,
+    struct smtp_effect *e)
+{
+	test_true(!w->keeper.is_there);
 	if (w->auth_is_down)
-		return SMTP_AUTH_LATER;
-	return slice_equal(p->authcid, SLICE("alice@one.example")) &&
-		slice_equal(p->password, SLICE("correct horse"))
-	    ? SMTP_AUTH_YES
-	    : SMTP_AUTH_NO;
+		smtp_server_answer_auth(&w->s, SMTP_AUTH_LATER, e);
+	else
+		say_auth(w,
+		    fake_keeper_start64(&w->keeper, w->s.mechanism,
+			w->s.config.mechanisms, SASL_FOR_SMTP,
+			w->s.has_initial ? &asked->auth : NULL),
+		    e);
 }
 
 static void
@@ -233,8 +254,17 @@ act(struct world *w, const struct smtp_effect *e)
 		answer(w, world_rcpt(w));
 		break;
 	case SMTP_DO_AUTH:
-		smtp_server_answer_auth(&w->s, world_auth(w), &next);
+		world_auth(w, e, &next);
 		act(w, &next);
+		break;
+	case SMTP_DO_AUTH_STEP:
+		test_true(w->keeper.is_there);
+		say_auth(w, fake_keeper_step64(&w->keeper, e->auth), &next);
+		act(w, &next);
+		break;
+	case SMTP_DO_AUTH_ABORT:
+		test_true(w->keeper.is_there);
+		w->keeper.is_there = false;
 		break;
 	case SMTP_DO_COMMIT:
 		commit(w);
@@ -472,6 +502,14 @@ set_kind(struct world *w, struct slice words)
 			w->config.is_strict = w->is_at_once = true;
 		else if (slice_equal(word, SLICE("commit-fails")))
 			w->commit_fails = true;
+		else if (slice_equal(word, SLICE("tokens")))
+			w->mechanisms |= SASL_MASK_TOKEN;
+		else if (slice_equal(word, SLICE("certificate")))
+			w->mechanisms |= SASL_BIT(SASL_EXTERNAL);
+		else if (slice_equal(word, SLICE("no-plus")))
+			w->mechanisms &= ~(unsigned)SASL_MASK_PLUS;
+		else if (slice_skip(&word, SLICE("mechanism=")))
+			w->mechanisms = SASL_BIT(sasl_mechanism_find(word));
 		else if (slice_equal(word, SLICE("auth-is-down")))
 			w->auth_is_down = true;
 		else if (slice_skip(&word, SLICE("mails=")))
@@ -496,6 +534,9 @@ start(struct world *w)
 	if (w->is_started)
 		return;
 	w->is_started = true;
+	w->config.mechanisms = w->config.kind == SMTP_SUBMISSIONS
+	    ? w->mechanisms
+	    : w->mechanisms & ~(unsigned)SASL_MASK_PLUS;
 	smtp_server_init(&w->s, &w->config);
 	w->s.wall_us = INT64_C(1795413600) * 1000000; /* 2026-11-23 06:00 */
 	w->s.n_mails = (unsigned)w->mails_before;
@@ -563,6 +604,7 @@ run_line(struct world *w, struct slice line, size_t chunk)
 		test_true(w->wants_tls);
 		w->wants_tls = false;
 		buf_reset(&w->in, 0);
+		w->s.config.mechanisms = w->mechanisms;
 		smtp_server_tls_up(&w->s);
 		break;
 	case 'N': { /* how many messages were kept */
@@ -592,9 +634,12 @@ run_text(struct slice text, size_t chunk)
 			       .max_size = LIMIT_MESSAGE_SIZE,
 			       .max_hold = 86400,
 			       .max_priority = 4,
-			       .can_tls = true } };
+			       .can_tls = true },
+		.mechanisms = SASL_MASK_SCRAM | SASL_MASK_PASSWORD };
 	struct slice line;
 
+	fake_keeper_init(&w.keeper);
+	w.keeper.has_certificate = true;
 	buf_init(&w.in, FILE_MAX);
 	buf_init(&w.out, FILE_MAX);
 	buf_init(&w.body, BODY_MAX);

@@ -24,6 +24,8 @@ account_text(int r)
 		return "there is no such thing here";
 	case ACCOUNT_E_IN_USE:
 		return "it still has accounts or aliases; remove them first";
+	case ACCOUNT_E_VALUE:
+		return "an argument is not of its form";
 	case ACCOUNT_E_LIMIT:
 		return "that is more than is allowed";
 	default:
@@ -258,6 +260,59 @@ account_set_password(struct db *db, struct slice address, struct slice verifier,
 	if (r == 0)
 		r = DB_EXEC(credential_set, db, .account = account,
 		    .verifier = verifier, .created = now);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+int
+account_add_app(struct db *db, struct slice address, struct slice name,
+    struct slice verifier, uint32_t services, int64_t expires, int64_t now,
+    uint32_t *ret_n)
+{
+	struct q_credential_count count;
+	struct q_credential_named named;
+	struct address a;
+	uint64_t account;
+	int r = find_account(db, address, &a, &account);
+
+	if (r == 0)
+		r = DB_ONE(credential_named, db, &named, .account = account,
+		    .name = name);
+	if (r == 0)
+		return ACCOUNT_E_EXISTS;
+	if (r == DB_NONE)
+		r = DB_ONE(credential_count, db, &count, .account = account);
+	if (r != 0)
+		return r < 0 ? ERR_TRACE(r) : r;
+	if (count.n >= LIMIT_APP_PASSWORDS || count.last >= INT32_MAX)
+		return ACCOUNT_E_LIMIT;
+	r = DB_EXEC(credential_add, db, .account = account, .n = count.last + 1,
+	    .scope = services, .name = name, .verifier = verifier,
+	    .created = now, .expires = expires);
+	if (r == 0)
+		*ret_n = count.last + 1;
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+int
+account_remove_app(struct db *db, struct slice address, struct slice which)
+{
+	struct q_credential_named named;
+	struct address a;
+	uint64_t account, n = 0;
+	int r = find_account(db, address, &a, &account);
+
+	if (r == 0 && !slice_to_u64(which, UINT32_MAX, &n)) {
+		r = DB_ONE(credential_named, db, &named, .account = account,
+		    .name = which);
+		n = r == 0 ? named.n : 0;
+	}
+	if (r == DB_NONE)
+		return ACCOUNT_E_ABSENT;
+	if (r == 0)
+		r = DB_EXEC(credential_delete, db, .account = account,
+		    .n = (uint32_t)n);
+	if (r == 0 && db_changed(db) == 0)
+		return ACCOUNT_E_ABSENT;
 	return r < 0 ? ERR_TRACE(r) : r;
 }
 

@@ -19,7 +19,8 @@ enum {
 	ACCOUNT_E_EXISTS,
 	ACCOUNT_E_ABSENT,
 	ACCOUNT_E_IN_USE, /* a domain with accounts or aliases */
-	ACCOUNT_E_LIMIT
+	ACCOUNT_E_LIMIT,
+	ACCOUNT_E_VALUE /* another argument is not of its form */
 };
 const char *account_text(int r); /* one line for the admin */
 
@@ -45,6 +46,14 @@ int account_add(struct db *db, struct slice address, struct slice name,
 int account_remove(struct db *db, struct slice address);
 int account_set_password(struct db *db, struct slice address,
     struct slice verifier, int64_t now);
+/* A password for one application of the account's owner. services: SASL_FOR_*
+ * (sasl/sasl.h); expires 0: never. *ret_n: its number. ACCOUNT_E_EXISTS: the
+ * name is used; ACCOUNT_E_LIMIT. */
+int account_add_app(struct db *db, struct slice address, struct slice name,
+    struct slice verifier, uint32_t services, int64_t expires, int64_t now,
+    uint32_t *ret_n);
+/* which: its number, or its name. */
+int account_remove_app(struct db *db, struct slice address, struct slice which);
 int account_set_quota(struct db *db, struct slice address, uint64_t quota);
 int account_set_disabled(struct db *db, struct slice address, bool disabled);
 int alias_add(struct db *db, struct slice address, struct slice target,

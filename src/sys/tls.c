@@ -653,3 +653,38 @@ tls_error(const struct tls *t)
 {
 	return t->error;
 }
+
+/* -- channel binding ------------------------------------------------------- */
+
+size_t
+tls_exporter(const struct tls *t, uint8_t at[TLS_BINDING_MAX])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	/* With TLS 1.2 it is only as good as the extended master secret. */
+	if (SSL_version(t->ssl) != TLS1_3_VERSION ||
+	    SSL_export_keying_material(t->ssl, at, 32, label, sizeof(label) - 1,
+		NULL, 0, 0) != 1)
+		return 0;
+	return 32;
+}
+
+size_t
+tls_end_point(const struct tls *t, uint8_t at[TLS_BINDING_MAX])
+{
+	X509 *leaf = SSL_get_certificate(t->ssl);
+	int digest = NID_undef;
+	unsigned n = 0;
+
+	if (leaf == NULL ||
+	    X509_get_signature_info(leaf, &digest, NULL, NULL, NULL) != 1)
+		return 0;
+	if (digest == NID_md5 || digest == NID_sha1)
+		digest = NID_sha256; /* RFC 5929, section 4.1 */
+	if (digest != NID_sha256 && digest != NID_sha384 &&
+	    digest != NID_sha512)
+		return 0;
+	if (X509_digest(leaf, EVP_get_digestbynid(digest), at, &n) != 1)
+		return 0;
+	return n;
+}

@@ -55,4 +55,13 @@ const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);
 const char *tls_error(const struct tls *t); /* one line, never NULL */
 
+enum {
+	TLS_BINDING_MAX = 64
+};
+/* What both ends of a server's connection know and nobody between them:
+ * tls-exporter (RFC 9266; TLS 1.3 only), and tls-server-end-point (RFC 5929).
+ * Returns how many bytes; 0: there is none. */
+size_t tls_exporter(const struct tls *t, uint8_t at[TLS_BINDING_MAX]);
+size_t tls_end_point(const struct tls *t, uint8_t at[TLS_BINDING_MAX]);
+
 #endif

@@ -17,7 +17,8 @@
 /* Its functions become ours, with the session's calls under test. */
 #include "imap/fake_store.c" /* NOLINT */
 
-#include "imap/fake_world.c" /* NOLINT */
+#include "imap/fake_world.c"  /* NOLINT */
+#include "sasl/fake_keeper.c" /* NOLINT */
 
 /* -- the host: out of the test, into the fake, and back
  * ------------------------- */
@@ -107,6 +108,7 @@ client_init(struct fake_client *c, struct fake_store *f,
 {
 	memset(c, 0, sizeof(*c));
 	c->store = f;
+	c->config = config;
 	c->open = -1;
 	c->room = 64 * 1024;
 	buf_init(&c->out, 1024 * 1024);
@@ -160,6 +162,7 @@ run_session(void *ctx)
 	static struct fake_store store;
 	static struct fake_client client;
 	static const struct imap_config config = { .hostname = "one.example",
+		.mechanisms = SASL_MASK_PASSWORD,
 		.max_size = 100000 };
 	bool has_summaries = *(bool *)ctx, ok = true, same = true;
 	struct slice said;

@@ -13,7 +13,8 @@
 #define pop3_session_pump(s) ALLOC_IN_VOID(pop3_session_pump(s))
 #define pop3_session_answer(s, a) ALLOC_IN_VOID(pop3_session_answer(s, a))
 #define pop3_session_input(s, in) ALLOC_IN(pop3_session_input(s, in))
-#include "pop3/fake_store.c" /* NOLINT */
+#include "pop3/fake_store.c"  /* NOLINT */
+#include "sasl/fake_keeper.c" /* NOLINT */
 
 static size_t
 outer_room(void *ctx)
@@ -117,6 +118,7 @@ run_session(void *ctx)
 	(void)ctx;
 	memset(&f, 0, sizeof(f));
 	f.config.hostname = "one.example";
+	f.config.mechanisms = SASL_MASK_PASSWORD;
 	buf_init(&f.out, 1024 * 1024);
 	f.room = ROOM;
 	f.session = ALLOC_IN(pop3_session_new(&outer, &f, &f.config));

@@ -151,13 +151,17 @@ ask_hash(struct control_conn *conn)
 {
 	struct control *c = conn->control;
 	struct wire_hash_ask ask = { .password =
-					 buf_slice(&conn->request.password) };
+					 buf_slice(&conn->request.password),
+		.address = slice_cstr(conn->request.address),
+		.is_app =
+		    strcmp(conn->request.command, "app-password add") == 0,
+		.import = buf_slice(&conn->request.hash) };
 
 	if (conn->request.has_verifier) {
 		ask_store(conn);
 		return;
 	}
-	if (ask.password.len == 0) {
+	if (ask.password.len == 0 && ask.import.len == 0) {
 		refuse(conn, 501, 5, 5, 4, "a password is needed");
 		return;
 	}
@@ -195,6 +199,12 @@ control_conn_on_hashed(struct control_conn *conn, const struct wire_hashed *m)
 {
 	if (conn->state != HASHING)
 		return;
+	if (!m->ok && conn->request.hash.len > 0) {
+		refuse(conn, 501, 5, 5, 4,
+		    "that is not a hash that can be checked here, or one that "
+		    "costs too much");
+		return;
+	}
 	if (!m->ok) {
 		refuse_for_now(conn, "the keeper could not hash it");
 		return;
@@ -331,6 +341,8 @@ static const struct {
 } own_commands[] = {
 	{ "account add", ask_hash },
 	{ "account password", ask_hash },
+	{ "account import-hash", ask_hash },
+	{ "app-password add", ask_hash },
 	{ "key add", ask_key },
 	{ "status", ask_status },
 };

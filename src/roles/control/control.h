@@ -43,7 +43,9 @@ struct control_request {
 	struct buf fields; /* wire_field rows, without password and days */
 	uint16_t n_fields;
 	struct buf password; /* empty: none given */
-	struct buf names;    /* key add */
+	struct buf hash;     /* made elsewhere, in place of one */
+	char address[LIMIT_ADDRESS + 1];
+	struct buf names; /* key add */
 	uint32_t days;
 	bool has_verifier;
 };

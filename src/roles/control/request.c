@@ -51,6 +51,21 @@ take_password(struct control_request *r, struct slice value)
 }
 
 static int
+take_hash(struct control_request *r, struct slice value)
+{
+	return buf_add(&r->hash, value);
+}
+
+/* For the keeper too: the salt comes from it. */
+static int
+take_address(struct control_request *r, struct slice value)
+{
+	return slice_to_cstr(value, r->address, sizeof(r->address))
+	    ? control_field_add(r, SLICE("address"), value)
+	    : CONTROL_E_REQUEST;
+}
+
+static int
 take_names(struct control_request *r, struct slice value)
 {
 	int e = buf_add(&r->names, value);
@@ -81,6 +96,8 @@ static const struct {
 	int (*take)(struct control_request *r, struct slice value);
 } own_args[] = {
 	{ SLICE("password"), take_password },
+	{ SLICE("hash"), take_hash },
+	{ SLICE("address"), take_address },
 	{ SLICE("names"), take_names },
 	{ SLICE("days"), take_days },
 	{ SLICE("verifier"), take_verifier },
@@ -167,6 +184,7 @@ control_request_parse(struct slice line, struct control_request *ret,
 	memset(ret, 0, sizeof(*ret));
 	buf_init(&ret->fields, FIELDS_CAP);
 	buf_init(&ret->password, CONTROL_FIELD);
+	buf_init(&ret->hash, 512);
 	buf_init(&ret->names, NAMES_CAP);
 	ret->days = DAYS_DEFAULT;
 	*ret_why = "a request is one line of JSON";
@@ -187,6 +205,7 @@ control_request_deinit(struct control_request *r)
 	if (r->password.mem != NULL)
 		sodium_memzero(r->password.mem, r->password.size);
 	buf_deinit(&r->password);
+	buf_deinit(&r->hash);
 	buf_deinit(&r->fields);
 	buf_deinit(&r->names);
 }

@@ -47,8 +47,12 @@ struct conn_proto {
 	/* What is to be known of the client is known (roles/front/origin.h). */
 	void (*origin_known)(struct conn *c);
 
-	void (*auth_refused)(struct conn *, const struct wire_auth_refused *);
-	void (*handle)(struct conn *, const struct wire_handle *);
+	void (*auth_challenge)(struct conn *, uint32_t ticket,
+	    const struct wire_auth_challenge *);
+	void (*auth_refused)(struct conn *, uint32_t ticket,
+	    const struct wire_auth_refused *);
+	void (*handle)(struct conn *, uint32_t ticket,
+	    const struct wire_handle *);
 	void (*mail_answer)(struct conn *, uint32_t ticket,
 	    const struct wire_mail_answer *);
 	void (*rcpt_answer)(struct conn *, uint32_t ticket,

@@ -33,7 +33,8 @@
 		return 0;                                                      \
 	}
 
-WITHOUT_TICKET(auth_refused)
+WITH_TICKET(auth_challenge)
+WITH_TICKET(auth_refused)
 WITH_TICKET(mail_answer)
 WITH_TICKET(rcpt_answer)
 WITHOUT_TICKET(body_credit)
@@ -61,11 +62,11 @@ on_handle(struct channel *ch, const struct wire_head *h,
 	/* 0: the store could not make one after all. */
 	if (m->handle == 0) {
 		if (c != NULL && c->proto->auth_refused != NULL)
-			c->proto->auth_refused(c, &later);
+			c->proto->auth_refused(c, h->ticket, &later);
 		return 0;
 	}
 	if (c != NULL && c->proto->handle != NULL)
-		c->proto->handle(c, m);
+		c->proto->handle(c, h->ticket, m);
 	else
 		(void)wire_send_handle_drop(ch, h->session, 0, &drop);
 	return 0;
@@ -160,6 +161,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.cert = on_cert,
 	.certs_end = on_certs_end,
 	.state = on_state,
+	.auth_challenge = on_auth_challenge,
 	.auth_refused = on_auth_refused,
 	.handle = on_handle,
 	.client_answer = on_client_answer,

@@ -24,6 +24,7 @@ struct imap {
 	struct imap_session *s;
 	struct imap_config config;
 	struct login login;
+	enum imap_question login_ask; /* what it answers */
 	bool wants_tls;
 	uint32_t ticket; /* of the last question */
 	enum imap_question asked;
@@ -117,11 +118,44 @@ put_ranges(const struct imap_ask *ask, struct buf *b, struct wire_list *ret)
 static int
 ask_login(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
+	struct imap *x = imap_of(c);
+
 	(void)ticket;
-	return login_try(&imap_of(c)->login, ask->user, ask->secret,
-		   ask->authzid)
-	    ? 0
-	    : -1;
+	x->login_ask = ask->what;
+	login_try(&x->login, ask->user, ask->secret);
+	return 0;
+}
+
+static int
+ask_auth(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+
+	(void)ticket;
+	x->login_ask = ask->what;
+	login_start(&x->login, ask->mechanism,
+	    ask->has_initial ? &ask->bytes : NULL);
+	return 0;
+}
+
+static int
+ask_respond(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+
+	(void)ticket;
+	x->login_ask = ask->what;
+	login_step(&x->login, ask->bytes);
+	return 0;
+}
+
+static int
+ask_abort(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	(void)ticket;
+	(void)ask;
+	login_abort(&imap_of(c)->login);
+	return 0;
 }
 
 static int
@@ -326,6 +360,9 @@ ask_append(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 static int (*const questions[])(struct conn *c, uint32_t ticket,
     const struct imap_ask *ask) = {
 	[IMAP_ASK_LOGIN] = ask_login,
+	[IMAP_ASK_AUTH] = ask_auth,
+	[IMAP_ASK_RESPOND] = ask_respond,
+	[IMAP_ASK_ABORT] = ask_abort,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
 	[IMAP_ASK_OPEN] = ask_open,
@@ -428,7 +465,8 @@ on_input(struct conn *c)
 	}
 }
 
-static void on_login(struct conn *c, enum login_result how);
+static void on_login(struct conn *c, enum login_result how,
+    struct slice challenge);
 
 static void
 on_start(struct conn *c)
@@ -439,6 +477,7 @@ on_start(struct conn *c)
 
 	x->config = (struct imap_config){ .hostname = f->hostname,
 		.may_start_tls = tls_server_has_key(f->tls),
+		.mechanisms = login_mechanisms(c),
 		.plain_auth = f->settings->plain_auth,
 		.max_size = f->state.max_size > 0 ? f->state.max_size
 						  : f->settings->max_size };
@@ -481,6 +520,7 @@ on_room(struct conn *c)
 static void
 on_tls_up(struct conn *c)
 {
+	imap_of(c)->config.mechanisms = login_mechanisms(c);
 	imap_session_tls_up(imap_of(c)->s);
 }
 
@@ -515,15 +555,18 @@ on_peer_lost(struct conn *c, enum wire_role peer)
  * ------------------------------------------------------------------------- */
 
 static void
-on_login(struct conn *c, enum login_result how)
+on_login(struct conn *c, enum login_result how, struct slice challenge)
 {
 	static const enum imap_result results[] = {
 		[LOGIN_YES] = IMAP_OK,
 		[LOGIN_NO] = IMAP_REFUSED,
 		[LOGIN_LATER] = IMAP_TROUBLE,
+		[LOGIN_MALFORMED] = IMAP_MALFORMED,
+		[LOGIN_CHALLENGE] = IMAP_CHALLENGE,
 	};
-	struct imap_answer a = { .what = IMAP_ASK_LOGIN,
-		.result = results[how] };
+	struct imap_answer a = { .what = imap_of(c)->login_ask,
+		.result = results[how],
+		.bytes = challenge };
 
 	if (how == LOGIN_YES)
 		conn_set_idle(c, conn_front(c)->settings->imap_idle);
@@ -531,15 +574,23 @@ on_login(struct conn *c, enum login_result how)
 }
 
 static void
-on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
+on_auth_refused(struct conn *c, uint32_t ticket,
+    const struct wire_auth_refused *m)
 {
-	login_on_refused(&imap_of(c)->login, m);
+	login_on_refused(&imap_of(c)->login, ticket, m);
 }
 
 static void
-on_handle(struct conn *c, const struct wire_handle *m)
+on_auth_challenge(struct conn *c, uint32_t ticket,
+    const struct wire_auth_challenge *m)
 {
-	login_on_handle(&imap_of(c)->login, m);
+	login_on_challenge(&imap_of(c)->login, ticket, m);
+}
+
+static void
+on_handle(struct conn *c, uint32_t ticket, const struct wire_handle *m)
+{
+	login_on_handle(&imap_of(c)->login, ticket, m);
 }
 
 static struct imap_box
@@ -766,6 +817,7 @@ const struct conn_proto imap_proto = {
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
 	.store_room = go_on,
+	.auth_challenge = on_auth_challenge,
 	.auth_refused = on_auth_refused,
 	.handle = on_handle,
 	.body_credit = on_body_credit,

@@ -21,6 +21,7 @@ struct pop3 {
 	struct pop3_session *s;
 	struct pop3_config config;
 	struct login login;
+	enum pop3_question login_ask; /* what it answers */
 	bool wants_tls;
 	uint32_t ticket;
 	uint64_t mailbox; /* open at the store; 0: none */
@@ -67,11 +68,44 @@ answer(struct conn *c, const struct pop3_answer *a)
 static int
 ask_login(struct conn *c, uint32_t ticket, const struct pop3_ask *ask)
 {
+	struct pop3 *x = pop3_of(c);
+
 	(void)ticket;
-	return login_try(&pop3_of(c)->login, ask->user, ask->secret,
-		   ask->authzid)
-	    ? 0
-	    : -1;
+	x->login_ask = ask->what;
+	login_try(&x->login, ask->user, ask->secret);
+	return 0;
+}
+
+static int
+ask_auth(struct conn *c, uint32_t ticket, const struct pop3_ask *ask)
+{
+	struct pop3 *x = pop3_of(c);
+
+	(void)ticket;
+	x->login_ask = ask->what;
+	login_start(&x->login, ask->mechanism,
+	    ask->has_initial ? &ask->bytes : NULL);
+	return 0;
+}
+
+static int
+ask_respond(struct conn *c, uint32_t ticket, const struct pop3_ask *ask)
+{
+	struct pop3 *x = pop3_of(c);
+
+	(void)ticket;
+	x->login_ask = ask->what;
+	login_step(&x->login, ask->bytes);
+	return 0;
+}
+
+static int
+ask_abort(struct conn *c, uint32_t ticket, const struct pop3_ask *ask)
+{
+	(void)ticket;
+	(void)ask;
+	login_abort(&pop3_of(c)->login);
+	return 0;
 }
 
 static int
@@ -154,6 +188,9 @@ ask_close(struct conn *c, uint32_t ticket, const struct pop3_ask *ask)
 static int (*const questions[])(struct conn *c, uint32_t ticket,
     const struct pop3_ask *ask) = {
 	[POP3_ASK_LOGIN] = ask_login,
+	[POP3_ASK_AUTH] = ask_auth,
+	[POP3_ASK_RESPOND] = ask_respond,
+	[POP3_ASK_ABORT] = ask_abort,
 	[POP3_ASK_OPEN] = ask_open,
 	[POP3_ASK_SCAN] = ask_scan,
 	[POP3_ASK_BODY] = ask_body,
@@ -221,7 +258,8 @@ on_input(struct conn *c)
 	}
 }
 
-static void on_login(struct conn *c, enum login_result how);
+static void on_login(struct conn *c, enum login_result how,
+    struct slice challenge);
 
 static void
 on_start(struct conn *c)
@@ -231,6 +269,7 @@ on_start(struct conn *c)
 
 	x->config = (struct pop3_config){ .hostname = f->hostname,
 		.may_start_tls = tls_server_has_key(f->tls),
+		.mechanisms = login_mechanisms(c),
 		.plain_auth = f->settings->plain_auth };
 	login_init(&x->login, c, "pop3", on_login);
 	x->s = pop3_session_new(&host, c, &x->config);
@@ -265,6 +304,7 @@ on_room(struct conn *c)
 static void
 on_tls_up(struct conn *c)
 {
+	pop3_of(c)->config.mechanisms = login_mechanisms(c);
 	pop3_session_tls_up(pop3_of(c)->s);
 }
 
@@ -298,29 +338,40 @@ on_peer_lost(struct conn *c, enum wire_role peer)
  * ------------------------------------------------------------------------- */
 
 static void
-on_login(struct conn *c, enum login_result how)
+on_login(struct conn *c, enum login_result how, struct slice challenge)
 {
 	static const enum pop3_result results[] = {
 		[LOGIN_YES] = POP3_OK,
 		[LOGIN_NO] = POP3_REFUSED,
 		[LOGIN_LATER] = POP3_TROUBLE,
+		[LOGIN_MALFORMED] = POP3_MALFORMED,
+		[LOGIN_CHALLENGE] = POP3_CHALLENGE,
 	};
-	struct pop3_answer a = { .what = POP3_ASK_LOGIN,
-		.result = results[how] };
+	struct pop3_answer a = { .what = pop3_of(c)->login_ask,
+		.result = results[how],
+		.bytes = challenge };
 
 	answer(c, &a);
 }
 
 static void
-on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
+on_auth_refused(struct conn *c, uint32_t ticket,
+    const struct wire_auth_refused *m)
 {
-	login_on_refused(&pop3_of(c)->login, m);
+	login_on_refused(&pop3_of(c)->login, ticket, m);
 }
 
 static void
-on_handle(struct conn *c, const struct wire_handle *m)
+on_auth_challenge(struct conn *c, uint32_t ticket,
+    const struct wire_auth_challenge *m)
 {
-	login_on_handle(&pop3_of(c)->login, m);
+	login_on_challenge(&pop3_of(c)->login, ticket, m);
+}
+
+static void
+on_handle(struct conn *c, uint32_t ticket, const struct wire_handle *m)
+{
+	login_on_handle(&pop3_of(c)->login, ticket, m);
 }
 
 static void
@@ -393,6 +444,7 @@ const struct conn_proto pop3_proto = {
 	.timeout = on_timeout,
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
+	.auth_challenge = on_auth_challenge,
 	.auth_refused = on_auth_refused,
 	.handle = on_handle,
 	.mailbox_opened = on_mailbox_opened,

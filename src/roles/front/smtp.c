@@ -109,7 +109,13 @@ smtp_act(struct conn *c, const struct smtp_effect *e)
 		smtp_do_rcpt(c);
 		break;
 	case SMTP_DO_AUTH:
-		smtp_do_auth(c);
+		smtp_do_auth(c, e->auth);
+		break;
+	case SMTP_DO_AUTH_STEP:
+		smtp_do_auth_step(c, e->auth);
+		break;
+	case SMTP_DO_AUTH_ABORT:
+		login_abort(&smtp_of(c)->login);
 		break;
 	case SMTP_DO_DATA:
 		smtp_do_data(c);
@@ -356,15 +362,16 @@ on_start(struct conn *c)
 		.max_hold = (uint32_t)(f->settings->max_hold / TIME_SECOND),
 		.max_priority = (uint8_t)f->settings->max_priority,
 		.can_tls = tls_server_has_key(f->tls),
+		.mechanisms = login_mechanisms(c),
 		.plain_auth = f->settings->plain_auth };
 	struct smtp_effect e;
 
 	x->conn = c;
-	x->refusal.fire = smtp_on_refusal_due;
 	x->tarpit.fire = on_tarpit_over;
 	set_tarpit(c, &config);
 	config.is_strict = f->settings->strict_pipelining;
 	config.may_xclient = origin_may_xclient(c);
+	login_init(&x->login, c, "smtp", smtp_on_login);
 	buf_init(&x->gathered, SMTP_GATHER);
 	smtp_server_init(&x->s, &config);
 	conn_set_idle(c, f->settings->smtp_idle);
@@ -377,12 +384,12 @@ on_closed(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 
-	env_timer_stop(conn_front(c)->env, &x->refusal);
 	env_timer_stop(conn_front(c)->env, &x->tarpit);
 	if (x->s.is_hasty)
 		env_log(conn_front(c)->env, ENV_INFO, "hasty-client",
 		    "client=%s session=%llu", c->peer_text,
 		    (unsigned long long)c->number);
+	login_deinit(&x->login);
 	smtp_forget_transaction(c);
 	smtp_drop_handle(c);
 	buf_deinit(&x->gathered);
@@ -395,6 +402,7 @@ on_tls_up(struct conn *c)
 {
 	smtp_drop_handle(c);
 	smtp_of(c)->handle_is_lost = false;
+	smtp_of(c)->s.config.mechanisms = login_mechanisms(c);
 	smtp_server_tls_up(&smtp_of(c)->s);
 }
 
@@ -435,10 +443,6 @@ on_store_lost(struct conn *c)
 		x->waits_for_origin = false;
 		smtp_answer(c, verdict_trouble());
 		break;
-	case SMTP_WAIT_AUTH:
-		env_timer_stop(conn_front(c)->env, &x->refusal);
-		smtp_answer_auth(c, SMTP_AUTH_LATER);
-		break;
 	case SMTP_DATA:
 	case SMTP_CHUNK:
 	case SMTP_CHUNKS:
@@ -456,13 +460,9 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 {
 	struct smtp *x = smtp_of(c);
 
-	if (peer == WIRE_STORE) {
+	login_on_lost(&x->login, peer);
+	if (peer == WIRE_STORE)
 		on_store_lost(c);
-	} else if (peer == WIRE_KEEPER && x->s.state == SMTP_WAIT_AUTH &&
-	    x->refusal.slot == 0) {
-		smtp_answer_auth(c, SMTP_AUTH_LATER);
-		smtp_go_on(c);
-	}
 }
 
 static void
@@ -517,6 +517,7 @@ const struct conn_proto smtp_proto = {
 	.peer_lost = on_peer_lost,
 	.store_room = smtp_unstall,
 	.origin_known = on_origin_known,
+	.auth_challenge = smtp_on_auth_challenge,
 	.auth_refused = smtp_on_auth_refused,
 	.handle = smtp_on_handle,
 	.mail_answer = smtp_on_mail_answer,

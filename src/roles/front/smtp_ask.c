@@ -47,15 +47,6 @@ smtp_answer(struct conn *c, struct verdict v)
 	smtp_act(c, &e);
 }
 
-void
-smtp_answer_auth(struct conn *c, enum smtp_auth_answer how)
-{
-	struct smtp_effect e;
-
-	smtp_server_answer_auth(&smtp_of(c)->s, how, &e);
-	smtp_act(c, &e);
-}
-
 /* The question went out under this ticket, or it is answered by our trouble. */
 static void
 asked(struct conn *c, int r)
@@ -196,20 +187,18 @@ smtp_do_rcpt(struct conn *c)
 }
 
 void
-smtp_do_auth(struct conn *c)
+smtp_do_auth(struct conn *c, struct slice initial)
 {
 	struct smtp *x = smtp_of(c);
-	struct channel *keeper = conn_front(c)->keeper;
-	struct wire_auth_try try = { .service = SLICE("smtp"),
-		.client = slice_cstr(c->peer_text),
-		.authcid = x->s.plain.authcid,
-		.authzid = x->s.plain.authzid,
-		.password = x->s.plain.password };
 
-	x->ticket = front_ticket(conn_front(c));
-	if (keeper == NULL || store_of(c) == NULL ||
-	    wire_send_auth_try(keeper, c->number, x->ticket, &try) != 0)
-		smtp_answer_auth(c, SMTP_AUTH_LATER);
+	login_start(&x->login, x->s.mechanism,
+	    x->s.has_initial ? &initial : NULL);
+}
+
+void
+smtp_do_auth_step(struct conn *c, struct slice response)
+{
+	login_step(&smtp_of(c)->login, response);
 }
 
 static int
@@ -275,18 +264,6 @@ smtp_do_commit(struct conn *c)
 /* -- answers --------------------------------------------------------------- */
 
 void
-smtp_on_refusal_due(struct env_timer *t)
-{
-	struct smtp *x = LIST_ENTRY(t, struct smtp, refusal);
-	struct conn *c = x->conn;
-
-	if (x->s.state != SMTP_WAIT_AUTH)
-		return;
-	smtp_answer_auth(c, SMTP_AUTH_NO);
-	smtp_go_on(c);
-}
-
-void
 smtp_drop_handle(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
@@ -298,41 +275,49 @@ smtp_drop_handle(struct conn *c)
 }
 
 void
-smtp_on_auth_refused(struct conn *c, const struct wire_auth_refused *m)
+smtp_on_login(struct conn *c, enum login_result how, struct slice challenge)
 {
-	struct env *env = conn_front(c)->env;
+	static const enum smtp_auth_answer answers[] = {
+		[LOGIN_YES] = SMTP_AUTH_YES,
+		[LOGIN_NO] = SMTP_AUTH_NO,
+		[LOGIN_LATER] = SMTP_AUTH_LATER,
+		[LOGIN_MALFORMED] = SMTP_AUTH_MALFORMED,
+	};
 	struct smtp *x = smtp_of(c);
+	struct smtp_effect e;
 
-	if (x->s.state != SMTP_WAIT_AUTH || x->refusal.slot != 0)
+	if (x->s.state != SMTP_WAIT_AUTH)
 		return;
-	/* Not the name: people type passwords there. */
-	env_log(env, ENV_INFO, "login-refused",
-	    "service=smtp client=%s temporary=%d", c->peer_text, m->temporary);
-	if (m->temporary) {
-		smtp_answer_auth(c, SMTP_AUTH_LATER);
-		smtp_go_on(c);
-	} else if (env_timer_set(env, &x->refusal,
-		       env_now(env) + m->wait_ms * TIME_MS) < 0) {
-		smtp_on_refusal_due(&x->refusal);
+	if (how == LOGIN_CHALLENGE && challenge.len <= SASL_CHALLENGE_MAX) {
+		smtp_server_challenge(&x->s, challenge, &e);
+	} else {
+		x->handle = login_take_handle(&x->login);
+		smtp_server_answer_auth(&x->s,
+		    how == LOGIN_CHALLENGE ? SMTP_AUTH_LATER : answers[how],
+		    &e);
 	}
+	smtp_act(c, &e);
+	smtp_go_on(c);
 }
 
 void
-smtp_on_handle(struct conn *c, const struct wire_handle *m)
+smtp_on_auth_challenge(struct conn *c, uint32_t ticket,
+    const struct wire_auth_challenge *m)
 {
-	struct smtp *x = smtp_of(c);
-	struct wire_handle_drop drop = { .handle = m->handle };
+	login_on_challenge(&smtp_of(c)->login, ticket, m);
+}
 
-	if (x->s.state != SMTP_WAIT_AUTH || x->handle != 0) {
-		/* To a question that was given up. */
-		if (store_of(c) != NULL)
-			(void)wire_send_handle_drop(store_of(c), c->number, 0,
-			    &drop);
-		return;
-	}
-	x->handle = m->handle;
-	smtp_answer_auth(c, SMTP_AUTH_YES);
-	smtp_go_on(c);
+void
+smtp_on_auth_refused(struct conn *c, uint32_t ticket,
+    const struct wire_auth_refused *m)
+{
+	login_on_refused(&smtp_of(c)->login, ticket, m);
+}
+
+void
+smtp_on_handle(struct conn *c, uint32_t ticket, const struct wire_handle *m)
+{
+	login_on_handle(&smtp_of(c)->login, ticket, m);
 }
 
 static bool

@@ -11,6 +11,7 @@
 
 #include "mail/summary.h"
 #include "roles/front/front.h"
+#include "roles/front/login.h"
 #include "roles/front/origin.h"
 #include "smtp/server.h"
 #include "sys/log.h"
@@ -23,9 +24,9 @@ struct smtp {
 	struct smtp_server s;
 	struct conn *conn;
 	/* login */
+	struct login login;
 	uint32_t handle;
-	bool handle_is_lost;      /* with the store that gave it */
-	struct env_timer refusal; /* AUTH_REFUSED is said only then */
+	bool handle_is_lost; /* with the store that gave it */
 	/* a reply that is held back (e.delay_ms), and what follows it */
 	struct env_timer tarpit;
 	struct smtp_effect held;
@@ -78,18 +79,23 @@ void smtp_unstall(struct conn *c);
 
 /* smtp_ask.c: answers to the session, then its wishes. */
 void smtp_answer(struct conn *c, struct verdict v);
-void smtp_answer_auth(struct conn *c, enum smtp_auth_answer how);
 void smtp_do_connect(struct conn *c);
 void smtp_do_helo(struct conn *c);
 void smtp_do_mail(struct conn *c);
 void smtp_do_rcpt(struct conn *c);
-void smtp_do_auth(struct conn *c);
+void smtp_do_auth(struct conn *c, struct slice initial);
+void smtp_do_auth_step(struct conn *c, struct slice response);
 void smtp_do_data(struct conn *c);
 void smtp_do_vrfy(struct conn *c);
 void smtp_do_commit(struct conn *c);
-void smtp_on_refusal_due(struct env_timer *t);
-void smtp_on_auth_refused(struct conn *c, const struct wire_auth_refused *m);
-void smtp_on_handle(struct conn *c, const struct wire_handle *m);
+void smtp_on_login(struct conn *c, enum login_result how,
+    struct slice challenge);
+void smtp_on_auth_challenge(struct conn *c, uint32_t ticket,
+    const struct wire_auth_challenge *m);
+void smtp_on_auth_refused(struct conn *c, uint32_t ticket,
+    const struct wire_auth_refused *m);
+void smtp_on_handle(struct conn *c, uint32_t ticket,
+    const struct wire_handle *m);
 void smtp_on_mail_answer(struct conn *c, uint32_t ticket,
     const struct wire_mail_answer *m);
 void smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,

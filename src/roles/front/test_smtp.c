@@ -37,7 +37,7 @@ struct world {
 	bool refuses_body;
 	bool refuses_login, has_no_handle;
 	unsigned n_rcpts, n_mails, n_opens, n_commits, n_body_drops,
-	    n_txn_drops, n_handle_drops;
+	    n_txn_drops, n_handle_drops, n_aborts;
 	uint64_t body_number;
 	struct buf body;
 	struct id id;
@@ -187,18 +187,24 @@ store_dispatch(struct channel *c, const struct wire_head *h,
 	return wire_dispatch_store(&store_handlers, c, c->peer, h, payload, fd);
 }
 
+/* "AHUAcA==" is u with p; asked without a response it says "go on". */
 static int
-on_auth_try(struct channel *ch, const struct wire_head *h,
-    const struct wire_auth_try *m)
+on_auth_start(struct channel *ch, const struct wire_head *h,
+    const struct wire_auth_start *m)
 {
 	struct world *w = ch->ctx;
 	struct wire_auth_refused no = { .wait_ms = 10 };
 	struct wire_handle handle = { .handle = w->has_no_handle ? 0 : 7,
 		.account = 1,
-		.address = m->authcid };
+		.address = SLICE("u") };
+	struct wire_auth_challenge go = { .challenge = SLICE("go on") };
 
+	test_slice(m->service, SLICE("smtp"));
 	if (w->is_silent)
 		return 0;
+	if (!m->has_initial)
+		return wire_send_auth_challenge(ch, h->session, h->ticket, &go);
+	test_slice(m->initial, SLICE("\0u\0p"));
 	if (w->refuses_login)
 		(void)wire_send_auth_refused(ch, h->session, h->ticket, &no);
 	else
@@ -207,8 +213,36 @@ on_auth_try(struct channel *ch, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_auth_step(struct channel *ch, const struct wire_head *h,
+    const struct wire_auth_step *m)
+{
+	struct wire_auth_refused no = { .malformed = true };
+	struct wire_handle handle = { .handle = 7, .account = 1 };
+	struct world *w = ch->ctx;
+
+	if (slice_equal(m->response, SLICE("hello")))
+		return wire_send_handle(&w->store, h->session, h->ticket,
+		    &handle);
+	return wire_send_auth_refused(ch, h->session, h->ticket, &no);
+}
+
+static int
+on_auth_abort(struct channel *ch, const struct wire_head *h,
+    const struct wire_auth_abort *m)
+{
+	struct world *w = ch->ctx;
+
+	(void)h;
+	(void)m;
+	w->n_aborts++;
+	return 0;
+}
+
 static const struct wire_keeper_handlers keeper_handlers = {
-	.auth_try = on_auth_try,
+	.auth_start = on_auth_start,
+	.auth_step = on_auth_step,
+	.auth_abort = on_auth_abort,
 };
 
 static int
@@ -713,6 +747,38 @@ logs_in(void **state)
 	say(w, "AUTH PLAIN AHUAcA==\r\n");
 	hear(w, "454 4.7.0 ");
 	w->has_no_handle = false;
+
+	test_case("a challenge, given up; and one that is answered badly");
+	say(w, "AUTH LOGIN\r\n");
+	hear(w, "334 Z28gb24=");
+	w->n_aborts = 0;
+	say(w, "*\r\n");
+	hear(w, "501 5.0.0 ");
+	test_int(w->n_aborts, 1);
+	say(w, "AUTH LOGIN\r\n");
+	hear(w, "334 Z28gb24=");
+	say(w, "!\r\n");
+	hear(w, "501 5.5.2 ");
+	test_int(w->n_aborts, 2);
+	say(w, "AUTH LOGIN\r\n");
+	hear(w, "334 Z28gb24=");
+	say(w, "AAAA\r\n");
+	hear(w, "501 5.5.2 ");
+	test_case("the client goes in the middle");
+	say(w, "AUTH LOGIN\r\n");
+	hear(w, "334 Z28gb24=");
+	w->n_aborts = 0;
+	leave(w);
+	test_int(w->n_aborts, 1);
+	join(w, SERVICE_SUBMISSION);
+	test_case("answered well");
+	say(w, "AUTH LOGIN\r\n");
+	hear(w, "334 Z28gb24=");
+	say(w, "aGVsbG8=\r\n");
+	hear(w, "235 2.7.0 ");
+	leave(w);
+	w->n_handle_drops = 0;
+	join(w, SERVICE_SUBMISSION);
 
 	test_case("accepted; the handle goes with every question");
 	say(w,

@@ -10,12 +10,14 @@
 
 enum {
 	WAIT_FIRST_MS = 250,
-	NETWORK_FREE = 20 /* failures of one network that are normal: an
-			   * office with one forgetful colleague */
+	NETWORK_FREE = 20, /* failures of one network that are normal: an
+			    * office with one forgetful colleague */
+	CHANNEL_FREE = 500
 };
 
 #define GOOD_TIME (10 * TIME_MINUTE)
 #define BAD_HALF_LIFE (5 * TIME_MINUTE)
+#define KNOWN_TIME (30 * TIME_DAY)
 
 void
 guard_init(struct guard *g, const uint8_t key[GUARD_KEY])
@@ -122,21 +124,34 @@ decayed(const struct guard_bad *b, int64_t now)
 	return halvings >= 32 ? 0 : b->n >> halvings;
 }
 
+static struct guard_bad *
+find_row(struct guard *g, uint64_t who)
+{
+	struct guard_bad *row =
+	    &g->bad[who % (GUARD_BAD / GUARD_WAYS) * GUARD_WAYS];
+
+	for (int i = 0; i < GUARD_WAYS; i++)
+		if (row[i].who == who)
+			return &row[i];
+	return NULL;
+}
+
 /* Counts one more; returns how many there are of late. */
 static uint32_t
 count_failure(struct guard *g, uint64_t who, int64_t now)
 {
 	struct guard_bad *row =
 	    &g->bad[who % (GUARD_BAD / GUARD_WAYS) * GUARD_WAYS];
-	struct guard_bad *place = row;
+	struct guard_bad *place = find_row(g, who);
 
-	for (int i = 0; i < GUARD_WAYS; i++) {
-		if (row[i].who == who) {
+	for (int i = 0; place == NULL && i < GUARD_WAYS; i++)
+		if (row[i].who == 0)
 			place = &row[i];
-			break;
-		}
-		if (decayed(&row[i], now) < decayed(place, now))
-			place = &row[i];
+	if (place == NULL) {
+		place = row;
+		for (int i = 1; i < GUARD_WAYS; i++)
+			if (decayed(&row[i], now) < decayed(place, now))
+				place = &row[i];
 	}
 	if (place->who != who)
 		*place = (struct guard_bad){ .who = who, .at = now };
@@ -158,27 +173,154 @@ wait_for(uint32_t failures)
 	return (uint32_t)WAIT_FIRST_MS << (failures - 1);
 }
 
+/* -- who ------------------------------------------------------------------- */
+
+enum kind {
+	ACCOUNT = 1,
+	NETWORK = 2,
+	CHANNEL = 3,
+	PAIR = 4,
+	N_LANES_OF_TRIES = 3
+};
+
 /* The network: what one customer of a provider usually has. */
 static uint64_t
 network_hash(const struct guard *g, struct slice client)
 {
 	struct env_addr a;
-	uint8_t kind = 2;
 
 	if (!env_addr_parse(client, &a))
-		return bad_hash(g, kind, client.at, client.len);
-	return bad_hash(g, kind, a.bytes, a.family == 4 ? 3 : 7);
+		return bad_hash(g, NETWORK, client.at, client.len);
+	return bad_hash(g, NETWORK, a.bytes, a.family == 4 ? 3 : 7);
+}
+
+static uint64_t
+account_hash(const struct guard *g, const struct guard_try *t)
+{
+	return bad_hash(g, ACCOUNT, t->address.at, t->address.len);
+}
+
+static uint64_t
+channel_hash(const struct guard *g, const struct guard_try *t)
+{
+	return bad_hash(g, CHANNEL, (const uint8_t *)&t->channel,
+	    sizeof(t->channel));
+}
+
+static uint64_t
+pair_hash(const struct guard *g, const struct guard_try *t)
+{
+	uint64_t both[2] = { account_hash(g, t), network_hash(g, t->client) };
+
+	return bad_hash(g, PAIR, (const uint8_t *)both, sizeof(both));
+}
+
+static bool
+is_known(const struct guard *g, const struct guard_try *t, int64_t now)
+{
+	uint64_t who = pair_hash(g, t);
+	const struct guard_known *row =
+	    &g->known[who % (GUARD_KNOWN / GUARD_WAYS) * GUARD_WAYS];
+
+	for (int i = 0; i < GUARD_WAYS; i++)
+		if (row[i].who == who && row[i].until > now)
+			return true;
+	return false;
+}
+
+void
+guard_note_success(struct guard *g, const struct guard_try *t, int64_t now)
+{
+	uint64_t who = pair_hash(g, t);
+	struct guard_known *row =
+	    &g->known[who % (GUARD_KNOWN / GUARD_WAYS) * GUARD_WAYS];
+	struct guard_known *place = row;
+
+	for (int i = 0; i < GUARD_WAYS; i++) {
+		if (row[i].who == who) {
+			place = &row[i];
+			break;
+		}
+		if (row[i].until < place->until)
+			place = &row[i];
+	}
+	*place = (struct guard_known){ who, now + KNOWN_TIME };
+}
+
+/* -- turns -------------------------------------------------------------------
+ */
+
+/* How many failures are normal of late: a forgetful person, an office with
+ * some, everybody who comes through one front. */
+static const struct {
+	uint32_t free, first_ms, max_ms;
+} paces[] = {
+	[ACCOUNT] = { 5, 250, GUARD_TURN_MAX_MS },
+	[NETWORK] = { NETWORK_FREE, 250, GUARD_TURN_MAX_MS },
+	[CHANNEL] = { CHANNEL_FREE, 50, 50 },
+};
+
+static uint32_t
+pace(enum kind kind, uint32_t failures)
+{
+	uint32_t over =
+	    failures > paces[kind].free ? failures - paces[kind].free : 0;
+	uint32_t ms;
+
+	if (over == 0)
+		return 0;
+	ms = paces[kind].first_ms << (over > 8 ? 8 : over - 1);
+	return ms < paces[kind].max_ms ? ms : paces[kind].max_ms;
+}
+
+/* Until the turn of this row, in ms; *ret_pace: between turns. */
+static uint32_t
+until_turn(const struct guard_bad *b, enum kind kind, int64_t now,
+    uint32_t *ret_pace)
+{
+	*ret_pace = b == NULL ? 0 : pace(kind, decayed(b, now));
+	return *ret_pace == 0 || b->next <= now
+	    ? 0
+	    : (uint32_t)((b->next - now) / TIME_MS);
 }
 
 uint32_t
-guard_note_failure(struct guard *g, struct slice address, struct slice client,
-    int64_t now)
+guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
+{
+	const uint64_t who[] = { account_hash(g, t), network_hash(g, t->client),
+		channel_hash(g, t) };
+	bool known = is_known(g, t, now);
+	struct guard_bad *rows[N_LANES_OF_TRIES];
+	uint32_t paces_ms[N_LANES_OF_TRIES], wait = 0;
+
+	for (unsigned i = 0; i < N_LANES_OF_TRIES; i++) {
+		uint32_t ms;
+
+		rows[i] = find_row(g, who[i]);
+		ms = until_turn(rows[i], (enum kind)(i + ACCOUNT), now,
+		    &paces_ms[i]);
+		if (known && ms > paces_ms[i])
+			ms = paces_ms[i];
+		wait = ms > wait ? ms : wait;
+	}
+	if (wait > GUARD_QUEUE_MAX_MS)
+		return wait;
+	/* Who is known takes nobody's turn. */
+	for (unsigned i = 0; !known && i < N_LANES_OF_TRIES; i++)
+		if (paces_ms[i] > 0)
+			rows[i]->next =
+			    now + (int64_t)(wait + paces_ms[i]) * TIME_MS;
+	return wait;
+}
+
+uint32_t
+guard_note_failure(struct guard *g, const struct guard_try *t, int64_t now)
 {
 	uint32_t account, network;
 
-	account =
-	    count_failure(g, bad_hash(g, 1, address.at, address.len), now);
-	network = count_failure(g, network_hash(g, client), now);
+	account = count_failure(g, account_hash(g, t), now);
+	network = count_failure(g, network_hash(g, t->client), now);
+	(void)count_failure(g, channel_hash(g, t), now);
 	network = network > NETWORK_FREE ? network - NETWORK_FREE : 0;
 	return wait_for(account > network ? account : network);
 }

@@ -216,7 +216,9 @@ on_key_make(struct channel *c, const struct wire_head *h,
 static const struct wire_keeper_handlers handlers = {
 	.sealed_key = on_sealed_key,
 	.keys_end = on_keys_end,
-	.auth_try = auth_on_try,
+	.auth_start = auth_on_start,
+	.auth_step = auth_on_step,
+	.auth_abort = auth_on_abort,
 	.verifier = auth_on_verifier,
 	.hash_ask = auth_on_hash_ask,
 	.key_make = on_key_make,
@@ -237,6 +239,8 @@ peer_free(struct keeper *k, struct channel *c)
 		k->store = NULL;
 		auth_lost_store(k);
 	}
+	if (c->peer == WIRE_USER)
+		auth_lost_front(k, c->peer_instance);
 	channel_close(c);
 	free(c);
 }

@@ -2,9 +2,10 @@
 /*
  * roles/keeper/keeper - the role's state, shared by its files
  *
- * keeper.c: life, channels, keys. auth.c: logins and hashing. A login waits in
- * `logins` by a number of its own while the store looks up its verifier and
- * the thread hashes; whoever is gone when it is done hears nothing.
+ * keeper.c: life, channels, keys. auth.c: logins. hash.c: new passwords, and
+ * the thread's queue. A login waits in `logins` by a number of its own while
+ * its client thinks, the store looks up its verifiers and the thread hashes;
+ * whoever is gone when it is done hears nothing.
  */
 #ifndef ROLES_KEEPER_KEEPER_H
 #define ROLES_KEEPER_KEEPER_H
@@ -18,7 +19,8 @@
 
 enum {
 	KEEPER_HASHES_MAX = 64, /* waiting for the thread: about two seconds */
-	KEEPER_LOGINS_MAX = 1024
+	KEEPER_LOGINS_MAX = 1024,
+	KEEPER_ROWS_MAX = 33 /* messages.def: VERIFIER.rows */
 };
 
 struct keeper {
@@ -42,12 +44,20 @@ extern const struct role_ops keeper_ops;
 int auth_init(struct keeper *k);
 void auth_deinit(struct keeper *k);
 void auth_lost_store(struct keeper *k);
-int auth_on_try(struct channel *c, const struct wire_head *h,
-    const struct wire_auth_try *m);
+void auth_lost_front(struct keeper *k, uint32_t instance);
+int auth_on_start(struct channel *c, const struct wire_head *h,
+    const struct wire_auth_start *m);
+int auth_on_step(struct channel *c, const struct wire_head *h,
+    const struct wire_auth_step *m);
+int auth_on_abort(struct channel *c, const struct wire_head *h,
+    const struct wire_auth_abort *m);
 int auth_on_verifier(struct channel *c, const struct wire_head *h,
     const struct wire_verifier *m);
 int auth_on_hash_ask(struct channel *c, const struct wire_head *h,
     const struct wire_hash_ask *m);
+
+/* hash.c: into the thread; done() must count n_hashes down. */
+bool keeper_submit(struct keeper *k, struct env_job *job);
 
 /* The channel of that role and instance, or NULL when it has gone. */
 struct channel *keeper_peer(struct keeper *k, enum wire_role peer,

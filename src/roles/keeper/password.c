@@ -8,6 +8,8 @@
 
 #include <sodium.h>
 
+#include "roles/keeper/import.h"
+
 enum {
 	PASSES = 2,
 	MEMORY = 19 * 1024 * 1024,
@@ -58,13 +60,15 @@ is_affordable(struct slice v)
 enum verifier_kind {
 	VERIFIER_UNKNOWN,
 	VERIFIER_ARGON,
-	VERIFIER_CRYPT
+	VERIFIER_CRYPT,
+	VERIFIER_IMPORT
 };
 
 /* *ret_bare: without the scheme in braces. */
 static enum verifier_kind
 classify(struct slice v, struct slice *ret_bare)
 {
+	struct import import;
 	bool says_argon = skip_any(&v, argon_prefixes,
 	    sizeof(argon_prefixes) / sizeof(argon_prefixes[0]));
 	bool says_crypt = !says_argon &&
@@ -77,9 +81,13 @@ classify(struct slice v, struct slice *ret_bare)
 	*ret_bare = v;
 	if (is_argon(v))
 		return is_affordable(v) ? VERIFIER_ARGON : VERIFIER_UNKNOWN;
+	if (!says_argon && !says_crypt && import_parse(v, &import))
+		return VERIFIER_IMPORT;
 	/* Traditional DES has no '$'; only its scheme name tells of it. */
-	return !says_argon && (says_crypt || v.at[0] == '$') ? VERIFIER_CRYPT
-							     : VERIFIER_UNKNOWN;
+	return !says_argon && (says_crypt || v.at[0] == '$') &&
+		import_crypt_is_affordable(v)
+	    ? VERIFIER_CRYPT
+	    : VERIFIER_UNKNOWN;
 }
 
 static bool
@@ -134,6 +142,7 @@ keeper_password_matches(struct slice verifier, struct slice password)
 {
 	char text[KEEPER_VERIFIER_MAX + 1];
 	enum verifier_kind kind;
+	struct import import;
 	struct slice bare;
 
 	if (sodium_init() < 0 || !is_password(password))
@@ -142,6 +151,9 @@ keeper_password_matches(struct slice verifier, struct slice password)
 	if (kind == VERIFIER_UNKNOWN)
 		return false;
 	(void)slice_to_cstr(bare, text, sizeof(text));
+	if (kind == VERIFIER_IMPORT)
+		return import_parse(bare, &import) &&
+		    import_matches(&import, password);
 	if (kind == VERIFIER_CRYPT)
 		return crypt_matches(text, password);
 	return crypto_pwhash_str_verify(text, (const char *)password.at,

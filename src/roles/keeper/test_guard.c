@@ -64,6 +64,14 @@ table_is_full(void **state)
 	test_true(guard_knows(g, 3 * GUARD_GOOD - 1, V, P, 1000));
 }
 
+static uint32_t
+failed(struct guard *g, struct slice address, struct slice client, int64_t now)
+{
+	struct guard_try t = { address, client, 1 };
+
+	return guard_note_failure(g, &t, now);
+}
+
 static void
 bad_ones(void **state)
 {
@@ -73,16 +81,15 @@ bad_ones(void **state)
 	int64_t t = TIME_HOUR;
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
-		test_int(guard_note_failure(g, SLICE("anna@one.example"),
+		test_int(failed(g, SLICE("anna@one.example"),
 			     SLICE("192.0.2.1"), t),
 		    want[i]);
 	test_case("another account is not made to wait");
-	test_int(guard_note_failure(g, SLICE("ben@one.example"),
-		     SLICE("198.51.100.1"), t),
+	test_int(failed(g, SLICE("ben@one.example"), SLICE("198.51.100.1"), t),
 	    250);
 	test_case("time heals");
-	test_int(guard_note_failure(g, SLICE("anna@one.example"),
-		     SLICE("192.0.2.1"), t + TIME_HOUR),
+	test_int(failed(g, SLICE("anna@one.example"), SLICE("192.0.2.1"),
+		     t + TIME_HOUR),
 	    250);
 }
 
@@ -97,33 +104,102 @@ networks(void **state)
 	for (int i = 0; i < 30; i++) {
 		(void)snprintf(address, sizeof(address), "u%d@one.example", i);
 		(void)snprintf(client, sizeof(client), "192.0.2.%d", i);
-		wait = guard_note_failure(g, slice_cstr(address),
-		    slice_cstr(client), TIME_HOUR);
+		wait = failed(g, slice_cstr(address), slice_cstr(client),
+		    TIME_HOUR);
 	}
 	test_int(wait, GUARD_WAIT_MAX_MS);
 	test_case("the next network is another");
-	test_int(guard_note_failure(g, SLICE("x@one.example"),
-		     SLICE("192.0.3.1"), TIME_HOUR),
+	test_int(failed(g, SLICE("x@one.example"), SLICE("192.0.3.1"),
+		     TIME_HOUR),
 	    250);
 	test_case("a /56 of IPv6");
 	for (int i = 0; i < 30; i++) {
 		(void)snprintf(address, sizeof(address), "v%d@one.example", i);
 		(void)snprintf(client, sizeof(client), "2001:db8:1:%x::%d", i,
 		    i + 1);
-		wait = guard_note_failure(g, slice_cstr(address),
-		    slice_cstr(client), TIME_HOUR);
+		wait = failed(g, slice_cstr(address), slice_cstr(client),
+		    TIME_HOUR);
 	}
 	test_int(wait, GUARD_WAIT_MAX_MS);
-	test_int(guard_note_failure(g, SLICE("y@one.example"),
-		     SLICE("2001:db8:1:100::1"), TIME_HOUR),
-	    250);
-	test_case("no address at all");
-	test_int(guard_note_failure(g, SLICE("z@one.example"), SLICE(""),
+	test_int(failed(g, SLICE("y@one.example"), SLICE("2001:db8:1:100::1"),
 		     TIME_HOUR),
 	    250);
+	test_case("no address at all");
+	test_int(failed(g, SLICE("z@one.example"), SLICE(""), TIME_HOUR), 250);
 }
 
-TEST_MAIN(cmocka_unit_test_setup_teardown(good_ones, setup, teardown),
+/* A guesser with a thousand connections from everywhere, and the owner. */
+static void
+turns(void **state)
+{
+	struct guard *g = *state;
+	struct guard_try owner = { SLICE("anna@one.example"),
+		SLICE("203.0.113.7"), 1 };
+	struct guard_try other = { SLICE("ben@one.example"),
+		SLICE("203.0.113.7"), 1 };
+	int64_t now = TIME_HOUR;
+	unsigned n_looked_at = 0, n_sent_away = 0;
+	char client[32];
+
+	guard_note_success(g, &owner, now);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct guard_try t = { SLICE("anna@one.example"),
+			slice_cstr(client), 1 };
+		uint32_t wait;
+
+		(void)snprintf(client, sizeof(client), "198.%u.%u.1", i / 250,
+		    i % 250);
+		wait = guard_take_turn(g, &t, now);
+		if (wait > GUARD_QUEUE_MAX_MS) {
+			n_sent_away++;
+			continue;
+		}
+		n_looked_at++;
+		(void)guard_note_failure(g, &t, now);
+	}
+	test_int(n_looked_at + n_sent_away, 1000);
+	test_true(n_looked_at < 30);
+	test_case("the owner, from where he was before, waits for one turn");
+	test_true(guard_take_turn(g, &owner, now) <= GUARD_TURN_MAX_MS);
+	test_case("from elsewhere he waits like all");
+	owner.client = SLICE("203.0.112.7");
+	test_true(guard_take_turn(g, &owner, now) > GUARD_QUEUE_MAX_MS);
+	test_case("others are not touched");
+	test_int(guard_take_turn(g, &other, now), 0);
+	test_case("and it passes");
+	test_int(guard_take_turn(g, &owner, now + TIME_HOUR), 0);
+}
+
+/* One front that tries all accounts, from networks that it makes up. */
+static void
+channels(void **state)
+{
+	struct guard *g = *state;
+	struct guard_try honest = { SLICE("anna@one.example"),
+		SLICE("203.0.113.7"), 2 };
+	int64_t now = TIME_HOUR;
+	unsigned n = 0;
+	char client[32], address[32];
+
+	for (unsigned i = 0; i < 5000; i++) {
+		struct guard_try t = { slice_cstr(address), slice_cstr(client),
+			1 };
+
+		(void)snprintf(address, sizeof(address), "u%u@one.example", i);
+		(void)snprintf(client, sizeof(client), "10.%u.%u.1", i / 250,
+		    i % 250);
+		if (guard_take_turn(g, &t, now) > GUARD_QUEUE_MAX_MS)
+			continue;
+		(void)guard_note_failure(g, &t, now);
+		n++;
+	}
+	test_true(n > 500 && n < 1000);
+	test_int(guard_take_turn(g, &honest, now), 0);
+}
+
+TEST_MAIN(cmocka_unit_test_setup_teardown(turns, setup, teardown),
+    cmocka_unit_test_setup_teardown(channels, setup, teardown),
+    cmocka_unit_test_setup_teardown(good_ones, setup, teardown),
     cmocka_unit_test_setup_teardown(table_is_full, setup, teardown),
     cmocka_unit_test_setup_teardown(bad_ones, setup, teardown),
     cmocka_unit_test_setup_teardown(networks, setup, teardown))

@@ -12,6 +12,7 @@
 
 #include "base/time.h"
 #include "roles/keeper/keeper.h"
+#include "roles/keeper/set.h"
 #include "store/flags.h"
 #include "sys/env_posix.h"
 
@@ -27,11 +28,12 @@ struct world {
 	struct settings settings;
 	struct role role;
 	struct keeper keeper;
+	struct keeper_master *master; /* the same, for the test */
 	struct env_timer stop;
 	struct channel *store, *front, *control;
 	int signing;
 	/* the store's */
-	char verifier[KEEPER_VERIFIER_MAX];
+	char verifier[KEEPER_SET], app[KEEPER_SET];
 	bool is_temporary, is_disabled, is_silent;
 	char asked_for[LIMIT_ADDRESS + 1];
 	unsigned n_asked;
@@ -40,10 +42,14 @@ struct world {
 	struct wire_grant grant;
 	uint64_t session;
 	uint32_t ticket, wait_ms;
-	char hashed[KEEPER_VERIFIER];
+	char hashed[KEEPER_SET];
+	char challenge[SASL_CHALLENGE_MAX + 1];
+	unsigned challenges, malformed;
 	struct buf sealed, chain;
 	bool made;
 };
+
+#define ANNA SLICE("anna@one.example")
 
 static struct world *
 world_of(struct channel *c)
@@ -53,25 +59,49 @@ world_of(struct channel *c)
 
 /* -- the others ---------------------------------------------------------- */
 
+static void
+put_rows(struct world *w, struct buf *b, struct wire_list *list)
+{
+	struct wire_credential own = { .n = 0,
+		.services = SASL_FOR_ALL,
+		.verifiers = slice_cstr(w->verifier) };
+	struct wire_credential app = { .n = 5,
+		.services = SASL_FOR_SMTP,
+		.verifiers = slice_cstr(w->app) };
+
+	if (w->verifier[0] != '\0' && ++list->n)
+		test_int(wire_credential_add(b, &own), 0);
+	if (w->app[0] != '\0' && ++list->n)
+		test_int(wire_credential_add(b, &app), 0);
+	list->raw = buf_slice(b);
+}
+
 static int
 on_verifier_get(struct channel *c, const struct wire_head *h,
     const struct wire_verifier_get *m)
 {
 	struct world *w = world_of(c);
 	struct wire_verifier answer = { .temporary = w->is_temporary };
+	struct buf rows;
+	int r;
 
+	buf_init(&rows, 65536);
 	w->n_asked++;
 	(void)slice_to_cstr(m->address, w->asked_for, sizeof(w->asked_for));
-	if (w->is_silent)
+	if (w->is_silent) {
+		buf_deinit(&rows);
 		return 0;
+	}
 	if (!w->is_temporary &&
 	    slice_equal(m->address, SLICE("anna@one.example"))) {
 		answer.found = true;
 		answer.account = 17;
 		answer.disabled = w->is_disabled;
-		answer.verifier = slice_cstr(w->verifier);
+		put_rows(w, &rows, &answer.rows);
 	}
-	return wire_send_verifier(c, h->session, h->ticket, &answer);
+	r = wire_send_verifier(c, h->session, h->ticket, &answer);
+	buf_deinit(&rows);
+	return r;
 }
 
 static int
@@ -111,9 +141,23 @@ on_refused(struct channel *c, const struct wire_head *h,
 		w->refused_temporarily++;
 	else
 		w->refused++;
+	w->malformed += m->malformed;
 	w->session = h->session;
 	w->ticket = h->ticket;
 	w->wait_ms = m->wait_ms;
+	return 0;
+}
+
+static int
+on_challenge(struct channel *c, const struct wire_head *h,
+    const struct wire_auth_challenge *m)
+{
+	struct world *w = world_of(c);
+
+	w->challenges++;
+	w->session = h->session;
+	w->ticket = h->ticket;
+	(void)slice_to_cstr(m->challenge, w->challenge, sizeof(w->challenge));
 	return 0;
 }
 
@@ -148,6 +192,7 @@ static const struct wire_store_handlers store_handlers = {
 	.rehashed = on_rehashed,
 };
 static const struct wire_user_handlers user_handlers = {
+	.auth_challenge = on_challenge,
 	.auth_refused = on_refused,
 };
 static const struct wire_control_handlers control_handlers = {
@@ -242,6 +287,13 @@ join_all(struct world *w)
 }
 
 static int
+make_set(struct world *w, struct slice password, char set[KEEPER_SET])
+{
+	return keeper_set_make(w->master, SLICE("anna@one.example"), password,
+	    false, set);
+}
+
+static int
 setup(void **state)
 {
 	static const struct env_posix_options options = {
@@ -256,7 +308,8 @@ setup(void **state)
 	if (mkdtemp(w->dir) == NULL || env_posix_new(&options, &w->env) < 0 ||
 	    env_dir_open(w->env, w->dir, &data) < 0 ||
 	    keeper_master_create(w->env, data) < 0 ||
-	    keeper_hash_password(SLICE("secret"), w->verifier) != 0)
+	    keeper_master_read(data, &w->master) != 0 ||
+	    make_set(w, SLICE("secret"), w->verifier) != 0)
 		return -1;
 	env_dir_close(data);
 	(void)snprintf(w->settings.data, sizeof(w->settings.data), "%s",
@@ -286,6 +339,7 @@ teardown(void **state)
 	(void)close(w->signing);
 	turns(w, 2 * TIME_SECOND); /* hashes that are under way */
 	keeper_ops.deinit(&w->role);
+	keeper_master_free(w->master);
 	env_posix_free(w->env);
 	buf_deinit(&w->sealed);
 	buf_deinit(&w->chain);
@@ -299,14 +353,45 @@ teardown(void **state)
 }
 
 static void
+ask_as(struct world *w, const char *service, enum sasl_mechanism mechanism,
+    const struct slice *initial)
+{
+	struct wire_auth_start m = { .service = slice_cstr(service),
+		.client = SLICE("192.0.2.1"),
+		.mechanism = (uint8_t)mechanism,
+		.offered = SASL_MASK_ALL,
+		.has_initial = initial != NULL };
+
+	if (initial != NULL)
+		m.initial = *initial;
+	test_int(wire_send_auth_start(w->front, 4711, 3, &m), 0);
+}
+
+static void
+ask_for(struct world *w, const char *service, struct slice authzid,
+    struct slice name, struct slice password)
+{
+	char at[1024];
+	struct slice initial = slice_of(at,
+	    (size_t)snprintf(at, sizeof(at), "%.*s%c%.*s%c%.*s",
+		SLICE_FMT(authzid), 0, SLICE_FMT(name), 0,
+		SLICE_FMT(password)));
+
+	ask_as(w, service, SASL_PLAIN, &initial);
+}
+
+static void
 ask(struct world *w, struct slice name, struct slice password)
 {
-	struct wire_auth_try m = { .service = SLICE("imap"),
-		.client = SLICE("192.0.2.1"),
-		.authcid = name,
-		.password = password };
+	ask_for(w, "imap", SLICE(""), name, password);
+}
 
-	test_int(wire_send_auth_try(w->front, 4711, 3, &m), 0);
+static void
+respond(struct world *w, struct slice response)
+{
+	struct wire_auth_step m = { .response = response };
+
+	test_int(wire_send_auth_step(w->front, 4711, 3, &m), 0);
 }
 
 /* Until so many answers are there, five seconds at most. */
@@ -314,7 +399,9 @@ static void
 await(struct world *w, unsigned n)
 {
 	for (int i = 0; i < 500; i++) {
-		if (w->grants + w->refused + w->refused_temporarily >= n)
+		if (w->grants + w->refused + w->refused_temporarily +
+			w->challenges >=
+		    n)
 			return;
 		turns(w, 10 * TIME_MS);
 	}
@@ -323,7 +410,8 @@ await(struct world *w, unsigned n)
 static void
 forget(struct world *w)
 {
-	w->grants = w->refused = w->refused_temporarily = 0;
+	w->grants = w->refused = w->refused_temporarily = w->malformed = 0;
+	w->challenges = 0;
 	w->session = w->ticket = w->wait_ms = 0;
 }
 
@@ -341,8 +429,6 @@ static const struct {
 	    SLICE("secret"), false, false, 1, 0, 0 },
 	{ "wrong", SLICE("anna@one.example"), SLICE("Secret"), false, false, 0,
 	    1, 0 },
-	{ "empty password", SLICE("anna@one.example"), SLICE(""), false, false,
-	    0, 1, 0 },
 	{ "disabled, though remembered", SLICE("anna@one.example"),
 	    SLICE("secret"), true, false, 0, 1, 0 },
 	{ "unknown", SLICE("eve@one.example"), SLICE("secret"), false, false, 0,
@@ -390,33 +476,187 @@ static void
 services_and_masks(void **state)
 {
 	struct world *w = *state;
-	struct wire_auth_try m = { .service = SLICE("smtp"),
-		.client = SLICE("192.0.2.1"),
-		.authcid = SLICE("anna@one.example"),
-		.password = SLICE("secret") };
 
-	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	ask_for(w, "smtp", SLICE(""), ANNA, SLICE("secret"));
 	await(w, 1);
 	test_int(w->grants, 1);
 	test_int(w->grant.scopes, GRANT_SUBMIT);
+	test_int(w->grant.credential, 0);
 
 	test_case("acting for oneself is no acting for another");
-	m.authzid = m.authcid;
-	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	ask_for(w, "smtp", ANNA, ANNA, SLICE("secret"));
 	await(w, 2);
 	test_int(w->grants, 2);
 	test_case("for another");
-	m.authzid = SLICE("ben@one.example");
-	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	ask_for(w, "smtp", SLICE("ben@one.example"), ANNA, SLICE("secret"));
 	await(w, 3);
 	test_int(w->refused, 1);
 	test_case("a service that is none");
-	m.authzid = SLICE("");
-	m.service = SLICE("admin");
-	test_int(wire_send_auth_try(w->front, 1, 1, &m), 0);
+	ask_for(w, "admin", SLICE(""), ANNA, SLICE("secret"));
 	await(w, 4);
 	test_int(w->refused, 2);
 	test_int(w->grants, 2);
+}
+
+static void
+app_passwords(void **state)
+{
+	struct world *w = *state;
+
+	test_int(keeper_set_make(w->master, ANNA,
+		     SLICE("abcde-fghij-klmno-pqrst"), true, w->app),
+	    0);
+	test_case("where it is good");
+	ask_for(w, "smtp", SLICE(""), ANNA, SLICE("abcde-fghij-klmno-pqrst"));
+	await(w, 1);
+	test_int(w->grants, 1);
+	test_int(w->grant.credential, 5);
+	test_case("where it is not");
+	ask_for(w, "imap", SLICE(""), ANNA, SLICE("abcde-fghij-klmno-pqrst"));
+	await(w, 2);
+	test_int(w->refused, 1);
+	test_case("one's own beside it");
+	ask_for(w, "imap", SLICE(""), ANNA, SLICE("secret"));
+	await(w, 3);
+	test_int(w->grants, 2);
+	test_case("no password of one's own");
+	w->verifier[0] = '\0';
+	ask_for(w, "smtp", SLICE(""), ANNA, SLICE("secret"));
+	await(w, 4);
+	test_int(w->refused, 2);
+	ask_for(w, "smtp", SLICE(""), ANNA, SLICE("abcde-fghij-klmno-pqrst"));
+	await(w, 5);
+	test_int(w->grants, 3);
+	test_int(w->rehashed, 0);
+	test_case("too short for one");
+	test_true(keeper_set_make(w->master, ANNA, SLICE("short"), true,
+		      w->app) < 0);
+}
+
+/* -- conversations --------------------------------------------------------- */
+
+static void
+login_mechanism(void **state)
+{
+	struct world *w = *state;
+
+	ask_as(w, "imap", SASL_LOGIN, NULL);
+	await(w, 1);
+	test_true(strcmp(w->challenge, "Username:") == 0);
+	respond(w, ANNA);
+	await(w, 2);
+	test_true(strcmp(w->challenge, "Password:") == 0);
+	respond(w, SLICE("secret"));
+	await(w, 3);
+	test_int(w->grants, 1);
+	test_int(w->session, 4711);
+	test_int(w->ticket, 3);
+	test_int(w->keeper.logins.n, 0);
+
+	test_case("given up");
+	forget(w);
+	ask_as(w, "imap", SASL_LOGIN, NULL);
+	await(w, 1);
+	test_int(w->keeper.logins.n, 1);
+	test_int(wire_send_auth_abort(w->front, 4711, 3,
+		     &(struct wire_auth_abort){ 0 }),
+	    0);
+	turns(w, 5 * TIME_MS);
+	test_int(w->keeper.logins.n, 0);
+	test_case("a response to nothing");
+	respond(w, ANNA);
+	await(w, 2);
+	test_int(w->refused_temporarily, 1);
+	test_case("malformed: no guess, no wait");
+	ask_as(w, "imap", SASL_LOGIN, &SLICE(""));
+	await(w, 3);
+	test_int(w->malformed, 1);
+	test_int(w->wait_ms, 0);
+}
+
+/* What anybody sees of an account with SCRAM before it is clear who he is. */
+static void
+salt_of(struct world *w, struct slice first, char salt[64])
+{
+	const char *at;
+
+	forget(w);
+	ask_as(w, "imap", SASL_SCRAM_SHA_256, &first);
+	await(w, 1);
+	test_int(w->challenges, 1);
+	at = strstr(w->challenge, ",s=");
+	test_true(at != NULL);
+	(void)snprintf(salt, 64, "%.*s", 63, at);
+	test_int(wire_send_auth_abort(w->front, 4711, 3,
+		     &(struct wire_auth_abort){ 0 }),
+	    0);
+	turns(w, 5 * TIME_MS);
+}
+
+static void
+scram_tells_nothing(void **state)
+{
+	struct world *w = *state;
+	char anna[64], again[64], eve[64], eve_again[64];
+
+	salt_of(w, SLICE("n,,n=anna@one.example,r=x"), anna);
+	salt_of(w, SLICE("n,,n=Anna@ONE.example,r=y"), again);
+	test_true(strcmp(anna, again) == 0);
+	salt_of(w, SLICE("n,,n=eve@one.example,r=x"), eve);
+	salt_of(w, SLICE("n,,n=eve@one.example,r=y"), eve_again);
+	test_true(strcmp(eve, eve_again) == 0);
+	test_true(strcmp(anna, eve) != 0);
+	test_int(strlen(anna), strlen(eve)); /* iterations too */
+	test_case("one without keys looks like one with them");
+	test_int(keeper_hash_password(SLICE("secret"), w->verifier), 0);
+	salt_of(w, SLICE("n,,n=anna@one.example,r=x"), again);
+	test_true(strcmp(anna, again) == 0);
+	test_int(w->keeper.logins.n, 0);
+}
+
+static void
+scram_wrong(void **state)
+{
+	struct world *w = *state;
+	char final[256];
+	struct slice first = SLICE("n,,n=anna@one.example,r=x");
+
+	ask_as(w, "imap", SASL_SCRAM_SHA_256, &first);
+	await(w, 1);
+	(void)snprintf(final, sizeof(final),
+	    "c=biws,r=%.*s,p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+	    (int)strcspn(w->challenge + 2, ","), w->challenge + 2);
+	respond(w, slice_cstr(final));
+	await(w, 2);
+	test_int(w->refused, 1);
+	test_int(w->malformed, 0);
+	test_true(w->wait_ms > 0);
+	test_int(w->keeper.logins.n, 0);
+}
+
+/* Too many conversations that wait for their clients: the oldest goes. */
+static void
+idle_ones_make_room(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 0; i <= KEEPER_LOGINS_MAX; i++) {
+		struct wire_auth_start m = { .service = SLICE("imap"),
+			.client = SLICE("192.0.2.1"),
+			.mechanism = SASL_LOGIN,
+			.offered = SASL_MASK_ALL };
+
+		test_int(wire_send_auth_start(w->front, i, 3, &m), 0);
+	}
+	for (int i = 0; i < 500 && w->challenges <= KEEPER_LOGINS_MAX; i++)
+		turns(w, 10 * TIME_MS);
+	test_int(w->challenges, KEEPER_LOGINS_MAX + 1);
+	test_int(w->refused_temporarily, 1);
+	test_int(w->keeper.logins.n, KEEPER_LOGINS_MAX);
+	test_case("their front goes, and they with it");
+	part(&w->front);
+	turns(w, 5 * TIME_MS);
+	test_int(w->keeper.logins.n, 0);
 }
 
 static void
@@ -427,7 +667,7 @@ changed_password(void **state)
 	ask(w, SLICE("anna@one.example"), SLICE("secret"));
 	await(w, 1);
 	test_int(w->grants, 1);
-	test_int(keeper_hash_password(SLICE("fresh"), w->verifier), 0);
+	test_int(make_set(w, SLICE("fresh"), w->verifier), 0);
 	ask(w, SLICE("anna@one.example"), SLICE("secret"));
 	await(w, 2);
 	test_int(w->refused, 1);
@@ -454,9 +694,9 @@ imported_verifier(void **state)
 	turns(w, 5 * TIME_MS);
 	test_int(w->grants, 1);
 	test_int(w->rehashed, 1);
-	test_true(keeper_password_matches(slice_cstr(w->hashed),
-	    SLICE("secret")));
-	test_true(!keeper_verifier_is_old(slice_cstr(w->hashed)));
+	test_true(keeper_password_matches(
+	    sasl_set_password(slice_cstr(w->hashed)), SLICE("secret")));
+	test_true(!keeper_set_is_old(slice_cstr(w->hashed)));
 }
 
 static void
@@ -521,14 +761,16 @@ static void
 hashes(void **state)
 {
 	struct world *w = *state;
-	struct wire_hash_ask m = { .password = SLICE("new one") };
+	struct wire_hash_ask m = { .password = SLICE("new one"),
+		.address = SLICE("ben@one.example") };
 
 	test_int(wire_send_hash_ask(w->control, 1, 1, &m), 0);
 	for (int i = 0; i < 500 && w->hashed[0] == '\0'; i++)
 		turns(w, 10 * TIME_MS);
 	test_true(w->made);
-	test_true(keeper_password_matches(slice_cstr(w->hashed),
-	    SLICE("new one")));
+	test_true(keeper_password_matches(
+	    sasl_set_password(slice_cstr(w->hashed)), SLICE("new one")));
+	test_true(!keeper_set_is_old(slice_cstr(w->hashed)));
 	test_case("no password");
 	w->made = true;
 	m.password = SLICE("");
@@ -637,6 +879,8 @@ no_master(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-TEST_MAIN(T(who_gets_in), T(services_and_masks), T(changed_password),
-    T(imported_verifier), T(too_many), T(store_goes), T(front_goes), T(hashes),
+TEST_MAIN(T(who_gets_in), T(services_and_masks), T(app_passwords),
+    T(login_mechanism), T(scram_tells_nothing), T(scram_wrong),
+    T(idle_ones_make_room), T(changed_password), T(imported_verifier),
+    T(too_many), T(store_goes), T(front_goes), T(hashes),
     T(keys_and_signatures), T(no_master))

@@ -28,6 +28,13 @@ static const struct admin_command commands[] = {
 	    .ends_logins = true },
 	{ SLICE("account password"), "address verifier", .change = set_password,
 	    .ends_logins = true },
+	{ SLICE("account import-hash"), "address verifier",
+	    .change = set_password, .ends_logins = true },
+	{ SLICE("app-password add"), "address verifier name scope? expires?",
+	    .change = add_app_password },
+	{ SLICE("app-password list"), "address", .look = list_app_passwords },
+	{ SLICE("app-password remove"), "address which",
+	    .change = remove_app_password, .ends_logins = true },
 	{ SLICE("account quota"), "address quota", .change = set_quota },
 	{ SLICE("account disable"), "address", .change = disable_account,
 	    .ends_logins = true },
@@ -56,6 +63,7 @@ verdict_of(int r)
 	case 0:
 		return wire_verdict_make(250, 2, 0, 0, "done");
 	case ACCOUNT_E_ADDRESS:
+	case ACCOUNT_E_VALUE:
 		return wire_verdict_make(501, 5, 5, 4, account_text(r));
 	case ACCOUNT_E_EXISTS:
 		return wire_verdict_make(550, 5, 1, 0, account_text(r));
@@ -100,6 +108,10 @@ finish(struct admin_job *j, int r)
 	}
 	if (r == 0 && slice_equal(j->command->name, SLICE("key add")) &&
 	    put_number(j, "key", j->number) != 0)
+		r = -ENOMEM;
+	if (r == 0 &&
+	    slice_equal(j->command->name, SLICE("app-password add")) &&
+	    put_number(j, "n", j->number) != 0)
 		r = -ENOMEM;
 	store_role_no_room(s, r);
 	if (c != NULL)

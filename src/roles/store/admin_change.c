@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "roles/store/admin_impl.h"
+#include "sasl/sasl.h"
 
 int
 add_domain(struct db *db, struct admin_job *j)
@@ -72,6 +73,67 @@ set_password(struct db *db, struct admin_job *j)
 	return r != 0 ? r
 		      : account_set_password(db, arg(j, "address"),
 			    arg(j, "verifier"), j->now);
+}
+
+/* "smtp,imap", or "all" */
+static bool
+read_services(struct slice text, uint32_t *ret)
+{
+	static const struct {
+		struct slice name;
+		uint32_t bit;
+	} names[] = { { SLICE("smtp"), SASL_FOR_SMTP },
+		{ SLICE("imap"), SASL_FOR_IMAP },
+		{ SLICE("pop3"), SASL_FOR_POP3 },
+		{ SLICE("all"), SASL_FOR_ALL } };
+	uint32_t services = 0;
+	struct slice name;
+
+	while (text.len > 0) {
+		uint32_t found = 0;
+
+		if (!slice_take_until(&text, ',', &name)) {
+			name = text;
+			text.len = 0;
+		}
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (slice_equal(name, names[i].name))
+				found = names[i].bit;
+		if (found == 0)
+			return false;
+		services |= found;
+	}
+	*ret = services;
+	return true;
+}
+
+int
+add_app_password(struct db *db, struct admin_job *j)
+{
+	struct slice expires = arg(j, "expires");
+	uint32_t services = SASL_FOR_ALL, n = 0;
+	uint64_t until = 0;
+	int r;
+
+	if (arg(j, "name").len == 0 || arg(j, "name").len > 64 ||
+	    (arg(j, "scope").len > 0 &&
+		!read_services(arg(j, "scope"), &services)) ||
+	    (expires.len > 0 && !slice_to_u64(expires, INT64_MAX, &until)))
+		return ACCOUNT_E_VALUE;
+	r = account_add_app(db, arg(j, "address"), arg(j, "name"),
+	    arg(j, "verifier"), services, (int64_t)until, j->now, &n);
+	j->number = n;
+	return r;
+}
+
+int
+remove_app_password(struct db *db, struct admin_job *j)
+{
+	int r = note_account(db, j);
+
+	return r != 0
+	    ? r
+	    : account_remove_app(db, arg(j, "address"), arg(j, "which"));
 }
 
 int

@@ -69,6 +69,7 @@ void end_row(struct admin_job *j);
 
 int list_domains(struct db *db, struct admin_job *j);
 int list_accounts(struct db *db, struct admin_job *j);
+int list_app_passwords(struct db *db, struct admin_job *j);
 int list_aliases(struct db *db, struct admin_job *j);
 int list_keys(struct db *db, struct admin_job *j);
 int tell_status(struct db *db, struct admin_job *j);
@@ -85,6 +86,8 @@ int remove_domain(struct db *db, struct admin_job *j);
 int add_account(struct db *db, struct admin_job *j);
 int remove_account(struct db *db, struct admin_job *j);
 int set_password(struct db *db, struct admin_job *j);
+int add_app_password(struct db *db, struct admin_job *j);
+int remove_app_password(struct db *db, struct admin_job *j);
 int set_quota(struct db *db, struct admin_job *j);
 int disable_account(struct db *db, struct admin_job *j);
 int enable_account(struct db *db, struct admin_job *j);

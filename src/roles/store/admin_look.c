@@ -6,9 +6,11 @@
  * longer than that. Verify reads everything, beside the running store.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "roles/store/admin_impl.h"
+#include "sasl/sasl.h"
 
 static bool
 is_in_domain(const struct admin_job *j, struct slice canonical)
@@ -118,6 +120,55 @@ list_aliases(struct db *db, struct admin_job *j)
 		db_rows_close(&rows);
 	} while (n > 0 && r == DB_NONE);
 	return r == DB_NONE ? 0 : ERR_ORIGIN(-ENOMEM);
+}
+
+static int
+put_scope(struct admin_job *j, uint32_t scope)
+{
+	static const char *const names[] = { "smtp", "imap", "pop3" };
+	char text[32] = "";
+	size_t n = 0;
+
+	if (scope == SASL_FOR_ALL)
+		return put_text(j, "scope", SLICE("all"));
+	for (unsigned i = 0; i < 3; i++)
+		if ((scope & 1u << i) != 0)
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+			    "%s%s", n > 0 ? "," : "", names[i]);
+	return put_text(j, "scope", slice_cstr(text));
+}
+
+int
+list_app_passwords(struct db *db, struct admin_job *j)
+{
+	struct q_credential_list row;
+	struct db_rows rows;
+	struct address a;
+	uint64_t account = 0;
+	int r = address_read(db, arg(j, "address"), &a);
+
+	if (r == 0)
+		r = account_find(db, a.canonical, &account);
+	if (r != 0)
+		return r == DB_NONE ? ACCOUNT_E_ABSENT
+		    : r < 0         ? ERR_TRACE(r)
+				    : r;
+	r = DB_MANY(credential_list, db, &rows, .account = account);
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_credential_list_next(&rows, &row)) == 0) {
+		r = put_number(j, "n", row.n);
+		r |= put_text(j, "name", row.name);
+		r |= put_scope(j, row.scope);
+		r |= put_number(j, "created", (uint64_t)row.created);
+		r |= put_number(j, "used", (uint64_t)row.used);
+		r |= put_number(j, "expires", (uint64_t)row.expires);
+		end_row(j);
+		if (r != 0)
+			break;
+	}
+	db_rows_close(&rows);
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
 }
 
 int

@@ -11,12 +11,14 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "roles/store/store_role.h"
 
 enum {
 	HANDLES_MAX = 100000,
 	VERIFIER_MAX = 512
 };
+#define USED_STEP TIME_HOUR
 
 struct handle *
 handle_find(struct peer *p, uint32_t number, uint32_t scopes)
@@ -82,18 +84,43 @@ struct verifier_job {
 	struct store_read read;
 	struct asker asker;
 	uint64_t account;
+	int64_t now;
 	bool found, disabled;
-	size_t len, address_len;
+	size_t address_len;
 	char address[LIMIT_ADDRESS];
-	char verifier[VERIFIER_MAX];
+	struct wire_list rows; /* in `text` */
+	struct buf text;
 };
+
+static int
+read_credentials(struct db *db, struct verifier_job *j)
+{
+	struct q_credential_rows row;
+	struct db_rows rows;
+	int q = DB_MANY(credential_rows, db, &rows, .account = j->account,
+	    .now = j->now);
+
+	if (q != 0)
+		return ERR_TRACE(q);
+	while ((q = q_credential_rows_next(&rows, &row)) == 0) {
+		struct wire_credential c = { .n = row.n,
+			.services = row.scope,
+			.verifiers = row.verifier };
+
+		q = wire_credential_add(&j->text, &c);
+		if (q != 0)
+			break;
+		j->rows.n++;
+	}
+	db_rows_close(&rows);
+	return q == DB_NONE ? 0 : q > 0 ? ERR_ORIGIN(-EBADMSG) : ERR_TRACE(q);
+}
 
 static int
 run_verifier(struct db *db, struct store_read *r)
 {
 	struct verifier_job *j = LIST_ENTRY(r, struct verifier_job, read);
 	struct q_account_by_address account;
-	struct q_credential_get credential;
 	int q = DB_ONE(account_by_address, db, &account,
 	    .canonical = slice_of(j->address, j->address_len));
 
@@ -101,15 +128,8 @@ run_verifier(struct db *db, struct store_read *r)
 		return q == DB_NONE ? 0 : ERR_TRACE(q);
 	j->account = account.account;
 	j->disabled = account.disabled;
-	q = DB_ONE(credential_get, db, &credential, .account = j->account);
-	if (q != 0)
-		return q == DB_NONE ? 0 : ERR_TRACE(q);
-	if (credential.verifier.len > VERIFIER_MAX)
-		return ERR_ORIGIN(-EBADMSG);
 	j->found = true;
-	j->len = credential.verifier.len;
-	memcpy(j->verifier, credential.verifier.at, j->len);
-	return 0;
+	return read_credentials(db, j);
 }
 
 static void
@@ -120,13 +140,18 @@ done_verifier(struct store_read *r, int result)
 	struct wire_verifier m = { .found = result == 0 && j->found,
 		.temporary = result != 0,
 		.account = j->account,
-		.disabled = j->disabled,
-		.verifier = slice_of(j->verifier, j->len) };
+		.disabled = j->disabled };
 
+	if (m.found) {
+		m.rows = j->rows;
+		m.rows.raw = buf_slice(&j->text);
+	}
 	if (c != NULL)
 		(void)wire_send_verifier(c, j->asker.session, j->asker.ticket,
 		    &m);
-	sodium_memzero(j->verifier, sizeof(j->verifier));
+	if (j->text.mem != NULL)
+		sodium_memzero(j->text.mem, j->text.size);
+	buf_deinit(&j->text);
 	free(j);
 }
 
@@ -141,6 +166,8 @@ on_verifier_get(struct channel *c, const struct wire_head *h,
 	j->asker = asker_of(c, h);
 	j->address_len = m->address.len;
 	memcpy(j->address, m->address.at, m->address.len);
+	j->now = env_wall(peer_of(c)->role->env);
+	buf_init(&j->text, LIMIT_FRAME / 2);
 	j->read.run = run_verifier;
 	j->read.done = done_verifier;
 	store_read(peer_of(c)->role->store, &j->read);
@@ -153,9 +180,12 @@ on_verifier_get(struct channel *c, const struct wire_head *h,
 
 struct grant_job {
 	struct store_read read;
-	struct asker asker; /* the front, with AUTH_TRY's session and ticket */
+	struct asker
+	    asker; /* the front, with AUTH_START's session and ticket */
 	uint64_t account;
-	uint32_t scopes;
+	uint32_t scopes, credential;
+	int64_t now;
+	bool was_used_long_ago;
 	size_t address_len, name_len;
 	char address[LIMIT_ADDRESS];
 	char name[255];
@@ -165,6 +195,7 @@ static int
 run_grant(struct db *db, struct store_read *r)
 {
 	struct grant_job *j = LIST_ENTRY(r, struct grant_job, read);
+	struct q_credential_used_at credential;
 	struct q_account_get row;
 	int q = DB_ONE(account_get, db, &row, .account = j->account);
 
@@ -178,7 +209,52 @@ run_grant(struct db *db, struct store_read *r)
 	memcpy(j->address, row.address.at, row.address.len);
 	j->name_len = row.name.len;
 	memcpy(j->name, row.name.at, row.name.len);
+	j->was_used_long_ago =
+	    DB_ONE(credential_used_at, db, &credential, .account = j->account,
+		.n = j->credential) == 0 &&
+	    credential.used < j->now - USED_STEP;
 	return 0;
+}
+
+/* -- the time of the last login: a write an hour at most, not one a login -- */
+
+struct use {
+	struct store_write write;
+	uint64_t account;
+	uint32_t credential;
+	int64_t now;
+};
+
+static int
+apply_use(struct db *db, struct store_write *w)
+{
+	struct use *u = LIST_ENTRY(w, struct use, write);
+
+	return ERR_TRACE(DB_EXEC(credential_set_used, db, .account = u->account,
+	    .n = u->credential, .used = u->now));
+}
+
+static void
+done_use(struct store_write *w, int r)
+{
+	(void)r; /* the login stands without it */
+	free(LIST_ENTRY(w, struct use, write));
+}
+
+static void
+note_use(const struct grant_job *j)
+{
+	struct use *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return;
+	u->account = j->account;
+	u->credential = j->credential;
+	u->now = j->now;
+	u->write = (struct store_write){
+		.lane = STORE_LANE_BULK, .apply = apply_use, .done = done_use
+	};
+	store_submit(j->asker.role->store, &u->write);
 }
 
 static struct handle *
@@ -221,6 +297,8 @@ done_grant(struct store_read *r, int result)
 	if (c != NULL && result == 0)
 		h = handle_new(peer_of(c), j);
 	m.handle = h == NULL ? 0 : h->number;
+	if (h != NULL && j->was_used_long_ago)
+		note_use(j);
 	if (c != NULL)
 		(void)wire_send_handle(c, j->asker.session, j->asker.ticket,
 		    &m);
@@ -246,6 +324,8 @@ on_grant(struct channel *c, const struct wire_head *h,
 		    (struct asker){ s, p->serial, h->session, h->ticket };
 		j->account = m->account;
 		j->scopes = m->scopes;
+		j->credential = m->credential;
+		j->now = env_wall(s->env);
 		j->read.run = run_grant;
 		j->read.done = done_grant;
 		store_read(s->store, &j->read);

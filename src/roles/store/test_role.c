@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "roles/role.h"
+#include "sasl/sasl.h"
 #include "store/store_fixture.h"
 #include "sys/env_posix.h"
 
@@ -396,10 +397,12 @@ messages_of_others_end_the_channel(void **state)
 	PUT(&w.keeper, verifier_get, VERIFIER_GET, 3, .address = ANNA);
 	for (;;) {
 		struct wire_verifier v;
+		struct wire_credential row;
 
 		GET(&w.keeper, verifier, VERIFIER, &v);
 		test_true(v.found);
-		test_slice(v.verifier, SLICE("verifier"));
+		test_true(wire_credential_next(&v.rows, &row));
+		test_slice(row.verifiers, SLICE("verifier"));
 		break;
 	}
 }
@@ -667,20 +670,14 @@ one_pop3_session_at_a_time(void **state)
 }
 
 static unsigned
-admin(const char *command, const char *name, const char *value,
-    const char *name2, const char *value2)
+admin_with(const char *command, const struct wire_field *args, uint32_t n)
 {
-	struct wire_field f = { slice_cstr(name), slice_cstr(value) };
 	struct wire_admin_rows m;
 	struct buf b;
-	uint32_t n = 0;
 
 	buf_init(&b, 4096);
-	if (name != NULL && ++n)
-		test_int(wire_field_add(&b, &f), 0);
-	f = (struct wire_field){ slice_cstr(name2), slice_cstr(value2) };
-	if (name2 != NULL && ++n)
-		test_int(wire_field_add(&b, &f), 0);
+	for (uint32_t i = 0; i < n; i++)
+		test_int(wire_field_add(&b, &args[i]), 0);
 	PUT(&w.control, admin_ask, ADMIN_ASK, 4, .command = slice_cstr(command),
 	    .args = { buf_slice(&b), n });
 	buf_deinit(&b);
@@ -688,6 +685,18 @@ admin(const char *command, const char *name, const char *value,
 		GET(&w.control, admin_rows, ADMIN_ROWS, &m);
 	while (m.more);
 	return m.verdict.code;
+}
+
+static unsigned
+admin(const char *command, const char *name, const char *value,
+    const char *name2, const char *value2)
+{
+	const struct wire_field args[] = { { slice_cstr(name),
+					       slice_cstr(value) },
+		{ slice_cstr(name2), slice_cstr(value2) } };
+
+	return admin_with(command, args,
+	    (name != NULL ? 1u : 0u) + (name2 != NULL ? 1u : 0u));
 }
 
 static const struct {
@@ -772,11 +781,96 @@ static void
 is_verifier(struct slice want)
 {
 	struct wire_verifier m;
+	struct wire_credential row;
 
 	PUT(&w.keeper, verifier_get, VERIFIER_GET, 6, .address = ANNA);
 	GET(&w.keeper, verifier, VERIFIER, &m);
 	test_true(m.found);
-	test_slice(m.verifier, want);
+	test_true(wire_credential_next(&m.rows, &row));
+	test_int(row.n, 0);
+	test_int(row.services, SASL_FOR_ALL);
+	test_slice(row.verifiers, want);
+}
+
+/* Rows that log in now, each as "n:services:verifiers ". */
+static void
+credentials_are(const char *want)
+{
+	struct wire_verifier m;
+	struct wire_credential row;
+	char text[512] = "";
+	size_t n = 0;
+
+	PUT(&w.keeper, verifier_get, VERIFIER_GET, 6, .address = ANNA);
+	GET(&w.keeper, verifier, VERIFIER, &m);
+	while (wire_credential_next(&m.rows, &row))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u:%u:%.*s ",
+		    row.n, row.services, SLICE_FMT(row.verifiers));
+	test_slice(slice_cstr(text), slice_cstr(want));
+}
+
+static const struct {
+	const char *what, *name, *scope, *expires;
+	uint16_t want;
+} app_passwords[] = {
+	{ "for all", "phone", "all", "", 250 },
+	{ "for two", "laptop", "imap,smtp", "", 250 },
+	{ "the name is used", "phone", "all", "", 550 },
+	{ "no such service", "x", "imap,web", "", 501 },
+	{ "no service", "x", ",", "", 501 },
+	{ "no name", "", "all", "", 501 },
+	{ "no time", "x", "all", "soon", 501 },
+	{ "expired already", "old", "pop3", "1", 250 },
+};
+
+static void
+app_passwords_come_and_go(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(app_passwords) / sizeof(app_passwords[0]);
+	     i++) {
+		struct wire_field args[] = { { SLICE("address"), ANNA },
+			{ SLICE("verifier"), SLICE("v") },
+			{ SLICE("name"), slice_cstr(app_passwords[i].name) },
+			{ SLICE("scope"), slice_cstr(app_passwords[i].scope) },
+			{ SLICE("expires"),
+			    slice_cstr(app_passwords[i].expires) } };
+
+		test_case(app_passwords[i].what);
+		test_int(admin_with("app-password add", args, 5),
+		    app_passwords[i].want);
+	}
+	credentials_are("0:7:verifier 1:7:v 2:3:v ");
+	test_case("by number, by name, and what is not there");
+	test_int(admin("app-password remove", "address", "anna@one.example",
+		     "which", "1"),
+	    250);
+	test_int(admin("app-password remove", "address", "anna@one.example",
+		     "which", "1"),
+	    550);
+	test_int(admin("app-password remove", "address", "anna@one.example",
+		     "which", "0"),
+	    550);
+	test_int(admin("app-password remove", "address", "anna@one.example",
+		     "which", "laptop"),
+	    250);
+	test_int(admin("app-password remove", "address", "no@one.example",
+		     "which", "laptop"),
+	    550);
+	credentials_are("0:7:verifier ");
+	test_case("no more than there may be");
+	for (unsigned i = 0; i <= LIMIT_APP_PASSWORDS; i++) {
+		char name[16];
+		struct wire_field args[] = { { SLICE("address"), ANNA },
+			{ SLICE("verifier"), SLICE("v") },
+			{ SLICE("name"), { 0 } } };
+
+		(void)snprintf(name, sizeof(name), "p%u", i);
+		args[2].value = slice_cstr(name);
+		/* "old" is one of them */
+		test_int(admin_with("app-password add", args, 3),
+		    i + 1 < LIMIT_APP_PASSWORDS ? 250 : 550);
+	}
 }
 
 /* The old password was being checked while a new one came. */
@@ -803,5 +897,5 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
     CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
     CASE(the_admin_is_answered), CASE(changes_come_as_the_front_takes_them),
-    CASE(a_better_hash_replaces_only_its_own), CASE(a_new_password_ends_logins),
-    CASE(a_full_mailbox_says_later))
+    CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
+    CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later))

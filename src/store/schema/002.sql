@@ -31,3 +31,10 @@ CREATE INDEX queue_late ON queue (late) WHERE state = 0 AND warned = 0;
 CREATE INDEX queue_by ON queue (by_at) WHERE state = 0 AND by_at > 0;
 CREATE INDEX queue_success ON queue (message) WHERE state IN (2, 3, 4);
 CREATE INDEX queue_local ON queue (due) WHERE state = 5 AND hold = 0;
+
+-- Logins: an account's own password is n = 0, those of applications follow.
+-- kind 'password' or 'app'; scope is SASL_FOR_*; verifier is a set of them
+-- (sasl/keys.h).
+ALTER TABLE credential ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE credential ADD COLUMN expires INTEGER NOT NULL DEFAULT 0; -- 0: never
+ALTER TABLE credential ADD COLUMN used INTEGER NOT NULL DEFAULT 0; -- last login, about
