@@ -113,6 +113,17 @@ static const struct {
 	    "policy." },
 };
 
+/* RFC 3464, 2.3.3 */
+static const struct {
+	const char *field, *words;
+} successes[] = {
+	[BOUNCE_DELIVERED] = { "delivered", "It is in the mailbox." },
+	[BOUNCE_RELAYED] = { "relayed",
+	    "The next server has it; that one sends no such notices." },
+	[BOUNCE_EXPANDED] = { "expanded",
+	    "It went on to the addresses behind this one." },
+};
+
 static const char *
 meaning_of(const struct verdict *v)
 {
@@ -133,7 +144,9 @@ put_rcpt_words(struct page *p, const struct bounce *b,
 	put_text(p, "  <");
 	put_clean(p, r->address, 320);
 	put_text(p, ">\r\n    ");
-	put_text(p, meaning_of(&r->verdict));
+	put_text(p,
+	    b->is_success ? successes[r->action].words
+			  : meaning_of(&r->verdict));
 	put_text(p, "\r\n");
 	if (r->verdict.text.len > 0) {
 		put_text(p,
@@ -146,7 +159,8 @@ put_rcpt_words(struct page *p, const struct bounce *b,
 		put_clean(p, r->verdict.text, FIELD_TEXT);
 		put_text(p, "\r\n");
 	}
-	if (!b->is_delayed && !verdict_is_permanent(&r->verdict)) {
+	if (!b->is_delayed && !b->is_success &&
+	    !verdict_is_permanent(&r->verdict)) {
 		put_text(p, "    It was tried again and again since ");
 		put_date(p, b->arrived);
 		put_text(p, ".\r\n");
@@ -168,6 +182,10 @@ put_words(struct page *p, const struct bounce *b)
 		    "Your message could not be delivered YET to the "
 		    "addresses below. You need not\r\ndo anything: it is "
 		    "kept and tried again until ");
+	else if (b->is_success)
+		put_text(p,
+		    "You asked to be told: your message reached the addresses "
+		    "below.\r\n\r\n");
 	else
 		put_text(p,
 		    "I am sorry: your message could not be delivered to the "
@@ -261,7 +279,10 @@ put_rcpt_fields(struct page *p, const struct bounce *b,
 	put_text(p, "Final-Recipient: rfc822; ");
 	put_clean(p, r->address, 320);
 	put_text(p, "\r\nAction: ");
-	put_text(p, b->is_delayed ? "delayed" : "failed");
+	put_text(p,
+	    b->is_success       ? successes[r->action].field
+		: b->is_delayed ? "delayed"
+				: "failed");
 	put_text(p, "\r\nStatus: ");
 	put_esc(p, &r->verdict.esc);
 	put_text(p, "\r\n");
@@ -400,8 +421,10 @@ bounce_compose(const struct bounce *b, struct buf *out)
 	put_text(&p, ">\r\nDate: ");
 	put_date(&p, b->now);
 	put_text(&p,
-	    b->is_delayed ? "\r\nSubject: Your message is late"
-			  : "\r\nSubject: Your message could not be delivered");
+	    b->is_success       ? "\r\nSubject: Your message has arrived"
+		: b->is_delayed ? "\r\nSubject: Your message is late"
+				: "\r\nSubject: Your message could not be "
+				  "delivered");
 	put_text(&p, "\r\nMessage-ID: <");
 	put_id(&p, &b->id);
 	put_text(&p, "@");

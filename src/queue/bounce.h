@@ -26,11 +26,19 @@ enum {
 	BOUNCE_RETURN_PATH = 17
 };
 
+/* What became of it, with is_success (RFC 3464, 2.3.3). */
+enum bounce_action {
+	BOUNCE_DELIVERED,
+	BOUNCE_RELAYED,
+	BOUNCE_EXPANDED
+};
+
 struct bounce_rcpt {
 	struct slice address;
 	struct slice orcpt;  /* of RFC 3461, xtext; may be empty */
 	struct slice remote; /* "host [address]:port"; empty: we said it */
 	struct verdict verdict;
+	enum bounce_action action;
 };
 
 struct bounce {
@@ -38,6 +46,7 @@ struct bounce {
 	struct slice hostname;  /* ours */
 	struct slice sender;    /* to whom this goes */
 	bool is_delayed;        /* only late so far */
+	bool is_success;        /* NOTIFY=SUCCESS (RFC 3461, 5.2.2) */
 	int64_t now, arrived, expires;
 	struct slice envid;  /* xtext; may be empty */
 	struct slice header; /* of the original, or its beginning */

@@ -185,6 +185,43 @@ the_largest_fits(void **state)
 	buf_deinit(&out);
 }
 
-TEST_MAIN(cmocka_unit_test(a_failure_is_told_to_people_and_programs),
+/* RFC 3461, 5.2.2 to 5.2.4: nobody is told that it failed. */
+static void
+a_success_is_told_as_one(void **state)
+{
+	static const char *const actions[] = {
+		[BOUNCE_DELIVERED] =
+		    "\r\nAction: delivered\r\nStatus: 2.0.0\r\n",
+		[BOUNCE_RELAYED] = "\r\nAction: relayed\r\nStatus: 2.0.0\r\n",
+		[BOUNCE_EXPANDED] = "\r\nAction: expanded\r\nStatus: 2.0.0\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct bounce_rcpt rcpt = { .address = SLICE("bob@one.example"),
+			.verdict = { 250, { 2, 0, 0 }, { 0 } },
+			.action = (enum bounce_action)i };
+		struct bounce b = example(&rcpt, 1);
+		struct buf out;
+		struct slice text;
+
+		b.is_success = true;
+		buf_init(&out, BOUNCE_MAX);
+		test_int(bounce_compose(&b, &out), BUF_OK);
+		text = buf_slice(&out);
+		check_form(text);
+		test_true(slice_find(text, slice_cstr(actions[i])) != SIZE_MAX);
+		test_true(slice_find(text,
+			      SLICE("Subject: Your message has arrived\r\n")) !=
+		    SIZE_MAX);
+		test_int(slice_find(text, SLICE("failed")), SIZE_MAX);
+		test_int(slice_find(text, SLICE("could not")), SIZE_MAX);
+		test_int(slice_find(text, SLICE("tried again")), SIZE_MAX);
+		buf_deinit(&out);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(a_success_is_told_as_one),
+    cmocka_unit_test(a_failure_is_told_to_people_and_programs),
     cmocka_unit_test(a_delay_says_until_when),
     cmocka_unit_test(headers_by_table), cmocka_unit_test(the_largest_fits))

@@ -74,6 +74,14 @@ verdict_of(const struct wire_outcome *o)
 		o->text };
 }
 
+static enum bounce_action
+action_of(uint8_t outcome)
+{
+	return outcome == QUEUE_RELAYED ? BOUNCE_RELAYED
+	    : outcome == QUEUE_EXPANDED ? BOUNCE_EXPANDED
+					: BOUNCE_DELIVERED;
+}
+
 /* Rows and recipients come in the same order. */
 static bool
 read_rcpts(const struct wire_bounce_make *m, struct bounce_rcpt *rcpts,
@@ -88,7 +96,8 @@ read_rcpts(const struct wire_bounce_make *m, struct bounce_rcpt *rcpts,
 	    wire_rcpt_next(&addresses, &r)) {
 		if (o.row != r.row)
 			return false;
-		rcpts[n++] = (struct bounce_rcpt){ .address = r.address,
+		rcpts[n++] = (struct bounce_rcpt){ .action = action_of(o.kind),
+			.address = r.address,
 			.orcpt = r.orcpt,
 			.remote = o.remote,
 			.verdict = verdict_of(&o) };
@@ -106,6 +115,7 @@ notice_compose(struct notice *n, const struct wire_bounce_make *m)
 		.hostname = m->hostname,
 		.sender = m->sender,
 		.is_delayed = m->kind == BOUNCE_DELAYED,
+		.is_success = m->kind == BOUNCE_SUCCESS,
 		.now = env_wall(n->courier->env),
 		.arrived = m->arrived,
 		.expires = m->expires,
