@@ -188,7 +188,8 @@ say_hello(struct smtp_client *c, bool is_ehlo)
 
 enum {
 	ENVID_MAX = 100, /* RFC 3461, 4.4 */
-	DSN_MAX = 160
+	ORCPT_MAX = 500, /* 4.2 */
+	DSN_MAX = ORCPT_MAX + 160
 };
 
 /* RET and ENVID (RFC 3461, 4.3 and 4.4) */
@@ -205,19 +206,27 @@ print_mail_dsn(const struct smtp_client *c, char text[DSN_MAX])
 		    SLICE_FMT(slice_upto(m->envid, ENVID_MAX)));
 }
 
-/* NOTIFY (4.1): NEVER, or some of the others with commas */
+/* NOTIFY (4.1): NEVER, or some of the others with commas; ORCPT (4.2) */
 static void
-print_rcpt_dsn(const struct smtp_client *c, char text[DSN_MAX])
+print_rcpt_dsn(const struct smtp_client *c, size_t rcpt, char text[DSN_MAX])
 {
 	static const char *const names[] = { "NEVER", "SUCCESS", "FAILURE",
 		"DELAY" };
+	struct smtp_client_dsn dsn = { .notify = c->mail.notify };
 	size_t n = 0;
 
 	text[0] = '\0';
-	for (unsigned i = 0; c->offer.dsn && i < 4; i++)
-		if ((c->mail.notify & 1u << i) != 0)
+	if (!c->offer.dsn)
+		return;
+	if (c->mail.dsn != NULL)
+		dsn = c->mail.dsn[rcpt];
+	for (unsigned i = 0; i < 4; i++)
+		if ((dsn.notify & 1u << i) != 0)
 			n += (size_t)snprintf(text + n, DSN_MAX - n, "%s%s",
 			    n == 0 ? " NOTIFY=" : ",", names[i]);
+	if (dsn.orcpt.len > 0 && dsn.orcpt.len <= ORCPT_MAX)
+		(void)snprintf(text + n, DSN_MAX - n, " ORCPT=%.*s",
+		    SLICE_FMT(dsn.orcpt));
 }
 
 static void
@@ -230,9 +239,10 @@ say_mail(struct smtp_client *c)
 	if (c->offer.size && m->size > 0)
 		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, m->size);
 	print_mail_dsn(c, dsn);
-	(void)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>%s%s%s",
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>%s%s%s%s",
 	    SLICE_FMT(slice_upto(m->sender, LIMIT_ADDRESS)), size,
-	    m->is_8bit && c->offer.eightbit ? " BODY=8BITMIME" : "", dsn);
+	    m->is_8bit && c->offer.eightbit ? " BODY=8BITMIME" : "",
+	    m->is_smtputf8 && c->offer.smtputf8 ? " SMTPUTF8" : "", dsn);
 	c->has_open_transaction = true;
 	say(c, line);
 }
@@ -240,9 +250,9 @@ say_mail(struct smtp_client *c)
 static void
 say_rcpt(struct smtp_client *c, size_t i)
 {
-	char line[LIMIT_SMTP_REPLY_LINE], dsn[DSN_MAX];
+	char line[LIMIT_SMTP_REPLY_LINE + DSN_MAX], dsn[DSN_MAX];
 
-	print_rcpt_dsn(c, dsn);
+	print_rcpt_dsn(c, i, dsn);
 	(void)snprintf(line, sizeof(line), "RCPT TO:<%.*s>%s",
 	    SLICE_FMT(slice_upto(c->mail.rcpts[i], LIMIT_ADDRESS)), dsn);
 	say(c, line);
@@ -798,10 +808,47 @@ smtp_client_tls_up(struct smtp_client *c)
 	say_hello(c, true);
 }
 
+/* RFC 6531, 3.6: only what is ASCII throughout may go without it. */
+static bool
+is_ascii_mail(const struct smtp_client_mail *m)
+{
+	bool is_ascii = !m->is_8bit && slice_is_ascii(m->sender);
+
+	for (size_t i = 0; is_ascii && i < m->n_rcpts; i++)
+		is_ascii = slice_is_ascii(m->rcpts[i]);
+	return is_ascii;
+}
+
+/* What the sender asked for and this server, or we, cannot do. */
+static struct verdict
+check_needs(const struct smtp_client *c, const struct smtp_client_mail *m)
+{
+	if (m->requires_tls)
+		return VERDICT(554, 5, 7, 30,
+		    "the sender asks for verified TLS all the way, and this "
+		    "server's certificate cannot be verified");
+	if (m->is_binary)
+		return VERDICT(554, 5, 6, 3,
+		    "binary mail, which can only be kept here");
+	if (m->must_be_in_time)
+		return VERDICT(554, 5, 4, 7,
+		    "the sender set a time, and the remote server may not "
+		    "keep it");
+	if (m->is_smtputf8 && !c->offer.smtputf8 && !is_ascii_mail(m))
+		return VERDICT(554, 5, 6, 7,
+		    "internationalised mail, and the remote server does not "
+		    "take it");
+	return (struct verdict){ 0 };
+}
+
 /* What no server need be asked about. */
 static struct verdict
 check_mail(const struct smtp_client *c, const struct smtp_client_mail *m)
 {
+	struct verdict needs = check_needs(c, m);
+
+	if (needs.code != 0)
+		return needs;
 	if (m->sender.len > 0 && !smtp_address_is_valid(m->sender))
 		return VERDICT(553, 5, 1, 7, "the sender is not an address");
 	if (c->offer.max_size > 0 && m->size > c->offer.max_size)

@@ -67,6 +67,11 @@ enum smtp_client_time {
 	SMTP_TIME_DOT         /* 10 min */
 };
 
+struct smtp_client_dsn {
+	uint8_t notify;     /* as in smtp_client_mail */
+	struct slice orcpt; /* "rfc822;..." as it was given; empty: not said */
+};
+
 struct smtp_client_mail {
 	struct slice sender; /* local@domain, or empty */
 	const struct slice
@@ -74,11 +79,19 @@ struct smtp_client_mail {
 	size_t n_rcpts; /* 1 to SMTP_CLIENT_RCPTS */
 	uint64_t size;  /* for SIZE=, 0: not known */
 	bool is_8bit;
-	/* RFC 3461, said to who offers DSN; notify is of all recipients */
+	/* What the mail needs of the next server. Where it is not offered the
+	 * mail is refused here, rather than sent without. */
+	bool is_binary;       /* RFC 3030; never offered by us as a client */
+	bool is_smtputf8;     /* RFC 6531 */
+	bool requires_tls;    /* RFC 8689; no certificate is verified yet */
+	bool must_be_in_time; /* RFC 2852, by-mode R */
+	/* RFC 3461, said to who offers DSN; notify is of all recipients
+	 * where `dsn` has none of their own. */
 	uint8_t
 	    notify;  /* 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0: not said */
 	uint8_t ret; /* 1 FULL, 2 HDRS; 0: not said */
 	struct slice envid; /* xtext, at most 100; empty: not said */
+	const struct smtp_client_dsn *dsn; /* n_rcpts of them, or NULL */
 };
 
 /* What became of one recipient. A 2xx: the server has the responsibility. */

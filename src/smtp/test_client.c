@@ -130,6 +130,37 @@ static const struct {
 	{ "8-bit", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 8bitmime\nR\n"
 	    "M 1 8bit\n> MAIL FROM:<a@one.example> BODY=8BITMIME\n" },
+	{ "binary is not passed on", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 BINARYMIME\nR\nM 1 binary\nD\nO 0 554\nR\n" },
+	{ "nor what wants TLS all the way", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 REQUIRETLS\nR\n"
+	    "M 2 tls\nD\nO 0 554\nO 1 554\nR\n" },
+	{ "nor what must be there in time", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 1 time\nD\n"
+	    "O 0 554\nR\n" },
+	{ "SMTPUTF8", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-8BITMIME\n"
+	    "< 250 SMTPUTF8\nR\nM 1 utf8 8bit\n"
+	    "> MAIL FROM:<a@one.example> BODY=8BITMIME SMTPUTF8\n" },
+	{ "SMTPUTF8, and it does not know that", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 8BITMIME\nR\n"
+	    "M 1 utf8 8bit\nD\nO 0 554\nR\n" },
+	{ "SMTPUTF8, but all of it is ASCII", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 1 utf8\n"
+	    "> MAIL FROM:<a@one.example>\n" },
+	{ "DSN is passed on", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-PIPELINING\n"
+	    "< 250 DSN\nR\nM 2 dsn\n"
+	    "> MAIL FROM:<a@one.example> RET=HDRS ENVID=e1\n"
+	    "> RCPT TO:<r0@two.example> NOTIFY=SUCCESS,DELAY "
+	    "ORCPT=rfc822;x+2By@one.example\n"
+	    "> RCPT TO:<r1@two.example> NOTIFY=NEVER\n> DATA\n" },
+	{ "DSN is not passed on to who does not know it", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 PIPELINING\nR\n"
+	    "M 2 dsn\n> MAIL FROM:<a@one.example>\n"
+	    "> RCPT TO:<r0@two.example>\n> RCPT TO:<r1@two.example>\n"
+	    "> DATA\n" },
 	{ "a recipient that is no address is not said", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 2 bad\n"
 	    "> MAIL FROM:<a@one.example>\n< 250 ok\n> RCPT "
@@ -273,11 +304,25 @@ client_said(struct smtp_client *c, const char *want)
 static void
 begin_mail(struct smtp_client *c, const char *words)
 {
+	static const struct smtp_client_dsn dsn[] = {
+		{ .notify = 2 | 8, .orcpt = SLICE("rfc822;x+2By@one.example") },
+		{ .notify = 1 },
+	};
 	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
 		.rcpts = strstr(words, "bad") == NULL ? rcpts : bad_rcpts,
 		.n_rcpts = (size_t)(words[0] - '0'),
 		.size = 5000,
-		.is_8bit = strstr(words, "8bit") != NULL };
+		.is_8bit = strstr(words, "8bit") != NULL,
+		.is_binary = strstr(words, "binary") != NULL,
+		.is_smtputf8 = strstr(words, "utf8") != NULL,
+		.requires_tls = strstr(words, "tls") != NULL,
+		.must_be_in_time = strstr(words, "time") != NULL };
+
+	if (strstr(words, "dsn") != NULL) {
+		mail.dsn = dsn;
+		mail.ret = 2;
+		mail.envid = SLICE("e1");
+	}
 
 	smtp_client_mail(c, &mail);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/flags.h"
 
 static void attempt_go_on(struct attempt *a);
 
@@ -117,6 +118,7 @@ attempt_finish(struct attempt *a)
 			m.outcomes.n++;
 	}
 	m.outcomes.raw = buf_slice(&rows);
+	m.offers_dsn = a->offers_dsn;
 	m.remote = slice_cstr(a->remote);
 	m.tls = slice_cstr(a->tls);
 	m.dialogue = slice_upto(buf_slice(&a->dialogue), LIMIT_DIALOGUE);
@@ -240,7 +242,14 @@ attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
 		.rcpts = a->addresses,
 		.n_rcpts = a->n_rcpts,
 		.size = a->size,
-		.is_8bit = a->is_8bit };
+		.is_8bit = a->is_8bit,
+		.is_binary = a->is_binary,
+		.is_smtputf8 = a->is_smtputf8,
+		.requires_tls = a->requires_tls,
+		.must_be_in_time = a->must_be_in_time,
+		.ret = a->ret,
+		.envid = a->envid,
+		.dsn = a->dsn };
 	want_body(a); /* while the envelope is on its way */
 }
 
@@ -528,8 +537,11 @@ copy_rcpts(struct attempt *a, const struct wire_attempt *m)
 	while (a->n_rcpts < SMTP_CLIENT_RCPTS && wire_rcpt_next(&rows, &row)) {
 		a->rcpts[a->n_rcpts].row = row.row;
 		if (!arena_copy(&a->arena, row.address,
-			&a->addresses[a->n_rcpts]))
+			&a->addresses[a->n_rcpts]) ||
+		    !arena_copy(&a->arena, row.orcpt,
+			&a->dsn[a->n_rcpts].orcpt))
 			return false;
+		a->dsn[a->n_rcpts].notify = row.notify;
 		a->n_rcpts++;
 	}
 	return a->n_rcpts > 0 && a->n_rcpts == m->rcpts.n;
@@ -542,6 +554,7 @@ attempt_fill(struct attempt *a, const struct wire_attempt *m)
 	    arena_array(&a->arena, COURIER_QUESTIONS, sizeof(*a->answers));
 	return a->answers != NULL &&
 	    arena_copy(&a->arena, m->sender, &a->sender) &&
+	    arena_copy(&a->arena, m->envid, &a->envid) &&
 	    arena_copy(&a->arena, m->route, &a->domain) && copy_rcpts(a, m);
 }
 
@@ -557,6 +570,11 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.number = number,
 		.size = m->size,
 		.is_8bit = m->is_8bit,
+		.is_binary = m->is_binary,
+		.is_smtputf8 = m->is_smtputf8,
+		.requires_tls = m->requires_tls,
+		.must_be_in_time = m->by_mode == MAIL_BY_RETURN,
+		.ret = m->ret,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),
 		.failure = VERDICT(451, 4, 4, 2, "the session ended early"),

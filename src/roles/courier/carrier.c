@@ -423,6 +423,7 @@ on_ready(struct carrier *k)
 	if (k->attempt != NULL) {
 		k->n_mails++;
 		attempt_fill_mail(k->attempt, &mail);
+		k->attempt->offers_dsn = k->client.offer.dsn;
 		smtp_client_mail(&k->client, &mail);
 		return STEP_AGAIN;
 	}

@@ -78,8 +78,12 @@ struct attempt {
 	struct attempt_rcpt rcpts[SMTP_CLIENT_RCPTS];
 	struct slice addresses[SMTP_CLIENT_RCPTS];
 	size_t n_rcpts;
+	struct smtp_client_dsn dsn[SMTP_CLIENT_RCPTS];
+	struct slice envid;
+	uint8_t ret;
 	uint64_t size;
-	bool is_8bit;
+	bool is_8bit, is_binary, is_smtputf8, requires_tls, must_be_in_time;
+	bool offers_dsn;   /* the host that was given it last */
 	int64_t lease_end; /* env_now */
 	uint64_t seed;
 	struct env_timer timer; /* for the DNS */
