@@ -299,8 +299,8 @@ guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
 		rows[i] = find_row(g, who[i]);
 		ms = until_turn(rows[i], (enum kind)(i + ACCOUNT), now,
 		    &paces_ms[i]);
-		if (known && ms > paces_ms[i])
-			ms = paces_ms[i];
+		if (known && ms > paces[i + ACCOUNT].first_ms)
+			ms = paces[i + ACCOUNT].first_ms;
 		wait = ms > wait ? ms : wait;
 	}
 	if (wait > GUARD_QUEUE_MAX_MS)
