@@ -75,6 +75,9 @@ enum {
 	LIMIT_GROUP_BYTES = 16 * 1024 * 1024,
 	LIMIT_ADDRESS = 320, /* local part, @, domain */
 	LIMIT_DOMAIN = 255,
+	LIMIT_EXPAND = 500, /* targets of one address in the transaction that
+			     * accepts it; more are worked off behind it */
+	LIMIT_TXN_TARGETS = 1500, /* of all its recipients; then 452 */
 
 	/* from whom (policy/, roles/front/origin, roles/store/clients) */
 	LIMIT_PROXY_HEADER = 4096, /* of a proxy; its TLVs are rarely 300 */

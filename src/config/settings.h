@@ -148,6 +148,15 @@ struct settings {
 	/* [auth] */
 	char mechanisms[SETTINGS_NAME]; /* names, or empty: all */
 
+	/* [submission] 0: no limit */
+	uint32_t send_messages_hour, send_messages_day, send_rcpts_hour,
+	    send_rcpts_day;
+	/* [relay] */
+	char relay_networks[SETTINGS_TEXT]; /* may send anywhere without a
+					     * login */
+	bool relay_own_senders; /* but only as somebody of our domains */
+	int64_t relay_lifetime; /* us; of mail for a domain of kind relay */
+
 	/* [outbound] */
 	uint16_t outbound_port;        /* 25 */
 	bool outbound_permit_loopback; /* for tests and laptops */

@@ -226,6 +226,34 @@ const struct settings_key settings_keys[] = {
 	    "EXTERNAL OAUTHBEARER XOAUTH2 PLAIN LOGIN. When empty: all that "
 	    "make sense on the connection." },
 
+	{ "submission", "messages_per_hour", KIND_COUNT,
+	    MEMBER(send_messages_hour), "0", 0, INT32_MAX, false,
+	    "Messages that an account may send in an hour, unless ulak account "
+	    "set says otherwise; 0 is any number." },
+	{ "submission", "messages_per_day", KIND_COUNT,
+	    MEMBER(send_messages_day), "0", 0, INT32_MAX, false,
+	    "The same in a day." },
+	{ "submission", "recipients_per_hour", KIND_COUNT,
+	    MEMBER(send_rcpts_hour), "0", 0, INT32_MAX, false,
+	    "Recipients that an account may send to in an hour; 0 is any "
+	    "number." },
+	{ "submission", "recipients_per_day", KIND_COUNT,
+	    MEMBER(send_rcpts_day), "0", 0, INT32_MAX, false,
+	    "The same in a day." },
+
+	{ "relay", "networks", KIND_NETWORKS, MEMBER(relay_networks), "", 0, 0,
+	    false,
+	    "Networks whose hosts may send to any address through port 25 "
+	    "without a login. Who can speak from there is believed." },
+	{ "relay", "own_senders", KIND_BOOL, MEMBER(relay_own_senders), "true",
+	    0, 0, false,
+	    "What they send beyond our domains must have a sender of a domain "
+	    "that is served here, or none." },
+	{ "relay", "lifetime", KIND_DURATION, MEMBER(relay_lifetime), "14d",
+	    100 * TIME_MS, 365 * TIME_DAY, false,
+	    "How long mail for a domain of kind relay waits for its own "
+	    "servers." },
+
 	{ "outbound", "port", KIND_PORT, MEMBER(outbound_port), "25", 1, 65535,
 	    true,
 	    "The port of other servers. Anything but 25 is for tests and "

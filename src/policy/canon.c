@@ -170,11 +170,11 @@ add_as_needed(struct slice s, struct buf *out)
 }
 
 static int
-add_folded(struct slice s, struct buf *out)
+add_composed(struct slice s, utf8proc_option_t fold, struct buf *out)
 {
 	uint8_t *folded = NULL;
 	ssize_t n = utf8proc_map(s.at, (utf8proc_ssize_t)s.len, &folded,
-	    UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
+	    UTF8PROC_STABLE | UTF8PROC_COMPOSE | fold);
 	int r;
 
 	if (n < 0)
@@ -185,7 +185,7 @@ add_folded(struct slice s, struct buf *out)
 }
 
 static int
-canon_local(struct slice local, bool ours, struct buf *out)
+canon_local(struct slice local, enum canon_rule rule, struct buf *out)
 {
 	uint8_t bare[LOCAL_MAX];
 	size_t n;
@@ -200,11 +200,14 @@ canon_local(struct slice local, bool ours, struct buf *out)
 	} else if (!is_dotted(local)) {
 		return CANON_E_BAD;
 	}
-	return ours ? add_folded(local, out) : add_as_needed(local, out);
+	if (rule == CANON_FOREIGN)
+		return add_as_needed(local, out);
+	return add_composed(local, rule == CANON_FOLDED ? UTF8PROC_CASEFOLD : 0,
+	    out);
 }
 
 int
-canon_address(struct slice address, bool ours, struct buf *out)
+canon_address(struct slice address, enum canon_rule rule, struct buf *out)
 {
 	size_t at = slice_find_last_byte(address, '@');
 	size_t before = out->len;
@@ -212,7 +215,7 @@ canon_address(struct slice address, bool ours, struct buf *out)
 
 	if (at == SIZE_MAX)
 		return CANON_E_BAD;
-	r = canon_local(slice_upto(address, at), ours, out);
+	r = canon_local(slice_upto(address, at), rule, out);
 	if (r == CANON_OK)
 		r = buf_add_byte(out, '@') == BUF_OK ? CANON_OK : CANON_E_BAD;
 	if (r == CANON_OK)
@@ -225,8 +228,8 @@ canon_address(struct slice address, bool ours, struct buf *out)
 }
 
 bool
-canon_split(
-    struct slice address, struct slice *ret_local, struct slice *ret_domain)
+canon_split(struct slice address, struct slice *ret_local,
+    struct slice *ret_domain)
 {
 	size_t at = slice_find_last_byte(address, '@');
 

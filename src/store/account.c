@@ -8,7 +8,13 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "policy/canon.h"
+#include "store/group.h"
 #include "store/mailbox.h"
+#include "store/sending.h"
+
+enum {
+	REMOVE_SLICE = 500 /* rows in one write: about 5 ms */
+};
 
 const char *
 account_text(int r)
@@ -23,9 +29,15 @@ account_text(int r)
 	case ACCOUNT_E_ABSENT:
 		return "there is no such thing here";
 	case ACCOUNT_E_IN_USE:
-		return "it still has accounts or aliases; remove them first";
+		return "it still has accounts, aliases or groups; remove them "
+		       "first";
 	case ACCOUNT_E_VALUE:
-		return "an argument is not of its form";
+		return "an argument is not of its form, or there is no such "
+		       "option";
+	case ACCOUNT_E_LOOP:
+		return "that would lead back to itself";
+	case ACCOUNT_E_KIND:
+		return "the domain is not of that kind (see ulak domain set)";
 	case ACCOUNT_E_LIMIT:
 		return "that is more than is allowed";
 	default:
@@ -75,9 +87,14 @@ address_read(struct db *db, struct slice typed, struct address *ret)
 	if (a.is_ours) {
 		a.domain_number = row.domain;
 		a.tenant = row.tenant;
+		a.kind = row.kind;
 	}
 	buf_init(&out, LIMIT_ADDRESS);
-	r = canon_address(typed, a.is_ours, &out);
+	r = canon_address(typed,
+	    !a.is_ours           ? CANON_FOREIGN
+		: row.keeps_case ? CANON_KEPT
+				 : CANON_FOLDED,
+	    &out);
 	if (r == CANON_OK) {
 		memcpy(a.text, buf_slice(&out).at, out.len);
 		len = out.len;
@@ -87,6 +104,15 @@ address_read(struct db *db, struct slice typed, struct address *ret)
 	}
 	buf_deinit(&out);
 	return r > 0 ? ACCOUNT_E_ADDRESS : ERR_TRACE(r);
+}
+
+void
+address_copy(const struct address *from, struct address *ret)
+{
+	*ret = *from;
+	ret->canonical = slice_of(ret->text, from->canonical.len);
+	ret->domain =
+	    slice_from(ret->canonical, from->canonical.len - from->domain.len);
 }
 
 int
@@ -151,6 +177,7 @@ domain_remove(struct db *db, struct slice name)
 	char text[LIMIT_ADDRESS + 1];
 	struct q_domain_get row;
 	struct q_domain_is_used used;
+	struct q_domain_others others;
 	size_t len = 0;
 	int r = account_read_domain(name, text, &len);
 
@@ -161,8 +188,18 @@ domain_remove(struct db *db, struct slice name)
 		return ACCOUNT_E_ABSENT;
 	if (r == 0)
 		r = DB_ONE(domain_is_used, db, &used, .domain = row.domain);
-	if (r == 0 && used.n > 0)
+	if (r == 0)
+		r = DB_ONE(domain_others, db, &others,
+		    .canonical = slice_of(text, len));
+	if (r == 0 && used.n + others.n > 0)
 		return ACCOUNT_E_IN_USE;
+	if (r == 0)
+		r = DB_EXEC(relay_rcpt_delete_some, db, .domain = row.domain,
+		    .limit = REMOVE_SLICE);
+	if (r == 0 && db_changed(db) == REMOVE_SLICE)
+		return STORE_AGAIN;
+	if (r == 0)
+		r = sending_forget(db, SENDING_DOMAIN, row.domain);
 	if (r == 0)
 		r = DB_EXEC(domain_delete, db, .domain = row.domain);
 	return r < 0 ? ERR_TRACE(r) : r;
@@ -171,18 +208,38 @@ domain_remove(struct db *db, struct slice name)
 /* -- accounts
  * ------------------------------------------------------------------ */
 
-static bool
-is_alias(struct db *db, struct slice canonical)
+int
+address_is_free(struct db *db, struct slice canonical, bool of_aliases)
 {
-	struct q_alias_targets row;
+	struct q_alias_targets alias;
+	struct q_list_by_address list;
 	struct db_rows rows;
-	bool found = false;
+	uint64_t account;
+	int r = account_find(db, canonical, &account);
 
-	if (DB_MANY(alias_targets, db, &rows, .canonical = canonical) == 0) {
-		found = q_alias_targets_next(&rows, &row) == 0;
-		db_rows_close(&rows);
+	if (r == DB_NONE)
+		r = DB_ONE(list_by_address, db, &list, .canonical = canonical);
+	if (r == DB_NONE && of_aliases) {
+		r = DB_MANY(alias_targets, db, &rows, .canonical = canonical);
+		if (r == 0) {
+			r = q_alias_targets_next(&rows, &alias);
+			db_rows_close(&rows);
+		}
 	}
-	return found;
+	return r == DB_NONE ? 0 : r == 0 ? ACCOUNT_E_EXISTS : ERR_TRACE(r);
+}
+
+static int
+default_quota(struct db *db, const struct address *a, uint64_t *quota)
+{
+	struct q_domain_get row;
+	int r = 0;
+
+	if (*quota == ACCOUNT_QUOTA_DEFAULT) {
+		r = DB_ONE(domain_get, db, &row, .canonical = a->domain);
+		*quota = r == 0 ? row.quota_bytes : 0;
+	}
+	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
 int
@@ -195,8 +252,10 @@ account_add(struct db *db, struct slice address, struct slice name,
 
 	if (r == 0 && !a.is_ours)
 		return ACCOUNT_E_NO_DOMAIN;
-	if (r == 0 && is_alias(db, a.canonical))
-		return ACCOUNT_E_EXISTS;
+	if (r == 0)
+		r = address_is_free(db, a.canonical, true);
+	if (r == 0)
+		r = default_quota(db, &a, &quota);
 	if (r == 0)
 		r = next_number(db, SLICE("account"), &number);
 	if (r == 0)
@@ -244,6 +303,12 @@ account_remove(struct db *db, struct slice address)
 	if (r == 0)
 		r = DB_EXEC(alias_delete_to, db,
 		    .target_canonical = a.canonical);
+	if (r == 0)
+		r = group_forget(db, a.canonical);
+	if (r == 0)
+		r = DB_EXEC(send_as_delete_account, db, .account = account);
+	if (r == 0)
+		r = sending_forget(db, SENDING_ACCOUNT, account);
 	if (r == 0)
 		r = DB_EXEC(account_delete, db, .account = account);
 	return ERR_TRACE(r);
@@ -345,11 +410,27 @@ account_set_disabled(struct db *db, struct slice address, bool disabled)
 /* -- aliases
  * --------------------------------------------------------------------- */
 
+/* With the new target in: whoever mails there would be told of the circle. */
+static int
+check_loop(struct db *db, struct slice address)
+{
+	struct rcpt_request ask = { .typed = address };
+	struct rcpt_result result;
+	struct arena arena;
+	int r;
+
+	arena_init(&arena, LIMIT_LOOKUP);
+	r = rcpt_lookup(db, &ask, &arena, &result);
+	if (r == 0 && result.outcome == RCPT_LOOP)
+		r = ACCOUNT_E_LOOP;
+	arena_reset(&arena);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
 int
 alias_add(struct db *db, struct slice address, struct slice target, int64_t now)
 {
 	struct address a, t;
-	uint64_t account;
 	int r = address_read(db, address, &a);
 
 	if (r == 0)
@@ -358,15 +439,15 @@ alias_add(struct db *db, struct slice address, struct slice target, int64_t now)
 		return r;
 	if (!a.is_ours)
 		return ACCOUNT_E_NO_DOMAIN;
-	r = account_find(db, a.canonical, &account);
+	r = address_is_free(db, a.canonical, false);
 	if (r == 0)
-		return ACCOUNT_E_EXISTS;
-	if (r == DB_NONE)
 		r = DB_EXEC(alias_insert, db, .canonical = a.canonical,
 		    .target_canonical = t.canonical, .tenant = a.tenant,
 		    .domain = a.domain_number, .address = address,
 		    .target = target, .created = now);
-	return r == DB_E_EXISTS ? ACCOUNT_E_EXISTS : ERR_TRACE(r);
+	if (r == 0)
+		r = check_loop(db, address);
+	return r == DB_E_EXISTS ? ACCOUNT_E_EXISTS : r < 0 ? ERR_TRACE(r) : r;
 }
 
 int

@@ -20,25 +20,35 @@ enum {
 	ACCOUNT_E_ABSENT,
 	ACCOUNT_E_IN_USE, /* a domain with accounts or aliases */
 	ACCOUNT_E_LIMIT,
-	ACCOUNT_E_VALUE /* another argument is not of its form */
+	ACCOUNT_E_VALUE, /* no such option, or not a value of it */
+	ACCOUNT_E_LOOP,  /* an address that would lead to itself */
+	ACCOUNT_E_KIND   /* not for a domain of this kind */
 };
-const char *account_text(int r); /* one line for the admin */
+#define ACCOUNT_QUOTA_DEFAULT UINT64_MAX /* what its domain says */
+const char *account_text(int r);         /* one line for the admin */
 
 /* An address in both forms; the canonical one depends on whether its domain
  * is ours. */
 struct address {
 	struct slice typed, canonical, domain; /* domain: canonical */
 	bool is_ours;
+	uint8_t kind; /* DOMAIN_*, when it is ours */
 	uint64_t domain_number, tenant;
 	char text[LIMIT_ADDRESS + 1];
 };
 int address_read(struct db *db, struct slice typed, struct address *ret);
+/* Its slices point into itself: not by assignment. */
+void address_copy(const struct address *from, struct address *ret);
+/* 0, or ACCOUNT_E_EXISTS when an account, a group or (for what is no further
+ * target of one) an alias has it. */
+int address_is_free(struct db *db, struct slice canonical, bool of_aliases);
 
 /* The canonical form of a domain. 0; ACCOUNT_E_ADDRESS; -errno. */
 int account_read_domain(struct slice typed, char text[LIMIT_ADDRESS + 1],
     size_t *ret_len);
 
 int domain_add(struct db *db, struct slice name, int64_t now);
+/* A slice of it; STORE_AGAIN until its relay recipients are gone. */
 int domain_remove(struct db *db, struct slice name);
 int account_add(struct db *db, struct slice address, struct slice name,
     struct slice verifier, uint64_t quota, int64_t now, uint64_t *ret_account);
@@ -65,14 +75,21 @@ int tls_key_add(struct db *db, struct slice names, struct slice sealed,
 
 /* Who gets what is addressed to this: policy/rcpt, with its questions answered
  * from the database. 0; ACCOUNT_E_ADDRESS; -errno. */
-int rcpt_lookup(struct db *db, struct slice typed, struct arena *arena,
-    struct rcpt_result *ret);
+enum {
+	LIMIT_LOOKUP = 16 * 1024 * 1024 /* memory of one */
+};
+struct rcpt_request {
+	struct slice typed;
+	struct slice sender; /* of the mail, as typed */
+	uint64_t account;    /* the login, or 0 */
+	bool is_member;      /* of a list that the mail was taken for */
+	bool stops_at_lists, wants_steps;
+};
+int rcpt_lookup(struct db *db, const struct rcpt_request *ask,
+    struct arena *arena, struct rcpt_result *ret);
 /* "postmaster" of this host: of its name's nearest domain that is served here,
  * else of the first one. DB_NONE: none is served. */
 int postmaster_find(struct db *db, const char *hostname,
     char ret[LIMIT_ADDRESS + 1]);
-/* May this account send as this address: its own, or an alias that points to
- * it. 0: yes; DB_NONE: no. */
-int sender_check(struct db *db, uint64_t account, struct slice sender);
 
 #endif

@@ -180,7 +180,7 @@ charge(struct db *db, struct delivery *d)
 	struct q_account_charge row;
 	struct q_account_get account;
 	int r = DB_ONE(account_charge, db, &row, .account = d->account,
-	    .size = d->size);
+	    .size = d->size, .is_exempt = d->is_exempt);
 
 	if (r == 0) {
 		d->modseq = row.modseq;

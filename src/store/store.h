@@ -141,6 +141,7 @@ struct delivery {
 	struct slice keywords; /* sorted, one space between */
 	int64_t date, zone, saved_at;
 	struct slice summary; /* for the thread */
+	bool is_exempt;       /* from the quota: postmaster's mail */
 	/* results */
 	uint64_t modseq;
 	uint32_t uid, uidvalidity;

@@ -93,8 +93,9 @@ run_packet(void *ctx)
 static bool
 run_rcpt(void *ctx)
 {
-	static const struct rcpt_name asked = { SLICE("Team@one.example"),
-		SLICE("team@one.example") };
+	static const struct rcpt_input asked = {
+		.rcpt = { SLICE("Team@one.example"), SLICE("team@one.example") }
+	};
 	static const struct rcpt_name targets[] = {
 		{ SLICE("a@one.example"), SLICE("a@one.example") },
 		{ SLICE("x@two.example"), SLICE("x@two.example") },
@@ -115,8 +116,11 @@ run_rcpt(void *ctx)
 
 		to->ask = question.ask;
 		to->what = question.what;
-		to->is = slice_starts(question.what, SLICE("team"))
-		    ? RCPT_IS_ALIAS
+		to->is = question.ask == RCPT_ASK_DOMAIN
+		    ? (slice_equal(question.what, SLICE("one.example"))
+			      ? RCPT_IS_LOCAL
+			      : RCPT_IS_FOREIGN)
+		    : slice_starts(question.what, SLICE("team")) ? RCPT_IS_ALIAS
 		    : slice_starts(question.what, SLICE("a@"))
 		    ? RCPT_IS_ACCOUNT
 		    : RCPT_IS_FOREIGN;

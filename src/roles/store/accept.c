@@ -7,10 +7,12 @@
  * sender is its own (store/account); a stranger's transaction begins at RCPT.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "roles/store/accept_impl.h"
 
 enum {
@@ -64,6 +66,7 @@ on_rcpt_drop(struct channel *c, const struct wire_head *h,
 		return 0; /* a name that leads nowhere else */
 	if (t->last == &(*at)->next)
 		t->last = at;
+	t->n_targets -= (*at)->result.n_targets;
 	*at = (*at)->next;
 	t->n--;
 	return 0;
@@ -97,21 +100,60 @@ accept_peer_lost(struct peer *p)
  * --------------------------------------------------------------------------------
  */
 
+struct sending_limits
+accept_sending_defaults(const struct store_role *s)
+{
+	const struct settings *of = s->settings;
+
+	return (struct sending_limits){ of->send_messages_hour,
+		of->send_messages_day, of->send_rcpts_hour,
+		of->send_rcpts_day };
+}
+
+struct wire_verdict
+accept_sending_verdict(const struct sending *s, char text[ACCEPT_TEXT])
+{
+	const char *who = s->is_domain ? "all of your domain" : "you";
+	char when[TIME_RFC3339];
+
+	time_print_rfc3339(s->opens, when);
+	if (s->opens == 0)
+		(void)snprintf(text, ACCEPT_TEXT,
+		    "%s may send to %lld %s; this is more", who,
+		    (long long)s->limit, s->what);
+	else
+		(void)snprintf(text, ACCEPT_TEXT,
+		    "%s may send %s%lld %s; again at %s", who,
+		    s->what[0] == 'r' ? "to " : "", (long long)s->limit,
+		    s->what, when);
+	return wire_verdict_make(452, 4, 7, 1, text);
+}
+
 struct mail_check {
 	struct store_read read;
 	struct asker asker;
 	uint64_t account, txn;
 	uint32_t handle;
+	struct sending sending;
 	size_t sender_len;
 	char sender[LIMIT_ADDRESS];
+	char names[SENDING_NAMES]; /* when that is none of them */
 };
 
 static int
 run_mail_check(struct db *db, struct store_read *r)
 {
 	struct mail_check *k = LIST_ENTRY(r, struct mail_check, read);
+	int q = 0;
 
-	return sender_check(db, k->account, slice_of(k->sender, k->sender_len));
+	if (k->sender_len > 0)
+		q = sender_check(db, k->account,
+		    slice_of(k->sender, k->sender_len));
+	if (q == 0)
+		return sending_check(db, &k->sending);
+	if (q == DB_NONE && sender_names(db, k->account, k->names) != 0)
+		k->names[0] = '\0';
+	return q;
 }
 
 static void
@@ -138,19 +180,39 @@ sender_ok(struct peer *p, const struct mail_check *k)
 	return wire_verdict_make(250, 2, 1, 0, "sender ok");
 }
 
+static struct wire_verdict
+mail_verdict(struct peer *p, const struct mail_check *k, int result,
+    char text[ACCEPT_TEXT])
+{
+	switch (result) {
+	case 0:
+		return sender_ok(p, k);
+	case STORE_E_SENDING:
+		env_log(p->role->env, ENV_WARN, "sending-limit",
+		    "account=%llu limit=%lld of=%s",
+		    (unsigned long long)k->account, (long long)k->sending.limit,
+		    k->sending.what);
+		return accept_sending_verdict(&k->sending, text);
+	case DB_NONE:
+		(void)snprintf(text, ACCEPT_TEXT,
+		    "that sender address is not yours%s%s",
+		    k->names[0] == '\0' ? "" : "; you may use ", k->names);
+		return wire_verdict_make(553, 5, 7, 1, text);
+	default:
+		return wire_verdict_make(451, 4, 3, 0, "try again later");
+	}
+}
+
 static void
 done_mail_check(struct store_read *r, int result)
 {
 	struct mail_check *k = LIST_ENTRY(r, struct mail_check, read);
 	struct channel *c = asker_channel(&k->asker);
+	char text[ACCEPT_TEXT];
 	struct wire_verdict v;
 
 	if (c != NULL) {
-		v = result == 0 ? sender_ok(peer_of(c), k)
-		    : result == DB_NONE
-		    ? wire_verdict_make(553, 5, 7, 1,
-			  "that sender address is not yours")
-		    : wire_verdict_make(451, 4, 3, 0, "try again later");
+		v = mail_verdict(peer_of(c), k, result, text);
 		answer_mail(&k->asker, &v);
 	}
 	free(k);
@@ -173,9 +235,14 @@ on_mail_ask(struct channel *c, const struct wire_head *h,
 	k->handle = m->handle;
 	k->sender_len = m->sender.len;
 	memcpy(k->sender, m->sender.at, m->sender.len);
-	if (handle != NULL && p->role->submission && m->sender.len > 0 &&
+	if (handle != NULL && p->role->submission &&
 	    m->size <= p->role->settings->max_size) {
+		/* <> is anybody's: a report of delivery or of reading */
 		k->account = handle->account;
+		k->sending = (struct sending){ .account = handle->account,
+			.defaults = accept_sending_defaults(p->role),
+			.n_rcpts = 1,
+			.now = env_wall(p->role->env) };
 		k->read.run = run_mail_check;
 		k->read.done = done_mail_check;
 		store_read(p->role->store, &k->read);
@@ -185,10 +252,8 @@ on_mail_ask(struct channel *c, const struct wire_head *h,
 		v = wire_verdict_make(451, 4, 7, 0, "log in once more");
 	else if (!p->role->submission)
 		v = wire_verdict_make(452, 4, 3, 1, "the disk is full");
-	else if (m->size > p->role->settings->max_size)
+	else
 		v = wire_verdict_make(552, 5, 3, 4, "message is too large");
-	else /* <>: a report of delivery or of reading */
-		v = sender_ok(p, k);
 	answer_mail(&asker, &v);
 	free(k);
 	return 0;

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "policy/canon.h"
 #include "roles/store/accept_impl.h"
+#include "store/expand.h"
 
 enum {
 	BULK_RCPTS = 20 /* more foreign recipients than this are bulk */
@@ -21,15 +22,24 @@ enum {
 
 struct local {
 	uint64_t account, modseq;
-	struct slice address;
+	struct slice address, sender; /* sender: while it waits */
+	bool is_exempt;
+	bool may_wait;    /* a member of a group: when full it waits */
+	bool is_full;     /* there is no room just now */
+	bool is_left_out; /* only for who was left out */
+};
+struct big_list {
+	struct slice canonical, sender;
 };
 /* A row of the queue: somebody elsewhere; or a mailbox here that gets it at its
  * release (RFC 4865); or what the sender wants to hear of (RFC 3461). */
 struct remote {
 	struct rcpt_name name;
-	struct slice route, orcpt;
+	struct slice route, orcpt, sender;
 	int64_t rrvs;
 	bool rrvs_continue;
+	bool is_relay;         /* for a domain that we pass on for */
+	bool is_left_out;      /* only for who was left out */
 	uint8_t notify, state; /* ROW_* */
 };
 
@@ -37,31 +47,200 @@ struct acceptance {
 	struct deposit d;
 	struct asker asker;
 	struct arena arena; /* was the transaction's */
+	struct approval *approvals;
 	struct message_row row;
 	struct local *locals;
 	struct remote *remotes;
-	size_t n_locals, n_remotes;
-	int64_t now, lifetime;
+	struct big_list *lists;
+	size_t n_locals, n_remotes, n_lists, n_left_out;
+	struct sending sending; /* of a login: account is not 0 */
+	int64_t now, lifetime, relay_lifetime;
 	uint8_t lane;
-	bool is_repeat;
+	bool is_repeat, is_per_rcpt;
 };
 
+/* -- who has room
+ * --------------------------------------------------------------------- */
+
+static int
+look_for_room(struct db *db, struct acceptance *a)
+{
+	uint64_t size = a->d.append.place.stored_len;
+
+	for (size_t i = 0; i < a->n_locals; i++) {
+		struct local *to = &a->locals[i];
+		struct q_account_get row;
+		int r = DB_ONE(account_get, db, &row, .account = to->account);
+
+		if (r == DB_NONE)
+			return STORE_E_NO_ACCOUNT;
+		if (r != 0)
+			return ERR_TRACE(r);
+		to->is_full = !to->is_exempt && row.quota_bytes > 0 &&
+		    (row.used_bytes > row.quota_bytes ||
+			size > row.quota_bytes - row.used_bytes);
+		to->is_left_out = false;
+		if (to->is_full && !to->may_wait && !a->is_per_rcpt)
+			return STORE_E_QUOTA;
+	}
+	return 0;
+}
+
+static struct local *
+find_local(struct acceptance *a, uint64_t account)
+{
+	for (size_t i = 0; i < a->n_locals; i++)
+		if (a->locals[i].account == account)
+			return &a->locals[i];
+	return NULL;
+}
+
+static bool
+has_full_target(struct acceptance *a, const struct approval *p)
+{
+	for (size_t i = 0; i < p->result.n_targets; i++) {
+		const struct rcpt_target *t = &p->result.targets[i];
+		const struct local *to =
+		    t->account == 0 ? NULL : find_local(a, t->account);
+
+		if (to != NULL && to->is_full && (t->via & RCPT_VIA_GROUP) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct remote *
+find_remote(struct acceptance *a, struct slice canonical)
+{
+	for (size_t i = 0; i < a->n_remotes; i++)
+		if (slice_equal(a->remotes[i].name.canonical, canonical))
+			return &a->remotes[i];
+	return NULL;
+}
+
+static void
+keep_in(struct acceptance *a, const struct rcpt_target *t)
+{
+	struct local *local =
+	    t->account == 0 ? NULL : find_local(a, t->account);
+	struct remote *remote = t->account == 0 && !t->is_list
+	    ? find_remote(a, t->name.canonical)
+	    : NULL;
+
+	if (local != NULL)
+		local->is_left_out = false;
+	if (remote != NULL)
+		remote->is_left_out = false;
+}
+
+static void
+keep_approval(struct acceptance *a, const struct approval *p)
+{
+	for (size_t i = 0; i < p->result.n_targets; i++)
+		keep_in(a, &p->result.targets[i]);
+	/* what its sender is told of it */
+	for (size_t i = 0; i < a->n_remotes; i++)
+		if (slice_equal(a->remotes[i].name.canonical, p->rcpt))
+			a->remotes[i].is_left_out = false;
+}
+
+/* LMTP (RFC 2033, 4.2): each recipient for himself. Who is reached only
+ * through a recipient that is left out is left out, too. */
+static int
+leave_out(struct acceptance *a)
+{
+	size_t n = 0;
+
+	a->n_left_out = 0;
+	for (struct approval *p = a->approvals; p != NULL; p = p->next, n++) {
+		p->is_left_out = has_full_target(a, p);
+		a->n_left_out += p->is_left_out;
+	}
+	if (a->n_left_out == 0)
+		return 0;
+	if (a->n_left_out == n)
+		return STORE_E_QUOTA;
+	for (size_t i = 0; i < a->n_locals; i++)
+		a->locals[i].is_left_out = true;
+	for (size_t i = 0; i < a->n_remotes; i++)
+		a->remotes[i].is_left_out = true;
+	for (const struct approval *p = a->approvals; p != NULL; p = p->next)
+		if (!p->is_left_out)
+			keep_approval(a, p);
+	return 0;
+}
+
+/* -- the transaction
+ * --------------------------------------------------------------------- */
+
+static int
+deliver(struct db *db, struct acceptance *a, struct local *to)
+{
+	struct delivery d = { .account = to->account,
+		.message = a->row.id,
+		.size = a->d.append.place.stored_len,
+		.keywords = SLICE(""),
+		.date = a->now,
+		.saved_at = a->now,
+		.summary = a->row.summary,
+		.is_exempt = to->is_exempt };
+	int r = mailbox_deliver(db, &d);
+
+	to->modseq = d.modseq;
+	a->row.refs += r == 0;
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+static int
+enqueue(struct db *db, struct acceptance *a, const struct remote *to,
+    uint32_t n)
+{
+	int64_t due = a->row.hold_until > a->now ? a->row.hold_until : a->now;
+	struct queue_add q = { .message = a->row.id,
+		.n = n,
+		.tenant = 1,
+		.sender = to->sender.len > 0 ? to->sender : a->row.sender,
+		.rcpt = to->name.typed,
+		.rcpt_canon = to->name.canonical,
+		.route = to->route,
+		.lane = a->lane,
+		.now = a->now,
+		.expires =
+		    due + (to->is_relay ? a->relay_lifetime : a->lifetime),
+		.notify = to->notify,
+		.orcpt = to->orcpt,
+		.state = to->state,
+		.due = due,
+		.by = a->row.deliver_by,
+		.by_mode = a->row.by_mode,
+		.priority = a->row.priority,
+		.rrvs = to->rrvs,
+		.rrvs_continue = to->rrvs_continue };
+	int r = queue_add(db, &q);
+
+	a->row.refs += r == 0;
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+/* A full mailbox behind a group: the row waits as if it had been held. */
 static int
 apply_locals(struct db *db, struct acceptance *a)
 {
-	for (size_t i = 0; i < a->n_locals; i++) {
-		struct delivery d = { .account = a->locals[i].account,
-			.message = a->row.id,
-			.size = a->d.append.place.stored_len,
-			.keywords = SLICE(""),
-			.date = a->now,
-			.saved_at = a->now,
-			.summary = a->row.summary };
-		int r = mailbox_deliver(db, &d);
+	uint32_t n = (uint32_t)a->n_remotes;
 
+	for (size_t i = 0; i < a->n_locals; i++) {
+		struct local *to = &a->locals[i];
+		struct remote later = { .name = { to->address, to->address },
+			.sender = to->sender,
+			.state = ROW_LOCAL };
+		int r;
+
+		if (to->is_left_out)
+			continue;
+		r = to->is_full ? enqueue(db, a, &later, n++)
+				: deliver(db, a, to);
 		if (r != 0)
 			return r < 0 ? ERR_TRACE(r) : r;
-		a->locals[i].modseq = d.modseq;
 	}
 	return 0;
 }
@@ -69,35 +248,43 @@ apply_locals(struct db *db, struct acceptance *a)
 static int
 apply_remotes(struct db *db, struct acceptance *a)
 {
-	int64_t due = a->row.hold_until > a->now ? a->row.hold_until : a->now;
-
 	for (size_t i = 0; i < a->n_remotes; i++) {
-		const struct remote *to = &a->remotes[i];
-		int r = queue_add(db,
-		    &(struct queue_add){ .message = a->row.id,
-			.n = (uint32_t)i,
-			.tenant = 1,
-			.sender = a->row.sender,
-			.rcpt = to->name.typed,
-			.rcpt_canon = to->name.canonical,
-			.route = to->route,
-			.lane = a->lane,
-			.now = a->now,
-			.expires = due + a->lifetime,
-			.notify = to->notify,
-			.orcpt = to->orcpt,
-			.state = to->state,
-			.due = due,
-			.by = a->row.deliver_by,
-			.by_mode = a->row.by_mode,
-			.priority = a->row.priority,
-			.rrvs = to->rrvs,
-			.rrvs_continue = to->rrvs_continue });
+		int r = a->remotes[i].is_left_out
+		    ? 0
+		    : enqueue(db, a, &a->remotes[i], (uint32_t)i);
 
 		if (r != 0)
 			return r < 0 ? ERR_TRACE(r) : r;
 	}
 	return 0;
+}
+
+/* Large lists are worked off behind this transaction; whom it has reached
+ * already is not reached by them again. */
+static int
+apply_lists(struct db *db, struct acceptance *a)
+{
+	struct expand_begin e = { .message = a->row.id,
+		.sender = a->row.sender,
+		.next_n = (uint32_t)(a->n_remotes + a->n_locals),
+		.expires = a->now + a->lifetime,
+		.now = a->now };
+	int r = a->n_lists == 0 ? 0 : expand_begin(db, &e);
+
+	if (r != 0 || a->n_lists == 0)
+		return ERR_TRACE(r);
+	a->row.refs++;
+	for (size_t i = 0; r == 0 && i < a->n_lists; i++)
+		r = expand_add(db, e.expansion, a->lists[i].canonical,
+		    a->lists[i].sender);
+	for (size_t i = 0; r == 0 && i < a->n_locals; i++)
+		if (!a->locals[i].is_left_out)
+			r = expand_reached_account(db, e.expansion,
+			    a->locals[i].account);
+	for (size_t i = 0; r == 0 && i < a->n_remotes; i++)
+		r = expand_reached(db, e.expansion,
+		    a->remotes[i].name.canonical);
+	return ERR_TRACE(r);
 }
 
 static struct acceptance *
@@ -118,10 +305,18 @@ apply_acceptance(struct db *db, struct store_write *w)
 	if (r != DB_NONE)
 		return ERR_TRACE(r);
 	a->row.place = &a->d.append.place;
-	a->row.refs = (uint32_t)(a->n_locals + a->n_remotes);
-	r = apply_locals(db, a);
+	a->row.refs = 0;
+	r = look_for_room(db, a);
+	if (r == 0 && a->is_per_rcpt)
+		r = leave_out(a);
+	if (r == 0 && a->sending.account != 0)
+		r = sending_charge(db, &a->sending);
+	if (r == 0)
+		r = apply_locals(db, a);
 	if (r == 0)
 		r = apply_remotes(db, a);
+	if (r == 0)
+		r = apply_lists(db, a);
 	if (r == 0)
 		r = message_insert(db, &a->row);
 	return r < 0 ? ERR_TRACE(r) : r;
@@ -206,6 +401,31 @@ put_wishes(const struct message_row *m, struct buf *out)
 }
 
 static void
+note_locals(struct acceptance *a, struct event *event)
+{
+	struct store_role *s = a->asker.role;
+
+	for (size_t i = 0; i < a->n_locals; i++) {
+		const struct local *to = &a->locals[i];
+
+		if (to->is_left_out)
+			continue;
+		event->kind = to->is_full ? "queued" : "delivered";
+		event->address = to->address;
+		event->text = to->is_full
+		    ? SLICE("until there is room in the mailbox")
+		    : SLICE("into INBOX");
+		events_add(store_events(s->store), event);
+		if (to->is_full)
+			outbound_queued(s->outbound,
+			    &(struct outbound_row){
+				.lane = a->lane, .state = ROW_LOCAL });
+		else
+			scan_changed(s, to->account, to->modseq);
+	}
+}
+
+static void
 note_accepted(struct acceptance *a)
 {
 	struct store_role *s = a->asker.role;
@@ -223,15 +443,36 @@ note_accepted(struct acceptance *a)
 	events_add(e, &event);
 	event.detail = (struct slice){ 0 };
 	buf_deinit(&wishes);
-	for (size_t i = 0; i < a->n_locals; i++) {
-		event.kind = "delivered";
-		event.address = a->locals[i].address;
-		event.text = SLICE("into INBOX");
-		events_add(e, &event);
-		scan_changed(s, a->locals[i].account, a->locals[i].modseq);
-	}
+	note_locals(a, &event);
 	for (size_t i = 0; i < a->n_remotes; i++)
-		note_remote(a, &a->remotes[i]);
+		if (!a->remotes[i].is_left_out)
+			note_remote(a, &a->remotes[i]);
+	for (size_t i = 0; i < a->n_lists; i++) {
+		event.kind = "expanding";
+		event.address = a->lists[i].canonical;
+		event.text = SLICE("a large list, worked off from now on");
+		events_add(e, &event);
+	}
+	if (a->n_lists > 0)
+		expander_look(s);
+}
+
+/* A login at its limit: its owner, and the administrator, may want to know. */
+static void
+note_limited(struct acceptance *a, const char *text)
+{
+	struct store_role *s = a->asker.role;
+	struct event event = { .message = a->row.id,
+		.at = a->now,
+		.kind = "limited",
+		.address = a->row.sender,
+		.text = slice_cstr(text) };
+
+	events_add(store_events(s->store), &event);
+	env_log(s->env, ENV_WARN, "sending-limit",
+	    "account=%llu limit=%lld of=%s",
+	    (unsigned long long)a->sending.account, (long long)a->sending.limit,
+	    a->sending.what);
 }
 
 static void
@@ -243,18 +484,59 @@ acceptance_free(struct acceptance *a)
 	free(a);
 }
 
+/* False: no memory. */
+static bool
+list_left_out(const struct acceptance *a, struct buf *rows,
+    struct wire_list *ret)
+{
+	uint32_t i = 0;
+
+	for (const struct approval *p = a->approvals; p != NULL;
+	     p = p->next, i++) {
+		struct wire_left_out row = { .rcpt = i,
+			.verdict = wire_verdict_make(452, 4, 2, 2,
+			    "this mailbox is full") };
+
+		if (!p->is_left_out)
+			continue;
+		if (wire_left_out_add(rows, &row) != 0)
+			return false;
+		ret->n++;
+	}
+	ret->raw = buf_slice(rows);
+	return true;
+}
+
+static void
+answer_commit(struct acceptance *a, struct channel *c, int r)
+{
+	struct wire_done m = { .id = a->row.id };
+	char text[ACCEPT_TEXT];
+	struct buf rows;
+
+	buf_init(&rows, LIMIT_FRAME / 2);
+	if (r == STORE_E_SENDING) {
+		m.verdict = accept_sending_verdict(&a->sending, text);
+		note_limited(a, text);
+	} else {
+		m.verdict = accept_verdict(a->asker.role, r);
+	}
+	if (r == 0 && a->n_left_out > 0 && !a->is_repeat &&
+	    !list_left_out(a, &rows, &m.left_out))
+		m.verdict = accept_verdict(a->asker.role, -ENOMEM);
+	if (c != NULL)
+		(void)wire_send_done(c, a->asker.session, a->asker.ticket, &m);
+	buf_deinit(&rows);
+}
+
 static void
 done_acceptance(struct store_write *w, int r)
 {
 	struct acceptance *a = acceptance_of(w);
-	struct channel *c = asker_channel(&a->asker);
-	struct wire_done m = { .id = a->row.id,
-		.verdict = accept_verdict(a->asker.role, r) };
 
 	if (r == STORE_E_NO_ACCOUNT || r == STORE_E_NO_MAILBOX)
 		accept_forget_addresses(a->asker.role);
-	if (c != NULL)
-		(void)wire_send_done(c, a->asker.session, a->asker.ticket, &m);
+	answer_commit(a, asker_channel(&a->asker), r);
 	if (r == 0 && !a->is_repeat)
 		note_accepted(a);
 	acceptance_free(a);
@@ -289,31 +571,57 @@ static void
 add_local(struct acceptance *a, const struct approval *from,
     const struct rcpt_target *t, uint8_t notify)
 {
+	bool is_member = (t->via & RCPT_VIA_GROUP) != 0;
+	struct local *to;
+
 	if (a->row.hold_until > a->now) {
 		add_row(a, from,
 		    (struct remote){ .name = t->name,
+			.sender = t->sender,
 			.notify = notify,
 			.state = ROW_LOCAL });
 		return;
 	}
 	if ((notify & NOTIFY_SUCCESS) != 0)
 		add_told(a, from, ROW_DELIVERED);
-	for (size_t i = 0; i < a->n_locals; i++)
-		if (a->locals[i].account == t->account)
-			return;
+	to = find_local(a, t->account);
+	if (to != NULL) { /* who is named, too, is not only a member */
+		to->may_wait &= is_member;
+		to->is_exempt |= t->is_exempt;
+		return;
+	}
 	a->locals[a->n_locals++] = (struct local){ .account = t->account,
-		.address = t->name.canonical };
+		.address = t->name.canonical,
+		.sender = t->sender,
+		.is_exempt = t->is_exempt,
+		.may_wait = is_member };
 }
 
 static void
 add_remote(struct acceptance *a, const struct approval *from,
     const struct rcpt_target *t, uint8_t notify)
 {
-	struct remote row = { .name = t->name, .notify = notify };
+	struct remote row = { .name = t->name,
+		.sender = t->sender,
+		.is_relay = t->is_relay,
+		.notify = notify };
 	struct slice local;
 
-	if (canon_split(t->name.canonical, &local, &row.route))
-		add_row(a, from, row);
+	if (!canon_split(t->name.canonical, &local, &row.route))
+		return;
+	if (t->route.len > 0)
+		row.route = t->route;
+	add_row(a, from, row);
+}
+
+static void
+add_list(struct acceptance *a, const struct rcpt_target *t)
+{
+	for (size_t i = 0; i < a->n_lists; i++)
+		if (slice_equal(a->lists[i].canonical, t->name.canonical))
+			return;
+	a->lists[a->n_lists++] =
+	    (struct big_list){ t->name.canonical, t->sender };
 }
 
 /* RFC 3461, 5.2.7.2: an alias of one passes everything on; 5.2.7.3 (c): with
@@ -338,7 +646,9 @@ collect_approval(struct acceptance *a, const struct approval *p)
 	for (size_t i = 0; i < p->result.n_targets; i++) {
 		const struct rcpt_target *to = &p->result.targets[i];
 
-		if (to->account != 0)
+		if (to->is_list)
+			add_list(a, to);
+		else if (to->account != 0)
 			add_local(a, p, to, notify);
 		else
 			add_remote(a, p, to, notify);
@@ -349,14 +659,17 @@ collect_approval(struct acceptance *a, const struct approval *p)
 static bool
 collect_targets(struct acceptance *a, const struct txn *t)
 {
-	size_t n = 0;
+	size_t n = 1;
 
 	for (const struct approval *p = t->first; p != NULL; p = p->next)
 		n += p->result.n_targets + 1;
-	a->locals = calloc(n + 1, sizeof(*a->locals) + sizeof(*a->remotes));
+	a->locals = calloc(n,
+	    sizeof(*a->locals) + sizeof(*a->remotes) + sizeof(*a->lists));
 	if (a->locals == NULL)
 		return false;
-	a->remotes = (struct remote *)(void *)(a->locals + n + 1);
+	a->remotes = (struct remote *)(void *)(a->locals + n);
+	a->lists = (struct big_list *)(void *)(a->remotes + n);
+	a->approvals = t->first;
 	for (const struct approval *p = t->first; p != NULL; p = p->next)
 		collect_approval(a, p);
 	return true;
@@ -413,6 +726,8 @@ acceptance_new(struct channel *c, const struct wire_head *h, struct txn *t,
     const struct wire_commit *m)
 {
 	struct store_role *s = peer_of(c)->role;
+	const struct handle *handle =
+	    handle_find(peer_of(c), m->handle, GRANT_SUBMIT);
 	struct acceptance *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
@@ -436,6 +751,13 @@ acceptance_new(struct channel *c, const struct wire_head *h, struct txn *t,
 		.priority = m->priority };
 	a->now = a->row.received_at;
 	a->lifetime = s->settings->lifetime;
+	a->relay_lifetime = s->settings->relay_lifetime;
+	a->is_per_rcpt = m->is_per_rcpt;
+	if (handle != NULL)
+		a->sending = (struct sending){ .account = handle->account,
+			.defaults = accept_sending_defaults(s),
+			.n_rcpts = t->n,
+			.now = a->now };
 	if (!copy_envelope(a, t, m) || !collect_targets(a, t)) {
 		acceptance_free(a);
 		return NULL;
@@ -458,7 +780,8 @@ may_commit(struct peer *p, const struct txn *t, const struct wire_commit *m)
 	if (t == NULL || t->n == 0)
 		return false;
 	if (p->c.peer != WIRE_USER)
-		return m->handle == 0;
+		return m->handle == 0 &&
+		    (!t->is_relay || slice_equal(t->sender, m->sender));
 	return t->has_sender && t->handle == m->handle &&
 	    slice_equal(t->sender, m->sender) &&
 	    handle_find(p, m->handle, GRANT_SUBMIT) != NULL;

@@ -15,6 +15,7 @@
 #define ROLES_STORE_ACCEPT_IMPL_H
 
 #include "roles/store/store_role.h"
+#include "store/sending.h"
 
 struct approval {
 	struct approval *next;
@@ -23,16 +24,19 @@ struct approval {
 	uint8_t notify;
 	int64_t rrvs; /* RFC 7293 */
 	bool rrvs_continue;
+	bool is_left_out; /* at COMMIT, when there was no room */
 };
 
 struct txn {
 	uint64_t number;
 	uint32_t handle;
 	bool has_sender; /* the login may use `sender` */
+	bool is_relay;   /* of a network that may, as `sender` */
 	struct slice sender;
 	struct arena arena;
 	struct approval *first, **last;
 	unsigned n;
+	size_t n_targets; /* of all of them */
 };
 
 /* The transaction of that number, made when there is none; NULL: no memory. */
@@ -42,5 +46,14 @@ void txn_free(struct peer *p, struct txn *t);
 bool rcpt_result_copy(struct arena *arena, const struct rcpt_result *from,
     struct rcpt_result *ret);
 void bodies_peer_lost(struct peer *p);
+
+/* The limits of an account that has none of its own. */
+struct sending_limits accept_sending_defaults(const struct store_role *s);
+/* STORE_E_SENDING as the sender hears it: 452 4.7.1, and when to come again. */
+enum {
+	ACCEPT_TEXT = 400
+};
+struct wire_verdict accept_sending_verdict(const struct sending *s,
+    char text[ACCEPT_TEXT]);
 
 #endif

@@ -6,16 +6,18 @@
  * and kept in the transaction when the answer is yes.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/time.h"
+#include "policy/canon.h"
+#include "policy/route.h"
 #include "roles/store/accept_impl.h"
 
 enum {
-	CACHE_MAX = 20000,
-	LOOKUP_ARENA = 8 * 1024 * 1024
+	CACHE_MAX = 20000
 };
 #define CACHE_TIME (3 * TIME_SECOND)
 
@@ -70,11 +72,14 @@ rcpt_result_copy(struct arena *arena, const struct rcpt_result *from,
 	if (to.targets == NULL)
 		return false;
 	for (size_t i = 0; i < from->n_targets; i++) {
-		to.targets[i].account = from->targets[i].account;
-		if (!arena_copy(arena, from->targets[i].name.typed,
-			&to.targets[i].name.typed) ||
-		    !arena_copy(arena, from->targets[i].name.canonical,
-			&to.targets[i].name.canonical))
+		const struct rcpt_target *f = &from->targets[i];
+		struct rcpt_target *t = &to.targets[i];
+
+		*t = *f;
+		if (!arena_copy(arena, f->name.typed, &t->name.typed) ||
+		    !arena_copy(arena, f->name.canonical, &t->name.canonical) ||
+		    !arena_copy(arena, f->sender, &t->sender) ||
+		    !arena_copy(arena, f->route, &t->route))
 			return false;
 	}
 	*ret = to;
@@ -96,7 +101,7 @@ cached_put(struct store_role *s, struct slice typed,
 	if (e == NULL)
 		return;
 	list_init(&e->link);
-	arena_init(&e->arena, LOOKUP_ARENA);
+	arena_init(&e->arena, LIMIT_LOOKUP);
 	e->until = env_now(s->env) + CACHE_TIME;
 	if (!arena_copy(&e->arena, typed, &e->typed) ||
 	    !rcpt_result_copy(&e->arena, result, &e->result) ||
@@ -117,15 +122,20 @@ struct rcpt_job {
 	struct asker asker;
 	struct arena arena;
 	struct rcpt_result result;
-	uint64_t txn;
-	uint32_t handle;
-	uint8_t notify;
+	struct sending sending;
+	uint64_t txn, account, size;
 	int64_t rrvs;
 	bool rrvs_continue;
 	struct greylist_ticket grey;
-	size_t rcpt_len, orcpt_len;
+	uint32_t handle;
+	uint8_t notify;
+	bool may_relay;  /* it has logged in, or its network may */
+	bool by_network; /* then the sender may have to be one of ours */
+	size_t rcpt_len, orcpt_len, sender_len, local_len;
 	uint8_t rcpt[LIMIT_ADDRESS];
 	uint8_t orcpt[512];
+	uint8_t sender[LIMIT_ADDRESS];
+	uint8_t local[64];
 };
 
 static bool
@@ -138,12 +148,20 @@ approve(struct txn *t, const struct rcpt_job *j,
 	    !arena_copy(&t->arena, slice_of(j->rcpt, j->rcpt_len), &a->rcpt) ||
 	    !arena_copy(&t->arena, slice_of(j->orcpt, j->orcpt_len), &a->orcpt))
 		return false;
+	if (result->outcome == RCPT_FOREIGN && j->by_network) {
+		if (!t->is_relay &&
+		    !arena_copy(&t->arena, slice_of(j->sender, j->sender_len),
+			&t->sender))
+			return false;
+		t->is_relay = true;
+	}
 	a->notify = j->notify;
 	a->rrvs = j->rrvs;
 	a->rrvs_continue = j->rrvs_continue;
 	*t->last = a;
 	t->last = &a->next;
 	t->n++;
+	t->n_targets += result->n_targets;
 	return true;
 }
 
@@ -174,10 +192,8 @@ static struct wire_verdict
 decide(struct peer *p, const struct rcpt_job *j,
     const struct rcpt_result *result)
 {
-	/* who is on this machine may send like who has logged in */
-	bool may_relay = p->c.peer == WIRE_LOCAL ||
-	    handle_find(p, j->handle, GRANT_SUBMIT) != NULL;
-	struct verdict v = rcpt_verdict(result->outcome, may_relay);
+	struct verdict v =
+	    rcpt_verdict(rcpt_weigh(result, j->size, j->rrvs), j->may_relay);
 	int64_t wait;
 	struct txn *t;
 
@@ -186,7 +202,9 @@ decide(struct peer *p, const struct rcpt_job *j,
 	if (!greylist_pass(p->role->greylist, &j->grey, &wait))
 		return say_greylisted(wait);
 	t = txn_get(p, j->txn);
-	if (t != NULL && t->n >= LIMIT_SMTP_RCPTS)
+	if (t != NULL &&
+	    (t->n >= LIMIT_SMTP_RCPTS ||
+		t->n_targets + result->n_targets > LIMIT_TXN_TARGETS))
 		return wire_verdict_make(452, 4, 5, 3, "too many recipients");
 	if (t == NULL || !approve(t, j, result))
 		return wire_verdict_make(452, 4, 3, 1, "no memory for it now");
@@ -202,23 +220,110 @@ answer_rcpt(struct channel *c, const struct asker *a,
 	(void)wire_send_rcpt_answer(c, a->session, a->ticket, &m);
 }
 
+/* -- in a reader's thread
+ * --------------------------------------------------------- */
+
+/* "postmaster" alone (RFC 5321, 4.5.1), and what nobody else would answer for:
+ * postmaster and abuse at this host's own name, at an address of it. */
+static bool
+is_of_this_host(const struct rcpt_job *j, struct slice rcpt,
+    struct slice *ret_local)
+{
+	const struct settings *s = j->asker.role->settings;
+	struct slice local, domain;
+	struct route_address literal;
+	struct ip ip, here;
+
+	if (slice_equal_nocase(rcpt, SLICE("postmaster"))) {
+		*ret_local = rcpt;
+		return true;
+	}
+	if (!canon_split(rcpt, &local, &domain) ||
+	    (!slice_equal_nocase(local, SLICE("postmaster")) &&
+		!slice_equal_nocase(local, SLICE("abuse"))))
+		return false;
+	*ret_local = local;
+	if (slice_equal_nocase(domain, slice_cstr(s->hostname)))
+		return true;
+	if (!route_literal_parse(domain, &literal))
+		return false;
+	ip = ip_of(literal.family, literal.bytes);
+	if (ip_parse(slice_of(j->local, j->local_len), &here) &&
+	    ip_equal(&here, &ip))
+		return true;
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		struct ip own =
+		    ip_of(s->listeners[i].family, s->listeners[i].address);
+
+		if (ip_equal(&own, &ip))
+			return true;
+	}
+	return false;
+}
+
+static int
+find_host_role(struct db *db, struct rcpt_job *j, struct slice local,
+    struct rcpt_request *ask, char text[LIMIT_ADDRESS + 1])
+{
+	char found[LIMIT_ADDRESS + 1];
+	size_t at;
+	int r = postmaster_find(db, j->asker.role->settings->hostname, found);
+
+	if (r != 0)
+		return r == DB_NONE ? r : ERR_TRACE(r);
+	at = slice_find_byte(slice_cstr(found), '@');
+	(void)snprintf(text, LIMIT_ADDRESS + 1, "%s%s",
+	    slice_equal_nocase(local, SLICE("abuse")) ? "abuse" : "postmaster",
+	    found + at);
+	ask->typed = slice_cstr(text);
+	return rcpt_lookup(db, ask, &j->arena, &j->result);
+}
+
+/* RFC 6409, 6.1 for networks: beyond our domains they speak for us. */
+static int
+check_network_sender(struct db *db, struct rcpt_job *j)
+{
+	struct address a;
+	int r;
+
+	if (!j->by_network || j->sender_len == 0 ||
+	    !j->asker.role->settings->relay_own_senders)
+		return 0;
+	r = address_read(db, slice_of(j->sender, j->sender_len), &a);
+	j->may_relay = r == 0 && a.is_ours;
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
 static int
 run_rcpt(struct db *db, struct store_read *r)
 {
 	struct rcpt_job *j = LIST_ENTRY(r, struct rcpt_job, read);
-	struct slice rcpt = slice_of(j->rcpt, j->rcpt_len);
+	struct rcpt_request ask = { .typed = slice_of(j->rcpt, j->rcpt_len),
+		.sender = slice_of(j->sender, j->sender_len),
+		.account = j->account };
 	char text[LIMIT_ADDRESS + 1];
-	int q;
+	struct slice local;
+	int q = DB_NONE;
 
-	/* RFC 5321, 4.5.1: it must work without a domain, too. */
-	if (slice_equal_nocase(rcpt, SLICE("postmaster"))) {
-		q = postmaster_find(db, j->asker.role->settings->hostname,
-		    text);
-		if (q != 0)
-			return ERR_TRACE(q);
-		rcpt = slice_cstr(text);
+	if (j->account != 0) {
+		q = sending_check(db, &j->sending);
+		if (q != 0 && q != DB_NONE)
+			return q;
 	}
-	return rcpt_lookup(db, rcpt, &j->arena, &j->result);
+	q = check_network_sender(db, j);
+	if (q != 0)
+		return ERR_TRACE(q);
+	q = slice_find_byte(ask.typed, '@') == SIZE_MAX
+	    ? ACCOUNT_E_ADDRESS
+	    : rcpt_lookup(db, &ask, &j->arena, &j->result);
+	if ((q == ACCOUNT_E_ADDRESS ||
+		(q == 0 && j->result.outcome == RCPT_FOREIGN)) &&
+	    is_of_this_host(j, ask.typed, &local)) {
+		int h = find_host_role(db, j, local, &ask, text);
+
+		q = h == DB_NONE ? q : h;
+	}
+	return q < 0 ? ERR_TRACE(q) : q;
 }
 
 static void
@@ -226,13 +331,16 @@ done_rcpt(struct store_read *r, int result)
 {
 	struct rcpt_job *j = LIST_ENTRY(r, struct rcpt_job, read);
 	struct channel *c = asker_channel(&j->asker);
+	char text[ACCEPT_TEXT];
 	struct wire_verdict v;
 
-	if (result == 0)
+	if (result == 0 && !j->result.depends_on_sender)
 		cached_put(j->asker.role, slice_of(j->rcpt, j->rcpt_len),
 		    &j->result);
 	if (c != NULL) {
 		v = result == 0 ? decide(peer_of(c), j, &j->result)
+		    : result == STORE_E_SENDING
+		    ? accept_sending_verdict(&j->sending, text)
 		    : result > 0
 		    ? wire_verdict_make(553, 5, 1, 3, "not an address")
 		    : wire_verdict_make(451, 4, 3, 0, "try again later");
@@ -241,6 +349,9 @@ done_rcpt(struct store_read *r, int result)
 	arena_reset(&j->arena);
 	free(j);
 }
+
+/* -- the question
+ * --------------------------------------------------------------- */
 
 /* What is refused before anybody is looked up. */
 static bool
@@ -261,6 +372,58 @@ is_refused(struct peer *p, const struct wire_rcpt_ask *m,
 	return true;
 }
 
+/* Who asks, and what that gives him. */
+static void
+set_asker(struct peer *p, struct rcpt_job *j, const struct wire_rcpt_ask *m)
+{
+	struct store_role *s = p->role;
+	struct handle *handle = handle_find(p, m->handle, GRANT_SUBMIT);
+	struct txn *t = map_get_number(&p->txns, m->txn);
+	struct ip ip;
+
+	/* who is on this machine may send like who has logged in */
+	j->may_relay = handle != NULL || p->c.peer == WIRE_LOCAL;
+	if (handle != NULL) {
+		j->account = handle->account;
+		j->sending = (struct sending){ .account = handle->account,
+			.defaults = accept_sending_defaults(s),
+			.n_rcpts = (t == NULL ? 0 : t->n) + 1u,
+			.now = env_wall(s->env) };
+	} else if (p->c.peer == WIRE_MX && s->relay.n > 0 &&
+	    ip_parse(m->client, &ip)) {
+		ip = ip_unmapped(ip);
+		j->by_network = ip_networks_have(&s->relay, &ip);
+		j->may_relay = j->by_network;
+	}
+}
+
+static struct rcpt_job *
+rcpt_job_new(struct channel *c, const struct wire_head *h,
+    const struct wire_rcpt_ask *m)
+{
+	struct rcpt_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	j->asker = asker_of(c, h);
+	j->txn = m->txn;
+	j->handle = m->handle;
+	j->notify = m->notify;
+	j->size = m->size;
+	j->rrvs = m->rrvs;
+	j->rrvs_continue = m->rrvs_continue;
+	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
+	j->rcpt_len = m->rcpt.len;
+	memcpy(j->orcpt, m->orcpt.at, m->orcpt.len);
+	j->orcpt_len = m->orcpt.len;
+	memcpy(j->sender, m->sender.at, m->sender.len);
+	j->sender_len = m->sender.len;
+	memcpy(j->local, m->local.at, m->local.len);
+	j->local_len = m->local.len;
+	set_asker(peer_of(c), j, m);
+	return j;
+}
+
 int
 on_rcpt_ask(struct channel *c, const struct wire_head *h,
     const struct wire_rcpt_ask *m)
@@ -277,30 +440,21 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 		answer_rcpt(c, &a, &v);
 		return 0;
 	}
-	j = calloc(1, sizeof(*j));
+	j = rcpt_job_new(c, h, m);
 	if (j == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	j->asker = asker_of(c, h);
-	j->txn = m->txn;
-	j->handle = m->handle;
-	j->notify = m->notify;
-	j->rrvs = m->rrvs;
-	j->rrvs_continue = m->rrvs_continue;
-	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
-	j->rcpt_len = m->rcpt.len;
 	if (c->peer == WIRE_MX)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
-	memcpy(j->orcpt, m->orcpt.at, m->orcpt.len);
-	j->orcpt_len = m->orcpt.len;
-	e = cached_find(s, slice_of(j->rcpt, j->rcpt_len));
+	/* a login's limits, and a network's sender, are looked at each time */
+	e = j->account != 0 || j->by_network ? NULL : cached_find(s, m->rcpt);
 	if (e != NULL) {
 		v = decide(p, j, &e->result);
 		answer_rcpt(c, &j->asker, &v);
 		free(j);
 		return 0;
 	}
-	arena_init(&j->arena, LOOKUP_ARENA);
+	arena_init(&j->arena, LIMIT_LOOKUP);
 	j->read.run = run_rcpt;
 	j->read.done = done_rcpt;
 	store_read(s->store, &j->read);

@@ -85,6 +85,8 @@ struct load {
 	int64_t due[OUT_ROWS]; /* of those that may not be sent now */
 	bool is_ready[OUT_ROWS];
 	struct wire_attempt message_fields; /* slices in the arena */
+	struct slice sender; /* of the first row; a list's is another */
+	bool has_row;
 	uint32_t attempts;
 };
 
@@ -105,6 +107,13 @@ load_row(struct db *db, struct load *l, size_t i)
 		l->due[i] = row.due;
 		return 0;
 	}
+	if (l->has_row && !slice_equal(row.sender, l->sender)) {
+		l->due[i] = l->now; /* the next attempt's */
+		return 0;
+	}
+	if (!l->has_row && !arena_copy(&l->arena, row.sender, &l->sender))
+		return ERR_ORIGIN(-ENOMEM);
+	l->has_row = true;
 	l->rcpts[i] = (struct out_rcpt){ .row = l->rows[i],
 		.notify = row.notify,
 		.rrvs = row.rrvs,
@@ -137,8 +146,8 @@ load_message(struct load *l, const struct q_message_place *p)
 		.by_mode = p->by_mode,
 		.by_trace = p->by_trace,
 		.priority = p->priority };
-	if (!arena_copy(&l->arena, p->sender, &m->sender) ||
-	    !arena_copy(&l->arena, p->envid, &m->envid))
+	m->sender = l->sender;
+	if (!arena_copy(&l->arena, p->envid, &m->envid))
 		return ERR_ORIGIN(-ENOMEM);
 	return 0;
 }

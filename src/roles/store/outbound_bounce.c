@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "policy/canon.h"
 #include "queue/bounce.h"
+#include "store/account.h"
 
 enum {
 	HEADER_MAX = 32768,
@@ -166,6 +167,8 @@ load_failed(struct db *db, struct load *l)
 			.notify = row.notify,
 			.orcpt = row.orcpt };
 
+		if (l->n > 0 && !slice_equal(row.sender, l->sender))
+			continue; /* behind a list: a notice of its own */
 		r = load_add(l, &o, &rcpt);
 		if (r == 0 && l->n == 1 &&
 		    !arena_copy(&l->arena, row.sender, &l->sender))
@@ -217,7 +220,8 @@ load_late(struct db *db, struct load *l)
 			.orcpt = row.orcpt };
 		struct wire_outcome o;
 
-		if (row.sender.len == 0)
+		if (row.sender.len == 0 ||
+		    (l->n > 0 && !slice_equal(row.sender, l->sender)))
 			continue;
 		late_outcome(&row, &o);
 		r = load_add(l, &o, &rcpt);
@@ -254,6 +258,8 @@ load_success(struct db *db, struct load *l)
 			.notify = row.notify,
 			.orcpt = row.orcpt };
 
+		if (l->n > 0 && !slice_equal(row.sender, l->sender))
+			continue; /* behind a list: a notice of its own */
 		r = load_add(l, &o, &rcpt);
 		if (r == 0 && l->n == 1 &&
 		    !arena_copy(&l->arena, row.sender, &l->sender))
@@ -584,6 +590,7 @@ struct target {
 	uint64_t account; /* 0: somewhere else */
 	uint64_t mailbox, modseq;
 	bool is_done;
+	bool waits; /* its mailbox is full */
 };
 
 struct commit {
@@ -605,41 +612,24 @@ struct commit {
 	size_t n_targets;
 };
 
+/* Who stands behind the address: an alias, a detail, the owner of a list. */
 static int
-add_account(struct db *db, struct commit *c, struct slice canonical)
+find_here(struct db *db, struct commit *c)
 {
-	uint64_t account;
-	int r = account_find(db, canonical, &account);
-
-	if (r == DB_NONE || c->n_targets == TARGETS_MAX)
-		return DB_NONE;
-	if (r == 0)
-		c->targets[c->n_targets++] =
-		    (struct target){ .account = account };
-	return ERR_TRACE(r);
-}
-
-/* The sender was an alias: who stands behind it hears of it, one step deep. */
-static int
-add_alias_targets(struct db *db, struct commit *c)
-{
-	struct q_alias_targets row;
-	struct db_rows rows;
+	struct rcpt_request ask = { .typed = c->sender };
+	struct rcpt_result result;
 	struct arena arena;
-	struct slice names[TARGETS_MAX];
-	size_t n = 0;
-	int r = DB_MANY(alias_targets, db, &rows,
-	    .canonical = buf_slice(&c->canonical));
+	int r;
 
-	if (r != 0)
-		return ERR_TRACE(r);
-	arena_init(&arena, 16 * 1024);
-	while (n < TARGETS_MAX && (r = q_alias_targets_next(&rows, &row)) == 0)
-		if (arena_copy(&arena, row.target_canonical, &names[n]))
-			n++;
-	db_rows_close(&rows);
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = add_account(db, c, names[i]);
+	arena_init(&arena, LIMIT_LOOKUP);
+	r = rcpt_lookup(db, &ask, &arena, &result);
+	for (size_t i = 0; r == 0 && result.outcome == RCPT_FOUND &&
+	     i < result.n_targets && c->n_targets < TARGETS_MAX;
+	     i++)
+		if (result.targets[i].account != 0)
+			c->targets[c->n_targets++] =
+			    (struct target){ .account =
+						 result.targets[i].account };
 	arena_reset(&arena);
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
@@ -666,9 +656,7 @@ find_targets(struct db *db, struct commit *c)
 		c->targets[c->n_targets++] = (struct target){ 0 };
 		return 0;
 	}
-	r = add_account(db, c, buf_slice(&c->canonical));
-	return r == DB_NONE ? ERR_TRACE(add_alias_targets(db, c))
-			    : ERR_TRACE(r);
+	return ERR_TRACE(find_here(db, c));
 }
 
 static int
@@ -756,9 +744,10 @@ insert_message(struct db *db, const struct commit *c)
 }
 
 static int
-queue_target(struct db *db, const struct commit *c)
+queue_target(struct db *db, const struct commit *c, uint32_t n, uint8_t state)
 {
 	struct queue_add q = { .message = c->id,
+		.n = n,
 		.tenant = 1,
 		.sender = SLICE(""),
 		.rcpt = c->sender,
@@ -767,7 +756,9 @@ queue_target(struct db *db, const struct commit *c)
 		.lane = LANE_BOUNCE,
 		.now = c->now,
 		.expires = c->now + c->lifetime,
-		.orcpt = SLICE("") };
+		.orcpt = SLICE(""),
+		.state = state,
+		.due = c->now };
 
 	return ERR_TRACE(queue_add(db, &q));
 }
@@ -789,7 +780,8 @@ deliver_target(struct db *db, const struct commit *c, struct target *t)
 	return r;
 }
 
-/* A mailbox that is full or gone cannot be told of anything: its reference is
+/* A mailbox that is full is told when there is room; one that is gone cannot be
+ * told of anything: its reference is
  * taken back, and the mail's story (events) has to do. */
 static int
 keep_targets(struct db *db, struct commit *c)
@@ -799,8 +791,12 @@ keep_targets(struct db *db, struct commit *c)
 	for (size_t i = 0; r == 0 && i < c->n_targets; i++) {
 		struct target *t = &c->targets[i];
 
-		r = t->account == 0 ? queue_target(db, c)
-				    : deliver_target(db, c, t);
+		r = t->account == 0
+		    ? queue_target(db, c, (uint32_t)i, ROW_WAITING)
+		    : deliver_target(db, c, t);
+		t->waits = r == STORE_E_QUOTA;
+		if (t->waits)
+			r = queue_target(db, c, (uint32_t)i, ROW_LOCAL);
 		t->is_done = r == 0;
 		if (r > 0)
 			r = message_ref(db, &c->id, -1);
@@ -878,7 +874,7 @@ tell_watchers(struct outbound *o, const struct commit *c)
 	for (size_t i = 0; i < c->n_targets; i++) {
 		const struct target *t = &c->targets[i];
 
-		if (!t->is_done)
+		if (!t->is_done || t->waits)
 			continue;
 		if (t->account == 0)
 			outbound_queued(o,

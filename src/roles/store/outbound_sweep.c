@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/account.h"
 
 enum {
 	EXPIRE_READ = 500, /* as queue_expired */
@@ -56,6 +57,28 @@ local_is_due(const struct local *l, const struct q_queue_row *row)
 	return row->state == ROW_LOCAL && !row->hold && row->due <= l->now;
 }
 
+/* The name may be one with a detail, or a role's. */
+static int
+local_find(struct db *db, struct local *l, struct slice rcpt)
+{
+	struct rcpt_request ask = { .typed = rcpt, .is_member = true };
+	struct rcpt_result result;
+	struct arena arena;
+	int r;
+
+	arena_init(&arena, LIMIT_LOOKUP);
+	r = rcpt_lookup(db, &ask, &arena, &result);
+	if (r >= 0) {
+		bool found = r == 0 && result.outcome == RCPT_FOUND &&
+		    result.n_targets == 1 && result.targets[0].account != 0;
+
+		l->account = found ? result.targets[0].account : 0;
+		r = found ? 0 : LOCAL_NO_ACCOUNT;
+	}
+	arena_reset(&arena);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
 static int
 local_deliver(struct db *db, struct local *l, const struct q_queue_row *row)
 {
@@ -64,14 +87,15 @@ local_deliver(struct db *db, struct local *l, const struct q_queue_row *row)
 		.keywords = SLICE(""),
 		.date = l->now,
 		.saved_at = l->now };
-	int r = account_find(db, row->rcpt_canon, &l->account);
+	int r = local_find(db, l, row->rcpt_canon);
 
-	if (r == DB_NONE)
-		return LOCAL_NO_ACCOUNT;
+	if (r == LOCAL_NO_ACCOUNT)
+		return r;
 	if (r == 0)
 		r = DB_ONE(message_summary, db, &m, .id = row->message);
 	if (r != 0)
 		return r < 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
+	d.message = row->message;
 	d.account = l->account;
 	d.size = m.stored_len;
 	d.summary = m.summary;

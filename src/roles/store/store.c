@@ -648,6 +648,8 @@ prepare(struct role *r)
 	s->role = r;
 	s->env = r->env;
 	s->settings = r->settings;
+	(void)ip_networks_parse(slice_cstr(s->settings->relay_networks),
+	    &s->relay); /* config/settings has looked at it */
 	s->strangers = s->submission = true;
 	s->started = env_wall(s->env);
 	s->tick.fire = on_tick;
@@ -679,6 +681,8 @@ prepare(struct role *r)
 	if (result == 0)
 		result = outbound_new(s->env, s->store, s->settings, &out,
 		    &s->outbound);
+	if (result == 0)
+		result = expander_new(s);
 	return ERR_TRACE(result);
 }
 
@@ -690,6 +694,7 @@ started(struct role *r)
 	on_tick(&s->tick);
 	keep_reserve(s, !s->disk_is_full && s->submission);
 	outbound_start(s->outbound);
+	expander_look(s);
 	return 0;
 }
 
@@ -742,6 +747,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
 		greylist_free(ctx->greylist);
+		expander_free(ctx);
 		outbound_free(ctx->outbound);
 		store_close(ctx->store);
 	}

@@ -10,6 +10,7 @@
  *   store.c      the role's life, peers, room on the disk
  *   accept*.c    MAIL, RCPT and COMMIT (accept_impl.h); bodies.c
  *   clients.c    CLIENT_ASK, CLIENT_NOTE: what networks do
+ *   expander.c   large lists, behind the transaction
  *   handles.c    verifiers, grants, handles
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
  *   scan.c       SCAN and CHANGED
@@ -20,6 +21,7 @@
 #define ROLES_STORE_STORE_ROLE_H
 
 #include "base/arena.h"
+#include "base/ip.h"
 #include "base/map.h"
 #include "policy/rcpt.h"
 #include "roles/role.h"
@@ -29,6 +31,8 @@
 #include "store/events.h"
 #include "store/mailbox.h"
 #include "store/store.h"
+
+struct expander;
 
 struct tls_key {
 	struct list link;
@@ -45,10 +49,12 @@ struct store_role {
 	struct env_dir *dir;
 	struct store *store;
 	struct outbound *outbound;
+	struct expander *expander;
 	struct map peers; /* by serial */
 	struct list peer_list;
 	uint64_t next_serial;
-	struct map cache; /* rcpt as typed -> struct cached */
+	struct ip_networks relay; /* may send anywhere without a login */
+	struct map cache;         /* rcpt as typed -> struct cached */
 	struct list cached;
 	struct map watched; /* account -> struct watched */
 	struct list notes;  /* scan.c: of what was told, not yet written */
@@ -161,6 +167,10 @@ int on_client_ask(struct channel *c, const struct wire_head *h,
 int on_client_note(struct channel *c, const struct wire_head *h,
     const struct wire_client_note *m);
 void clients_peer_lost(struct peer *p);
+/* -- expander.c -- */
+int expander_new(struct store_role *s);
+void expander_free(struct store_role *s);
+void expander_look(struct store_role *s); /* there may be something to do */
 
 /* -- handles.c -- */
 int on_verifier_get(struct channel *c, const struct wire_head *h,

@@ -38,3 +38,112 @@ CREATE INDEX queue_local ON queue (due) WHERE state = 5 AND hold = 0;
 ALTER TABLE credential ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE credential ADD COLUMN expires INTEGER NOT NULL DEFAULT 0; -- 0: never
 ALTER TABLE credential ADD COLUMN used INTEGER NOT NULL DEFAULT 0; -- last login, about
+
+-- --- who is it for -----------------------------------------------------------
+
+-- kind: 0 local, 1 relay (passed on to its own servers), 2 alias (stands for
+-- another). target: of a relay domain its route (empty: its MX), of an alias
+-- domain the other's canonical name.
+ALTER TABLE domain ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE domain ADD COLUMN target TEXT NOT NULL DEFAULT '';
+ALTER TABLE domain ADD COLUMN separators TEXT NOT NULL DEFAULT '+';
+ALTER TABLE domain ADD COLUMN keeps_case INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE domain ADD COLUMN catch_all TEXT NOT NULL DEFAULT '';
+ALTER TABLE domain ADD COLUMN catch_all_canonical TEXT NOT NULL DEFAULT '';
+ALTER TABLE domain ADD COLUMN quota_bytes INTEGER NOT NULL DEFAULT 0; -- of new accounts
+
+INSERT INTO counter (name, value) VALUES ('list', 0), ('expansion', 0)
+	ON CONFLICT DO NOTHING;
+
+-- A group of addresses; post: 0 anyone, 1 members, 2 accounts of its domain,
+-- 3 its owner may send to it.
+CREATE TABLE list (
+	list INTEGER PRIMARY KEY,
+	tenant INTEGER NOT NULL,
+	domain INTEGER NOT NULL,
+	address TEXT NOT NULL,           -- as typed
+	canonical TEXT NOT NULL UNIQUE,
+	name TEXT NOT NULL,
+	owner TEXT NOT NULL,             -- hears of failures; empty: the sender
+	owner_canonical TEXT NOT NULL,
+	post INTEGER NOT NULL,
+	members INTEGER NOT NULL,
+	created INTEGER NOT NULL
+) STRICT;
+CREATE INDEX list_domain ON list (domain);
+
+CREATE TABLE member (
+	list INTEGER NOT NULL,
+	canonical TEXT NOT NULL,
+	address TEXT NOT NULL,           -- as typed
+	created INTEGER NOT NULL,
+	PRIMARY KEY (list, canonical)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_canonical ON member (canonical);
+
+-- Who is known in a relay domain; "@domain": everybody.
+CREATE TABLE relay_rcpt (
+	canonical TEXT PRIMARY KEY,
+	domain INTEGER NOT NULL,
+	address TEXT NOT NULL,
+	created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX relay_rcpt_domain ON relay_rcpt (domain);
+
+-- Addresses that an account may send as beside its own; "@domain": all there.
+CREATE TABLE send_as (
+	account INTEGER NOT NULL,
+	canonical TEXT NOT NULL,
+	address TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	PRIMARY KEY (account, canonical)
+) STRICT, WITHOUT ROWID;
+
+-- kind: 0 an account, 1 a domain. -1: what the configuration says; 0: no limit.
+CREATE TABLE sending_limit (
+	kind INTEGER NOT NULL,
+	who INTEGER NOT NULL,
+	messages_hour INTEGER NOT NULL,
+	messages_day INTEGER NOT NULL,
+	rcpts_hour INTEGER NOT NULL,
+	rcpts_day INTEGER NOT NULL,
+	PRIMARY KEY (kind, who)
+) STRICT, WITHOUT ROWID;
+
+-- What was sent in each ten minutes (slot: since 1970) of the last day.
+CREATE TABLE sending (
+	kind INTEGER NOT NULL,
+	who INTEGER NOT NULL,
+	slot INTEGER NOT NULL,
+	messages INTEGER NOT NULL,
+	rcpts INTEGER NOT NULL,
+	PRIMARY KEY (kind, who, slot)
+) STRICT, WITHOUT ROWID;
+
+-- A message whose large lists are being worked off: one reference to it.
+-- next_n: of its next queue row.
+CREATE TABLE expansion (
+	expansion INTEGER PRIMARY KEY,
+	message BLOB NOT NULL UNIQUE,
+	sender TEXT NOT NULL,
+	next_n INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	created INTEGER NOT NULL
+) STRICT;
+
+-- Its lists, each once: how far it got (after), and whether it is at the end.
+CREATE TABLE expand (
+	expansion INTEGER NOT NULL,
+	canonical TEXT NOT NULL,         -- of the alias or list
+	sender TEXT NOT NULL,            -- the envelope sender for its members
+	after TEXT NOT NULL,             -- canonical of the last member
+	is_done INTEGER NOT NULL,
+	PRIMARY KEY (expansion, canonical)
+) STRICT, WITHOUT ROWID;
+
+-- Whom it has reached: so nobody is reached twice.
+CREATE TABLE expanded (
+	expansion INTEGER NOT NULL,
+	canonical TEXT NOT NULL,
+	PRIMARY KEY (expansion, canonical)
+) STRICT, WITHOUT ROWID;
