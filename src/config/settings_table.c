@@ -131,33 +131,33 @@ const struct settings_key settings_keys[] = {
 	    "127.0.0.0/8\n::1/128", 0, 0, false,
 	    "Networks without the limits of this section, tarpit, early-talker "
 	    "check, DNS lists and greylisting." },
-	{ "clients", "open", KIND_COUNT, MEMBER(clients_open), "200", 0,
+	{ "clients", "open", KIND_COUNT, MEMBER(clients_open), "5000", 0,
 	    1000000, false,
 	    "Connections at a time that a network (/24 of IPv4, /64 of IPv6) "
 	    "may have at port 25, over all fronts; 0 is any number." },
 	{ "clients", "open_users", KIND_COUNT, MEMBER(clients_open_users),
-	    "1000", 0, 1000000, false,
+	    "10000", 0, 1000000, false,
 	    "The same for submission, IMAP and POP3 together." },
 	{ "clients", "connections", KIND_COUNT, MEMBER(clients_connections),
-	    "3000", 0, 1000000, false,
+	    "60000", 0, 1000000, false,
 	    "New connections of a network to port 25 in a minute; 0 is any "
 	    "number." },
 	{ "clients", "connections_users", KIND_COUNT,
-	    MEMBER(clients_connections_users), "3000", 0, 1000000, false,
+	    MEMBER(clients_connections_users), "60000", 0, 1000000, false,
 	    "The same for submission, IMAP and POP3 together." },
-	{ "clients", "mails", KIND_COUNT, MEMBER(clients_mails), "10000", 0,
+	{ "clients", "mails", KIND_COUNT, MEMBER(clients_mails), "200000", 0,
 	    1000000, false,
 	    "Mails of a network in a minute; 0 is any number." },
-	{ "clients", "recipients", KIND_COUNT, MEMBER(clients_rcpts), "50000",
+	{ "clients", "recipients", KIND_COUNT, MEMBER(clients_rcpts), "1000000",
 	    0, 1000000, false,
 	    "Recipients that a network asks for in a minute; 0 is any "
 	    "number." },
 	{ "clients", "unknown_recipients", KIND_COUNT, MEMBER(clients_unknown),
-	    "500", 0, 1000000, false,
+	    "5000", 0, 1000000, false,
 	    "Recipients that do not exist which a network asks for in a "
 	    "minute; "
 	    "more is a harvest of addresses. 0 is any number." },
-	{ "clients", "errors", KIND_COUNT, MEMBER(clients_errors), "2000", 0,
+	{ "clients", "errors", KIND_COUNT, MEMBER(clients_errors), "20000", 0,
 	    1000000, false,
 	    "Errors of a network's sessions in a minute; 0 is any number." },
 
