@@ -91,12 +91,13 @@ const struct settings_key settings_keys[] = {
 	{ "smtp", "greet_delay", KIND_DURATION, MEMBER(greet_delay), "0s", 0,
 	    TIME_MINUTE, false,
 	    "How long the greeting is held back on port 25; who speaks before "
-	    "it is no mail server. Without: whoever has spoken when it is "
-	    "ready." },
+	    "it is no mail server. Without, nobody is refused for that." },
 	{ "smtp", "refuse_early_talkers", KIND_BOOL, MEMBER(refuse_early),
 	    "true", 0, 0, false,
 	    "Clients of port 25 that speak before the greeting (RFC 5321, "
-	    "4.3.1) are greeted with 554; otherwise it is only logged." },
+	    "4.3.1) are greeted with 554 when there is a greet_delay; "
+	    "otherwise "
+	    "it is only logged." },
 	{ "smtp", "strict_pipelining", KIND_BOOL, MEMBER(strict_pipelining),
 	    "false", 0, 0, false,
 	    "Refuses commands that are sent before the reply to EHLO or "

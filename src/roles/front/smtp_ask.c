@@ -65,7 +65,9 @@ smtp_do_connect(struct conn *c)
 		smtp_answer(c, over);
 		return;
 	}
-	if (origin_is_early(c) && conn_front(c)->settings->refuse_early) {
+	/* Without a delay it is a matter of luck whose bytes come first. */
+	if (origin_is_early(c) && conn_front(c)->settings->refuse_early &&
+	    conn_front(c)->settings->greet_delay > 0) {
 		smtp_answer(c,
 		    VERDICT(554, 0, 0, 0,
 			"wait for this greeting before you speak"));
