@@ -68,7 +68,7 @@ class Local(Ulak):
 
 @pytest.fixture(scope="module")
 def local(world):
-    directory = os.path.join(world.dir, "three.example")
+    directory = os.path.join(world.dir, "sendmail.three.example")
     extra = dict(FAST, local=[f'socket = "{directory}/submit.sock"', f'spool = "{directory}/spool"',
                               'domain = "three.example"'])
     s = Local(directory, "three.example", ADDRESS, world.dns, extra=extra)
@@ -237,7 +237,7 @@ def test_neomutt(running):
 
 
 def test_a_user_who_sends_too_much_waits(world):
-    directory = os.path.join(world.dir, "five.example")
+    directory = os.path.join(world.dir, "sendmail.five.example")
     extra = dict(FAST, local=[f'socket = "{directory}/submit.sock"', f'spool = "{directory}/spool"', "rate = 2"])
     s = Local(directory, "five.example", "192.0.2.41", world.dns, extra=extra)
     s.init()
