@@ -21,6 +21,12 @@ enum {
 	GREYLIST_TEXT = LIMIT_DOMAIN + 1
 };
 
+enum greylist_switch { /* of a domain of ours; stored */
+	GREYLIST_AS_SET,
+	GREYLIST_ON,
+	GREYLIST_OFF
+};
+
 struct greylist_key {
 	char client[GREYLIST_TEXT]; /* "example.org" or "192.0.2.0/24" */
 	char sender[GREYLIST_TEXT]; /* "example.org", or empty: a bounce */

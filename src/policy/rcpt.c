@@ -40,6 +40,7 @@ struct walk {
 	bool wants_steps, is_starved;
 	unsigned n_walked; /* aliases of aliases have more paths than names */
 	bool stops_at_lists, is_large, is_exempt, depends_on_sender;
+	uint8_t greylist;
 	enum rcpt_outcome outcome;
 	/* The chain that led here; an address in it again is a circle. */
 	struct slice chain[RCPT_DEPTH + 1];
@@ -468,6 +469,8 @@ walk_here(struct walk *w, struct at *at)
 	at->is = answer_to(w, RCPT_ASK_DOMAIN, at->domain);
 	if (at->is == NULL)
 		return RCPT_NEED_ANSWER;
+	if (at->depth == 0)
+		w->greylist = at->is->greylist;
 	return at->is->is == RCPT_IS_FOREIGN ? to_foreign(w, at)
 					     : to_address(w, at);
 }
@@ -530,6 +533,7 @@ rcpt_resolve(const struct rcpt_input *in, const struct rcpt_answer *answers,
 		.targets = w.targets,
 		.n_targets = w.n_targets,
 		.depends_on_sender = w.depends_on_sender,
+		.greylist = w.greylist,
 		.steps = w.steps,
 		.n_steps = w.n_steps };
 	return RCPT_DECIDED;

@@ -70,6 +70,7 @@ struct rcpt_answer {
 	struct slice separators;    /* each byte ends a user's name */
 	struct slice target;        /* OTHER: its domain; RELAY: a route */
 	struct rcpt_name catch_all; /* empty: none */
+	uint8_t greylist;           /* enum greylist_switch */
 	/* an account */
 	uint64_t account;
 	bool disabled;
@@ -153,6 +154,7 @@ struct rcpt_result {
 	struct rcpt_target *targets; /* in the arena; of FOUND and FOREIGN */
 	size_t n_targets;
 	bool depends_on_sender; /* not to be remembered for others */
+	uint8_t greylist;       /* of its domain, as asked about */
 	struct rcpt_step *steps;
 	size_t n_steps;
 };

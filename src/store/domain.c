@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "policy/greylist.h"
 #include "store/sending.h"
 
 enum {
@@ -48,6 +49,7 @@ domain_read(struct db *db, struct slice typed, struct arena *arena,
 		.kind = row.kind,
 		.keeps_case = row.keeps_case,
 		.quota = row.quota_bytes,
+		.greylist = row.greylist,
 		.created = row.created };
 	if (!arena_copy(arena, row.name, &d.name) ||
 	    !arena_copy(arena, row.canonical, &d.canonical) ||
@@ -163,6 +165,31 @@ set_quota(struct change *c, struct slice value)
 							   : ACCOUNT_E_VALUE;
 }
 
+static const struct slice switches[] = {
+	[GREYLIST_AS_SET] = SLICE("default"),
+	[GREYLIST_ON] = SLICE("on"),
+	[GREYLIST_OFF] = SLICE("off"),
+};
+
+const char *
+domain_greylist_text(uint8_t greylist)
+{
+	return greylist < sizeof(switches) / sizeof(switches[0])
+	    ? (const char *)switches[greylist].at
+	    : "?";
+}
+
+static int
+set_greylist(struct change *c, struct slice value)
+{
+	for (uint8_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (slice_equal(value, switches[i])) {
+			c->d.greylist = i;
+			return 0;
+		}
+	return ACCOUNT_E_VALUE;
+}
+
 static const struct {
 	struct slice key;
 	int (*set)(struct change *c, struct slice value);
@@ -173,6 +200,7 @@ static const struct {
 	{ SLICE("catch_all"), set_catch_all },
 	{ SLICE("case"), set_case },
 	{ SLICE("quota"), set_quota },
+	{ SLICE("greylist"), set_greylist },
 };
 
 static int
@@ -242,7 +270,7 @@ write_change(struct change *c)
 	    .kind = d->kind, .target = d->target, .separators = d->separators,
 	    .keeps_case = d->keeps_case, .catch_all = d->catch_all,
 	    .catch_all_canonical = d->catch_all_canonical,
-	    .quota_bytes = d->quota);
+	    .quota_bytes = d->quota, .greylist = d->greylist);
 
 	if (r == 0 && c->changes_limits)
 		r = sending_limit_write(c->db, SENDING_DOMAIN, d->domain,

@@ -21,7 +21,8 @@ struct domain_options {
 	uint64_t domain, tenant;
 	uint8_t kind;
 	bool keeps_case;
-	uint64_t quota; /* of accounts that are made without one */
+	uint64_t quota;   /* of accounts that are made without one */
+	uint8_t greylist; /* enum greylist_switch (policy/greylist.h) */
 	int64_t created;
 	struct slice name, canonical, target, separators, catch_all,
 	    catch_all_canonical;
@@ -39,6 +40,7 @@ int domain_read(struct db *db, struct slice typed, struct arena *arena,
 int domain_set(struct db *db, struct slice typed, const struct option *options,
     size_t n, const struct option **ret_bad);
 const char *domain_kind_text(uint8_t kind);
+const char *domain_greylist_text(uint8_t greylist);
 
 /* Addresses that are known in a relay domain; "*": any. An address is given
  * whole, or without its domain. */

@@ -209,6 +209,7 @@ answer_domain(struct lookup *l, struct slice what, struct rcpt_answer *a)
 	if (row.kind >= sizeof(is) / sizeof(is[0]))
 		return ERR_ORIGIN(-EBADMSG);
 	a->is = is[row.kind];
+	a->greylist = row.greylist;
 	return arena_copy(l->arena, row.separators, &a->separators) &&
 		arena_copy(l->arena, row.target, &a->target) &&
 		arena_copy(l->arena, row.catch_all, &a->catch_all.typed) &&

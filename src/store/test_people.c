@@ -6,6 +6,7 @@
 #include "base/test.h"
 
 #include "base/time.h"
+#include "policy/greylist.h"
 #include "store/domain.h"
 #include "store/expand.h"
 #include "store/group.h"
@@ -153,6 +154,10 @@ options_are_checked(void **state)
 		{ "messages_per_hour=5", 0 },
 		{ "messages_per_hour=-5", ACCOUNT_E_VALUE },
 		{ "messages_per_hour=default recipients_per_day=none", 0 },
+		{ "greylist=maybe", ACCOUNT_E_VALUE },
+		{ "greylist=off", 0 },
+		{ "greylist=default", 0 },
+		{ "greylist=on", 0 },
 		{ "colour=blue", ACCOUNT_E_VALUE },
 		/* all or none: the first of these is not kept */
 		{ "subaddress=! colour=blue", ACCOUNT_E_VALUE },
@@ -170,6 +175,7 @@ options_are_checked(void **state)
 	test_int(domain_read(db, s("TWO.example"), &arena, &d), 0);
 	test_slice(d.separators, s(""));
 	test_int(d.kind, DOMAIN_LOCAL);
+	test_int(d.greylist, GREYLIST_ON);
 	arena_reset(&arena);
 }
 

@@ -65,7 +65,8 @@ rcpt_result_copy(struct arena *arena, const struct rcpt_result *from,
     struct rcpt_result *ret)
 {
 	struct rcpt_result to = { .outcome = from->outcome,
-		.n_targets = from->n_targets };
+		.n_targets = from->n_targets,
+		.greylist = from->greylist };
 
 	to.targets =
 	    arena_array(arena, from->n_targets + 1, sizeof(*to.targets));
@@ -199,7 +200,8 @@ decide(struct peer *p, const struct rcpt_job *j,
 
 	if (!verdict_is_ok(&v))
 		return wire_verdict_of(&v);
-	if (!greylist_pass(p->role->greylist, &j->grey, &wait))
+	if (!greylist_pass(p->role->greylist, &j->grey, result->greylist,
+		&wait))
 		return say_greylisted(wait);
 	t = txn_get(p, j->txn);
 	if (t != NULL &&

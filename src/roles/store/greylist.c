@@ -79,8 +79,8 @@ greylist_ticket_make(const struct greylist *g, struct slice client,
 	struct ip ip;
 
 	*ret = (struct greylist_ticket){ .is_asked = false };
-	if (!g->is_on || !ip_parse(client, &ip) ||
-	    ip_networks_have(&g->exempt, &ip) || must_be_reached(rcpt))
+	if (!ip_parse(client, &ip) || ip_networks_have(&g->exempt, &ip) ||
+	    must_be_reached(rcpt))
 		return;
 	greylist_key_make(&ip, rdns, sender, rcpt, &key);
 	(void)crypto_generichash(ret->all, sizeof(ret->all),
@@ -140,14 +140,15 @@ is_known_client(const struct greylist *g, struct entry *client, int64_t now)
 }
 
 bool
-greylist_pass(struct greylist *g, const struct greylist_ticket *t,
+greylist_pass(struct greylist *g, const struct greylist_ticket *t, uint8_t by,
     int64_t *ret_wait)
 {
 	int64_t now = env_wall(g->env);
 	struct entry *client, *e;
 	int r;
 
-	if (!t->is_asked)
+	if (!t->is_asked || by == GREYLIST_OFF ||
+	    (by == GREYLIST_AS_SET && !g->is_on))
 		return true;
 	client = map_get(&g->rows, slice_of(t->client, GREYLIST_HASH));
 	if (client != NULL && is_known_client(g, client, now))

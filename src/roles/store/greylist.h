@@ -29,13 +29,13 @@ struct greylist;
 /* NULL: no memory. */
 struct greylist *greylist_new(struct env *env, const struct settings *s);
 void greylist_free(struct greylist *g);
-/* Nothing is asked when it is off, of exempt clients, of postmaster and abuse.
- */
+/* Nothing is asked of exempt clients, of postmaster and abuse. */
 void greylist_ticket_make(const struct greylist *g, struct slice client,
     struct slice rdns, struct slice sender, struct slice rcpt,
     struct greylist_ticket *ret);
-/* False: *ret_wait (us) from now. */
+/* by: the switch of the recipient's domain (enum greylist_switch). False:
+ * *ret_wait (us) from now. */
 bool greylist_pass(struct greylist *g, const struct greylist_ticket *t,
-    int64_t *ret_wait);
+    uint8_t by, int64_t *ret_wait);
 
 #endif

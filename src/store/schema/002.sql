@@ -51,6 +51,8 @@ ALTER TABLE domain ADD COLUMN keeps_case INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE domain ADD COLUMN catch_all TEXT NOT NULL DEFAULT '';
 ALTER TABLE domain ADD COLUMN catch_all_canonical TEXT NOT NULL DEFAULT '';
 ALTER TABLE domain ADD COLUMN quota_bytes INTEGER NOT NULL DEFAULT 0; -- of new accounts
+-- 0: as the configuration says, 1: on, 2: off
+ALTER TABLE domain ADD COLUMN greylist INTEGER NOT NULL DEFAULT 0;
 
 INSERT INTO counter (name, value) VALUES ('list', 0), ('expansion', 0)
 	ON CONFLICT DO NOTHING;
@@ -146,4 +148,28 @@ CREATE TABLE expanded (
 	expansion INTEGER NOT NULL,
 	canonical TEXT NOT NULL,
 	PRIMARY KEY (expansion, canonical)
+) STRICT, WITHOUT ROWID;
+
+-- --- from whom ---------------------------------------------------------------
+
+-- Who has been here before (policy/greylist.h): a copy of what the store has in
+-- memory, written behind. rcpt empty: the client's own row, which counts how
+-- many of its rows have passed. expires: when the row is of no more use.
+CREATE TABLE greylist (
+	client TEXT NOT NULL,            -- an organisation or a network
+	sender TEXT NOT NULL,            -- an organisation; empty: a bounce
+	rcpt TEXT NOT NULL,
+	first INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	passes INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	PRIMARY KEY (client, sender, rcpt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX greylist_expires ON greylist (expires);
+
+-- Who never waits: a network, or the domain of a client's confirmed name.
+CREATE TABLE greylist_allowed (
+	client TEXT PRIMARY KEY,
+	note TEXT NOT NULL,
+	created INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
