@@ -823,7 +823,8 @@ is_ascii_mail(const struct smtp_client_mail *m)
 static struct verdict
 check_needs(const struct smtp_client *c, const struct smtp_client_mail *m)
 {
-	if (m->requires_tls)
+	/* a bounce is not lost for it (RFC 8689, 5) */
+	if (m->requires_tls && m->sender.len > 0)
 		return VERDICT(554, 5, 7, 30,
 		    "the sender asks for verified TLS all the way, and this "
 		    "server's certificate cannot be verified");
@@ -886,6 +887,14 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 		if (!o->is_done && !smtp_address_is_valid(mail->rcpts[i])) {
 			o->verdict = VERDICT(553, 5, 1, 3,
 			    "the recipient is not an address");
+			o->is_done = o->is_local = true;
+		}
+		if (!o->is_done && mail->dsn != NULL &&
+		    mail->dsn[i].wants_same_owner) {
+			/* RFC 7293, 5.1.1: nobody further on would check */
+			o->verdict = VERDICT(550, 5, 7, 19,
+			    "the sender asks who owns the mailbox, and that "
+			    "cannot be checked there");
 			o->is_done = o->is_local = true;
 		}
 		is_any_open = is_any_open || !o->is_done;

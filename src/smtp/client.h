@@ -70,6 +70,7 @@ enum smtp_client_time {
 struct smtp_client_dsn {
 	uint8_t notify;     /* as in smtp_client_mail */
 	struct slice orcpt; /* "rfc822;..." as it was given; empty: not said */
+	bool wants_same_owner; /* RFC 7293, and ";C" was not said */
 };
 
 struct smtp_client_mail {

@@ -136,6 +136,15 @@ static const struct {
 	{ "nor what wants TLS all the way", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 REQUIRETLS\nR\n"
 	    "M 2 tls\nD\nO 0 554\nO 1 554\nR\n" },
+	{ "REQUIRETLS loses no bounce (RFC 8689, 5)", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\n"
+	    "M 1 tls bounce\n> MAIL FROM:<>\n" },
+	{ "who asks for an owner is not relayed to who cannot say (RFC 7293)",
+	    SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 PIPELINING\nR\n"
+	    "M 2 owner\n> MAIL FROM:<a@one.example>\n"
+	    "> RCPT TO:<r1@two.example>\n> DATA\n< 250 ok\n< 250 ok\n"
+	    "< 354 go\nB\ne\n> .\n< 250 ok\nD\nO 0 550\nO 1 250\nR\n" },
 	{ "nor what must be there in time", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\nM 1 time\nD\n"
 	    "O 0 554\nR\n" },
@@ -308,6 +317,9 @@ begin_mail(struct smtp_client *c, const char *words)
 		{ .notify = 2 | 8, .orcpt = SLICE("rfc822;x+2By@one.example") },
 		{ .notify = 1 },
 	};
+	static const struct smtp_client_dsn owner[] = {
+		{ .wants_same_owner = true }, { 0 }
+	};
 	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
 		.rcpts = strstr(words, "bad") == NULL ? rcpts : bad_rcpts,
 		.n_rcpts = (size_t)(words[0] - '0'),
@@ -318,6 +330,10 @@ begin_mail(struct smtp_client *c, const char *words)
 		.requires_tls = strstr(words, "tls") != NULL,
 		.must_be_in_time = strstr(words, "time") != NULL };
 
+	if (strstr(words, "bounce") != NULL)
+		mail.sender = SLICE("");
+	if (strstr(words, "owner") != NULL)
+		mail.dsn = owner;
 	if (strstr(words, "dsn") != NULL) {
 		mail.dsn = dsn;
 		mail.ret = 2;

@@ -542,6 +542,8 @@ copy_rcpts(struct attempt *a, const struct wire_attempt *m)
 			&a->dsn[a->n_rcpts].orcpt))
 			return false;
 		a->dsn[a->n_rcpts].notify = row.notify;
+		a->dsn[a->n_rcpts].wants_same_owner =
+		    row.rrvs != 0 && !row.rrvs_continue;
 		a->n_rcpts++;
 	}
 	return a->n_rcpts > 0 && a->n_rcpts == m->rcpts.n;
