@@ -20,6 +20,23 @@ print_origin(const struct settings *s, uint32_t line)
 		(void)printf("  # %s:%" PRIu32, s->file, line);
 }
 
+/* What stands only at a socket in the file system, or only elsewhere. */
+static void
+print_place(const struct settings_listener *l, struct slice proxy)
+{
+	char owner[SETTINGS_OWNER];
+
+	if (l->family != 0)
+		(void)printf("port = %u\n", l->port);
+	else
+		(void)printf("mode = \"%04o\"\n", l->mode);
+	settings_owner_print(l, owner);
+	if (owner[0] != '\0')
+		(void)printf("owner = \"%s\"\n", owner);
+	if (proxy.len > 2)
+		(void)printf("proxy = %.*s\n", SLICE_FMT(proxy));
+}
+
 static int
 print_listener(const struct settings *s, const struct settings_listener *l,
     bool with_origin)
@@ -36,13 +53,10 @@ print_listener(const struct settings *s, const struct settings_listener *l,
 		(void)printf("\n[[listener]]");
 		if (with_origin)
 			print_origin(s, l->line);
-		(void)printf("\nservice = \"%s\"\naddress = \"%.*s\"\nport = "
-			     "%u\n",
+		(void)printf("\nservice = \"%s\"\naddress = \"%.*s\"\n",
 		    settings_service_names[l->service],
-		    SLICE_FMT(buf_slice(&address)), l->port);
-		if (proxy.len > 2)
-			(void)printf("proxy = %.*s\n",
-			    SLICE_FMT(buf_slice(&proxy)));
+		    SLICE_FMT(buf_slice(&address)));
+		print_place(l, buf_slice(&proxy));
 	}
 	buf_deinit(&proxy);
 	buf_deinit(&address);
@@ -126,6 +140,18 @@ key_json(const struct settings *s, size_t i)
 	return key;
 }
 
+static bool
+add_owner_json(const struct settings_listener *l, json_t *listener)
+{
+	char owner[SETTINGS_OWNER], mode[8];
+
+	settings_owner_print(l, owner);
+	(void)snprintf(mode, sizeof(mode), "%04o", l->mode);
+	return json_object_set_new(listener, "owner", json_string(owner)) ==
+	    0 &&
+	    json_object_set_new(listener, "mode", json_string(mode)) == 0;
+}
+
 static json_t *
 listener_json(const struct settings *s, const struct settings_listener *l)
 {
@@ -144,6 +170,11 @@ listener_json(const struct settings *s, const struct settings_listener *l)
 		    json_loadb((const char *)buf_slice(&proxy).at, proxy.len, 0,
 			NULL),
 		    "file", s->file, "line", (int)l->line);
+	if (listener != NULL && l->family == 0 &&
+	    !add_owner_json(l, listener)) {
+		json_decref(listener);
+		listener = NULL;
+	}
 	buf_deinit(&proxy);
 	buf_deinit(&address);
 	return listener;

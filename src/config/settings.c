@@ -154,154 +154,28 @@ fail_unknown_section(struct reader *rd, const struct toml_node *node)
 	    strcmp(near, "listener") == 0 ? "]]" : "]");
 }
 
-/* -- listeners ------------------------------------------------------------ */
-
-static uint8_t
-service_by_name(struct slice name)
-{
-	for (unsigned i = SERVICE_MX; i < SERVICE_CONTROL; i++)
-		if (slice_equal(name, slice_cstr(settings_service_names[i])))
-			return (uint8_t)i;
-	return SERVICE_NONE;
-}
-
-static int
-add_listener(struct reader *rd, const struct toml_node *at,
-    const struct settings_listener *l)
-{
-	for (uint32_t i = 0; i < rd->s.n_listeners; i++) {
-		const struct settings_listener *other = &rd->s.listeners[i];
-
-		if (other->family == l->family && other->port == l->port &&
-		    memcmp(other->address, l->address, sizeof(l->address)) == 0)
-			return fail(rd, at->at,
-			    "the listener on line %u has this address and port "
-			    "already",
-			    other->line);
-	}
-	if (rd->s.n_listeners == LIMIT_LISTENERS)
-		return fail(rd, at->at, "more than %d listeners",
-		    LIMIT_LISTENERS);
-	rd->s.listeners[rd->s.n_listeners++] = *l;
-	return SETTINGS_OK;
-}
-
-static int
-add_listener_at(struct reader *rd, const struct toml_node *table,
-    const struct toml_node *address, const struct settings_listener *like)
-{
-	struct settings_listener l = *like;
-
-	if (address->type != TOML_STRING ||
-	    !settings_address_parse(address->text, &l))
-		return fail(rd, address->value_at,
-		    "listener.address needs an IPv4 or IPv6 address in quotes, "
-		    "or an array of such");
-	return add_listener(rd, table, &l);
-}
-
-static int
-check_listener_keys(struct reader *rd, const struct toml_node *table)
-{
-	char name[NAME_MAX_COMPARED];
-
-	for (const struct toml_node *n = table->first; n != NULL; n = n->next)
-		if (!slice_equal(n->key, SLICE("service")) &&
-		    !slice_equal(n->key, SLICE("proxy")) &&
-		    !slice_equal(n->key, SLICE("address")) &&
-		    !slice_equal(n->key, SLICE("port")))
-			return fail(rd, n->at,
-			    "unknown key listener.%s; a listener has service, "
-			    "address, port and proxy",
-			    shown(n->key, name, sizeof(name)));
-	return SETTINGS_OK;
-}
-
-/* One [[listener]]: service, address (one or several), port. */
-static int
-read_listener(struct reader *rd, const struct toml_node *table)
-{
-	const struct toml_node *service = toml_get(table, SLICE("service"));
-	const struct toml_node *address = toml_get(table, SLICE("address"));
-	const struct toml_node *port = toml_get(table, SLICE("port"));
-	struct settings_listener l = { 0 };
-	uint32_t col;
-	int r = check_listener_keys(rd, table);
-
-	if (r != SETTINGS_OK)
-		return r;
-	if (service == NULL || service->type != TOML_STRING ||
-	    (l.service = service_by_name(service->text)) == SERVICE_NONE)
-		return fail(rd, service == NULL ? table->at : service->value_at,
-		    "listener.service needs one of \"mx\", \"submission\", "
-		    "\"submissions\", \"imap\", \"imaps\", \"pop3\", "
-		    "\"pop3s\", \"lmtp\"");
-	l.port = settings_service_ports[l.service];
-	if (port != NULL) {
-		if (port->type != TOML_INTEGER || port->integer < 1 ||
-		    port->integer > 65535)
-			return fail(rd, port->value_at,
-			    "listener.port needs a number from 1 to 65535");
-		l.port = (uint16_t)port->integer;
-	}
-	toml_where(rd->text, table->at, &l.line, &col);
-	if (address == NULL)
-		return fail(rd, table->at,
-		    "listener.address is missing; \"0.0.0.0\" is every IPv4 "
-		    "address of this machine, \"::\" every IPv6 address");
-	if (address->type != TOML_ARRAY)
-		return add_listener_at(rd, table, address, &l);
-	for (const struct toml_node *a = address->first; a != NULL; a = a->next)
-		if ((r = add_listener_at(rd, table, a, &l)) != SETTINGS_OK)
-			return r;
-	return SETTINGS_OK;
-}
-
-/* Who speaks PROXY at the listeners from `first` on: those of one table. */
-static int
-read_proxy(struct reader *rd, const struct toml_node *table, uint32_t first)
-{
-	const struct toml_node *proxy = toml_get(table, SLICE("proxy"));
-	char why[SETTINGS_ERROR - NAME_MAX_COMPARED];
-
-	for (uint32_t i = first; proxy != NULL && i < rd->s.n_listeners; i++) {
-		const struct settings_key key = { .kind = KIND_NETWORKS,
-			.offset = offsetof(struct settings, listener_proxy) +
-			    i * SETTINGS_PROXY,
-			.size = SETTINGS_PROXY };
-
-		if (!settings_value_read(&key, proxy, &rd->s, why, sizeof(why)))
-			return fail(rd, proxy->value_at, "listener.proxy %s",
-			    why);
-	}
-	return SETTINGS_OK;
-}
+/* -- listeners and filters ------------------------------------------------ */
 
 static int
 read_listeners(struct reader *rd, const struct toml_node *array)
 {
-	uint32_t before;
-	int r;
+	struct settings_table_error err;
+	uint32_t line, col;
 
 	for (const struct toml_node *n = array->first; n != NULL; n = n->next) {
 		if (n->type != TOML_TABLE)
 			return fail(rd, n->at, "a listener is a table");
-		before = rd->s.n_listeners;
-		r = read_listener(rd, n);
-		if (r == SETTINGS_OK)
-			r = read_proxy(rd, n, before);
-		if (r != SETTINGS_OK)
-			return r;
+		toml_where(rd->text, n->at, &line, &col);
+		if (!settings_listener_read(n, line, &rd->s, &err))
+			return fail(rd, err.at, "%s", err.text);
 	}
 	return SETTINGS_OK;
 }
 
-/* -- filters -------------------------------------------------------------- */
-
 static int
 read_hooks(struct reader *rd, const struct toml_node *array)
 {
-	struct settings_hook_error err;
+	struct settings_table_error err;
 	uint32_t col;
 
 	for (const struct toml_node *n = array->first; n != NULL; n = n->next) {
@@ -643,18 +517,4 @@ settings_proxy_print(const struct settings *s, size_t listener, struct buf *out)
 		is_first = false;
 	}
 	return r == 0 ? buf_add_cstr(out, "]") : r;
-}
-
-int
-settings_listener_print(const struct settings_listener *l, struct buf *out)
-{
-	const uint8_t *a = l->address;
-	int r = 0;
-
-	if (l->family == 4)
-		return buf_printf(out, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
-	for (size_t i = 0; i < 16 && r == 0; i += 2)
-		r = buf_printf(out, "%s%x", i == 0 ? "" : ":",
-		    (unsigned)(a[i] << 8 | a[i + 1]));
-	return r;
 }

@@ -38,10 +38,13 @@ extern const uint16_t settings_service_ports[N_SERVICES];
  * that parses the file. */
 struct settings_listener {
 	uint8_t service;
-	uint8_t family;      /* 4 or 6 */
+	uint8_t family;      /* 4, 6, or 0: the socket at `path` */
 	uint8_t address[16]; /* IPv4 in the first four */
 	uint16_t port;
+	uint16_t mode; /* of the socket at `path` */
 	uint32_t line; /* where it stands in the file */
+	char path[108];
+	char user[33], group[33]; /* its owner; empty: whoever makes it */
 };
 
 enum settings_hook_kind {
@@ -75,7 +78,8 @@ enum {
 	SETTINGS_PATH = 256,
 	SETTINGS_NAME = 256,
 	SETTINGS_TEXT = 4096,
-	SETTINGS_PROXY = 512
+	SETTINGS_PROXY = 512,
+	SETTINGS_OWNER = 80
 };
 enum {
 	SETTINGS_KEYS_MAX = 256,
@@ -223,6 +227,9 @@ int settings_default_print(size_t i, struct buf *out);
 int settings_range_print(size_t i, struct buf *out);
 int settings_listener_print(const struct settings_listener *l,
     struct buf *out); /* 127.0.0.1 */
+/* "user:group", "user", ":group", or nothing. */
+void settings_owner_print(const struct settings_listener *l,
+    char text[SETTINGS_OWNER]);
 /* ["192.0.2.0/24"], of the listener at that place; [] for none. */
 int settings_proxy_print(const struct settings *s, size_t listener,
     struct buf *out);

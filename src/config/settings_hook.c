@@ -236,7 +236,7 @@ is_key(struct slice name)
 
 static bool
 read_keys(struct settings_hook *h, const struct toml_node *table,
-    struct settings_hook_error *err)
+    struct settings_table_error *err)
 {
 	for (size_t i = 0; i < N_KEYS; i++) {
 		const struct toml_node *n =
@@ -256,7 +256,7 @@ read_keys(struct settings_hook *h, const struct toml_node *table,
 
 bool
 settings_hook_read(const struct toml_node *table, struct settings *s,
-    struct settings_hook_error *err)
+    struct settings_table_error *err)
 {
 	struct settings_hook h = { .services = HOOK_OF_MX,
 		.connect_timeout = 5 * TIME_SECOND,

@@ -57,12 +57,15 @@ int settings_number_print(enum settings_kind kind, int64_t value,
 /* family, address */
 bool settings_address_parse(struct slice s, struct settings_listener *ret);
 
-/* One [[hook]] at the end of s->hooks (line is the caller's), or false. */
-struct settings_hook_error {
+struct settings_table_error {
 	const uint8_t *at;
 	char text[SETTINGS_ERROR];
 };
+/* One [[listener]], of which an array of addresses makes several. */
+bool settings_listener_read(const struct toml_node *table, uint32_t line,
+    struct settings *s, struct settings_table_error *err);
+/* One [[hook]] at the end of s->hooks (line is the caller's), or false. */
 bool settings_hook_read(const struct toml_node *table, struct settings *s,
-    struct settings_hook_error *err);
+    struct settings_table_error *err);
 
 #endif

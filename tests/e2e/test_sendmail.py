@@ -32,12 +32,17 @@ class Local(Ulak):
         super().__init__(*args, **more)
         self.spool = os.path.join(self.dir, "spool")
         self.bin = os.path.join(self.dir, "bin")
-        self.socket = os.path.join(self.dir, "submit.sock")
         os.makedirs(self.bin, exist_ok=True)
         shutil.copy(ULAK, os.path.join(self.bin, "sendmail"))
         for name in ("mailq", "newaliases"):
             if not os.path.exists(os.path.join(self.bin, name)):
                 os.symlink("sendmail", os.path.join(self.bin, name))
+
+    def toml(self):
+        more = ["", "[[listener]]", 'service = "lmtp"', f'address = "unix:{self.dir}/lmtp"', 'mode = "0660"']
+        if REAL_ROOT:
+            more.append('owner = "nobody:nogroup"')
+        return super().toml().replace("[server]", "[server]\nfronts = 2") + "\n".join(more) + "\n"
 
     def env(self, **more):
         return dict(os.environ, ULAK_CONFIG=self.config, ASAN_OPTIONS="detect_leaks=0", HOME=self.dir, **more)
@@ -280,6 +285,30 @@ def test_lmtp_by_swaks(running):
                          capture_output=True, text=True)
     assert out.returncode == 0, out.stdout
     find(running, USER, subject)
+
+
+def test_lmtp_at_a_socket_in_the_file_system(running):
+    """Mode and owner as the file says; who comes is the user the kernel names, and still relays nothing."""
+    path = os.path.join(running.dir, "lmtp")
+    st = os.stat(path)
+    assert st.st_mode & 0o777 == 0o660
+    if REAL_ROOT:
+        assert st.st_uid == 65534
+        assert subprocess.run(["swaks", "--protocol", "LMTP", "--socket", path, "--to", USER], capture_output=True,
+                              user="daemon").returncode != 0
+    subjects = [new_subject() for _ in range(20)]
+    for subject in subjects:  # whichever of the fronts accepts
+        with smtplib.LMTP(path, timeout=30) as c:
+            assert c.docmd("LHLO", "client.example")[0] == 250
+            assert c.docmd("MAIL", "FROM:<a@far.example>")[0] == 250
+            assert c.docmd("RCPT", "TO:<x@elsewhere.example>")[0] in (550, 554)
+            assert c.docmd("RCPT", f"TO:<{USER}>")[0] == 250
+            assert c.docmd("DATA")[0] == 354
+            c.send(f"Subject: {subject}\r\n\r\nx\r\n.\r\n".encode())
+            assert c.getreply()[0] == 250
+    assert b"(uid:0)" in find(running, USER, subjects[0])
+    assert running.count(USER, subjects[-1]) == 1
+    assert f'address = "unix:{path}"\nmode = "0660"' in running.cli("config", "show").stdout
 
 
 # -- while the server is down --------------------------------------------------

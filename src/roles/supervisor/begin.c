@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,22 +217,6 @@ complain_listener(const struct env_addr *at, int r)
 	return ROLE_EXIT_TROUBLE;
 }
 
-static int
-open_listeners(struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->table.n_listeners; i++) {
-		const struct settings_listener *l = &s->table.listeners[i];
-		struct env_addr at = { .family = l->family, .port = l->port };
-		int r;
-
-		memcpy(at.bytes, l->address, sizeof(at.bytes));
-		r = listen_inet(&at, s->listeners[i], s->table.fronts);
-		if (r < 0)
-			return complain_listener(&at, r);
-	}
-	return 0;
-}
-
 /* Its directory, such as /run/ulak, may have to be made, too. */
 static int
 open_local(const char *path, unsigned mode, int *ret_fd)
@@ -251,6 +237,79 @@ open_local(const char *path, unsigned mode, int *ret_fd)
 		return ROLE_EXIT_CONFIG;
 	}
 	return *ret_fd < 0 ? complain("cannot listen at", path, *ret_fd) : 0;
+}
+
+/* False: there is no such user or group, and it has said so. */
+static bool
+find_owner(const struct supervisor *s, const struct settings_listener *l,
+    uid_t *ret_uid, gid_t *ret_gid)
+{
+	const struct passwd *user =
+	    l->user[0] == '\0' ? NULL : getpwnam(l->user);
+	const char *name = l->group[0] != '\0' ? l->group : "ulak";
+	const struct group *group = getgrnam(name);
+
+	*ret_uid = user != NULL ? user->pw_uid : (uid_t)-1;
+	*ret_gid = group != NULL ? group->gr_gid : (gid_t)-1;
+	if ((user == NULL && l->user[0] != '\0') ||
+	    (group == NULL && l->group[0] != '\0')) {
+		(void)fprintf(stderr,
+		    "ulak: %s:%" PRIu32 ": listener.owner: there is no such "
+		    "%s: %s\n",
+		    s->config_path, l->line,
+		    user == NULL && l->user[0] != '\0' ? "user" : "group",
+		    user == NULL && l->user[0] != '\0' ? l->user : l->group);
+		return false;
+	}
+	return true;
+}
+
+/* One socket, which the fronts of a kind share: each accepts what it can. */
+static int
+open_local_listener(struct supervisor *s, uint32_t i)
+{
+	const struct settings_listener *l = &s->table.listeners[i];
+	int *fds = s->listeners[i], status;
+	uid_t uid;
+	gid_t gid;
+
+	if (s->is_root && !find_owner(s, l, &uid, &gid))
+		return ROLE_EXIT_CONFIG;
+	status = open_local(l->path, l->mode, &fds[0]);
+	if (status != 0)
+		return status;
+	if (s->is_root && lchown(l->path, uid, gid) == -1)
+		return complain("cannot change", l->path, -errno);
+	for (uint32_t k = 1; k < s->table.fronts; k++) {
+		fds[k] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+		if (fds[k] == -1)
+			return complain("cannot share", l->path, -errno);
+	}
+	return 0;
+}
+
+static int
+open_inet_listener(struct supervisor *s, uint32_t i)
+{
+	const struct settings_listener *l = &s->table.listeners[i];
+	struct env_addr at = { .family = l->family, .port = l->port };
+	int r;
+
+	memcpy(at.bytes, l->address, sizeof(at.bytes));
+	r = listen_inet(&at, s->listeners[i], s->table.fronts);
+	return r < 0 ? complain_listener(&at, r) : 0;
+}
+
+static int
+open_listeners(struct supervisor *s)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < s->table.n_listeners && status == 0; i++)
+		status = s->table.listeners[i].family == 0
+		    ? open_local_listener(s, i)
+		    : open_inet_listener(s, i);
+	return status;
 }
 
 /* Members of the group `ulak` may ask, too. */
@@ -287,10 +346,14 @@ open_submission(struct supervisor *s)
 void
 supervisor_close_listeners(struct supervisor *s)
 {
-	for (uint32_t i = 0; i < LIMIT_LISTENERS; i++)
+	for (uint32_t i = 0; i < LIMIT_LISTENERS; i++) {
+		if (s->listeners[i][0] != -1 &&
+		    s->table.listeners[i].family == 0)
+			(void)unlink(s->table.listeners[i].path);
 		for (uint32_t k = 0; k < SUPERVISOR_FRONTS; k++)
 			if (s->listeners[i][k] != -1)
 				(void)close(s->listeners[i][k]);
+	}
 	if (s->control_fd >= 0) {
 		(void)unlink(s->table.control);
 		(void)close(s->control_fd);

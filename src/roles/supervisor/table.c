@@ -65,6 +65,13 @@ supervisor_table_fill(struct supervisor_table *t, const struct settings *s)
 static bool
 is_listener_sane(const struct settings_listener *l)
 {
+	if (memchr(l->path, '\0', sizeof(l->path)) == NULL ||
+	    memchr(l->user, '\0', sizeof(l->user)) == NULL ||
+	    memchr(l->group, '\0', sizeof(l->group)) == NULL)
+		return false;
+	if (l->family == 0)
+		return l->service == SERVICE_LMTP && l->path[0] == '/' &&
+		    l->mode != 0 && (l->mode & ~0777u) == 0;
 	return l->service >= SERVICE_MX && l->service <= SERVICE_LMTP &&
 	    (l->family == 4 || l->family == 6) && l->port != 0;
 }
@@ -79,8 +86,8 @@ bool
 supervisor_table_is_sane(const struct supervisor_table *t)
 {
 	if (t->n_listeners > LIMIT_LISTENERS || t->fronts < 1 ||
-	    t->fronts > SUPERVISOR_FRONTS || t->drop_users > 1 || t->has_hooks > 1 ||
-	    t->log_level > 3)
+	    t->fronts > SUPERVISOR_FRONTS || t->drop_users > 1 ||
+	    t->has_hooks > 1 || t->log_level > 3)
 		return false;
 	for (uint32_t i = 0; i < t->n_listeners; i++)
 		if (!is_listener_sane(&t->listeners[i]))

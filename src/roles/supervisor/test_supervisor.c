@@ -434,7 +434,11 @@ tables_are_checked(void **state)
 		.control = "/c",
 		.local = "/l",
 		.spool = "/s",
-		.listeners = { { SERVICE_MX, 4, { 127, 0, 0, 1 }, 25, 1 } } };
+		.listeners = { { .service = SERVICE_MX,
+		    .family = 4,
+		    .address = { 127, 0, 0, 1 },
+		    .port = 25,
+		    .line = 1 } } };
 	struct supervisor_table t;
 
 	(void)state;
@@ -448,6 +452,16 @@ tables_are_checked(void **state)
 	t = good, t.listeners[0].service = SERVICE_CONTROL;
 	test_true(!supervisor_table_is_sane(&t));
 	t = good, t.listeners[0].family = 5;
+	test_true(!supervisor_table_is_sane(&t));
+	t = good, memset(t.listeners[0].path, 'a', sizeof(t.listeners[0].path));
+	test_true(!supervisor_table_is_sane(&t));
+	t = good, t.listeners[0].family = 0;
+	test_true(!supervisor_table_is_sane(&t));
+	t.listeners[0].service = SERVICE_LMTP;
+	memcpy(t.listeners[0].path, "/l", 3);
+	t.listeners[0].mode = 0660;
+	test_true(supervisor_table_is_sane(&t));
+	t.listeners[0].mode = 04660;
 	test_true(!supervisor_table_is_sane(&t));
 	t = good, memset(t.data, 'a', sizeof(t.data));
 	test_true(!supervisor_table_is_sane(&t));
