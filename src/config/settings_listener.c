@@ -250,7 +250,7 @@ read_proxy(const struct toml_node *table, uint32_t first, struct settings *s,
     struct settings_table_error *err)
 {
 	const struct toml_node *proxy = toml_get(table, SLICE("proxy"));
-	char why[SETTINGS_ERROR / 2], text[SETTINGS_ERROR];
+	char why[SETTINGS_ERROR / 2], text[SETTINGS_ERROR - 16];
 
 	for (uint32_t i = first; proxy != NULL && i < s->n_listeners; i++) {
 		const struct settings_key key = { .kind = KIND_NETWORKS,
