@@ -21,7 +21,8 @@ enum {
 };
 
 enum {
-	TEXT_MAX = 1000 /* of one outcome; the wire takes 1024 */
+	TEXT_MAX = 1000, /* of one outcome; the wire takes 1024 */
+	CHUNK_LINE = 40  /* "BDAT 131072" and its end */
 };
 
 static size_t
@@ -75,8 +76,7 @@ enter(struct smtp_client *c, enum smtp_client_phase phase)
 static bool
 is_in_mail(const struct smtp_client *c)
 {
-	return c->phase == SMTP_PHASE_ENVELOPE || c->phase == SMTP_PHASE_BODY ||
-	    c->phase == SMTP_PHASE_DOT;
+	return c->phase >= SMTP_PHASE_ENVELOPE && c->phase <= SMTP_PHASE_DOT;
 }
 
 /* Ends the session; a mail that is on its way is over first. The text is
@@ -179,70 +179,19 @@ say_hello(struct smtp_client *c, bool is_ehlo)
 	char line[LIMIT_SMTP_REPLY_LINE];
 
 	c->is_ehlo = is_ehlo;
-	c->offer = (struct smtp_client_offer){ 0 };
+	c->offer = (struct smtp_offer){ 0 };
 	(void)snprintf(line, sizeof(line), "%s %.255s",
 	    is_ehlo ? "EHLO" : "HELO", c->config.helo);
 	enter(c, is_ehlo ? SMTP_PHASE_EHLO : SMTP_PHASE_HELO);
 	say(c, line);
 }
 
-enum {
-	ENVID_MAX = 100, /* RFC 3461, 4.4 */
-	ORCPT_MAX = 500, /* 4.2 */
-	DSN_MAX = ORCPT_MAX + 160
-};
-
-/* RET and ENVID (RFC 3461, 4.3 and 4.4) */
-static void
-print_mail_dsn(const struct smtp_client *c, char text[DSN_MAX])
-{
-	static const char *const rets[] = { "", " RET=FULL", " RET=HDRS" };
-	const struct smtp_client_mail *m = &c->mail;
-
-	text[0] = '\0';
-	if (c->offer.dsn && m->ret < 3)
-		(void)snprintf(text, DSN_MAX, "%s%s%.*s", rets[m->ret],
-		    m->envid.len > 0 ? " ENVID=" : "",
-		    SLICE_FMT(slice_upto(m->envid, ENVID_MAX)));
-}
-
-/* NOTIFY (4.1): NEVER, or some of the others with commas; ORCPT (4.2) */
-static void
-print_rcpt_dsn(const struct smtp_client *c, size_t rcpt, char text[DSN_MAX])
-{
-	static const char *const names[] = { "NEVER", "SUCCESS", "FAILURE",
-		"DELAY" };
-	struct smtp_client_dsn dsn = { .notify = c->mail.notify };
-	size_t n = 0;
-
-	text[0] = '\0';
-	if (!c->offer.dsn)
-		return;
-	if (c->mail.dsn != NULL)
-		dsn = c->mail.dsn[rcpt];
-	for (unsigned i = 0; i < 4; i++)
-		if ((dsn.notify & 1u << i) != 0)
-			n += (size_t)snprintf(text + n, DSN_MAX - n, "%s%s",
-			    n == 0 ? " NOTIFY=" : ",", names[i]);
-	if (dsn.orcpt.len > 0 && dsn.orcpt.len <= ORCPT_MAX)
-		(void)snprintf(text + n, DSN_MAX - n, " ORCPT=%.*s",
-		    SLICE_FMT(dsn.orcpt));
-}
-
 static void
 say_mail(struct smtp_client *c)
 {
-	const struct smtp_client_mail *m = &c->mail;
-	char line[LIMIT_SMTP_REPLY_LINE + DSN_MAX], size[40] = "";
-	char dsn[DSN_MAX];
+	char line[SMTP_ENVELOPE_LINE];
 
-	if (c->offer.size && m->size > 0)
-		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, m->size);
-	print_mail_dsn(c, dsn);
-	(void)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>%s%s%s%s",
-	    SLICE_FMT(slice_upto(m->sender, LIMIT_ADDRESS)), size,
-	    m->is_8bit && c->offer.eightbit ? " BODY=8BITMIME" : "",
-	    m->is_smtputf8 && c->offer.smtputf8 ? " SMTPUTF8" : "", dsn);
+	smtp_envelope_mail(&c->offer, &c->mail, line);
 	c->has_open_transaction = true;
 	say(c, line);
 }
@@ -250,11 +199,9 @@ say_mail(struct smtp_client *c)
 static void
 say_rcpt(struct smtp_client *c, size_t i)
 {
-	char line[LIMIT_SMTP_REPLY_LINE + DSN_MAX], dsn[DSN_MAX];
+	char line[SMTP_ENVELOPE_LINE];
 
-	print_rcpt_dsn(c, i, dsn);
-	(void)snprintf(line, sizeof(line), "RCPT TO:<%.*s>%s",
-	    SLICE_FMT(slice_upto(c->mail.rcpts[i], LIMIT_ADDRESS)), dsn);
+	smtp_envelope_rcpt(&c->offer, &c->mail, i, line);
 	say(c, line);
 }
 
@@ -303,6 +250,12 @@ pump(struct smtp_client *c)
 			end_mail(c); /* nobody to send it to */
 			return;
 		}
+		if (i == item_data(c) && c->mail.is_binary) {
+			/* BDAT needs no leave, but somebody to send it to */
+			if (c->n_replied == i)
+				enter(c, SMTP_PHASE_BODY);
+			return;
+		}
 		c->n_sent++;
 		if (i == ITEM_RSET)
 			say(c, "RSET");
@@ -330,66 +283,6 @@ on_greeting(struct smtp_client *c)
 		fail_by_reply(c);
 	else
 		say_hello(c, true);
-}
-
-static void
-offer_size(struct smtp_client_offer *o, struct slice args)
-{
-	uint64_t n = 0;
-
-	o->size = true;
-	if (slice_to_u64(args, UINT64_MAX, &n))
-		o->max_size = n;
-}
-
-static void
-offer_auth(struct smtp_client_offer *o, struct slice args)
-{
-	struct slice word;
-
-	while (slice_skip_byte(&args, ' '))
-		;
-	while (args.len > 0) {
-		if (!slice_take_until(&args, ' ', &word)) {
-			word = args;
-			args.len = 0;
-		}
-		if (slice_equal_nocase(word, SLICE("PLAIN")))
-			o->auth_plain = true;
-	}
-}
-
-/* ehlo-line = ehlo-keyword *(SP ehlo-param) */
-static void
-read_offer(struct smtp_client *c, struct slice line)
-{
-	struct smtp_client_offer *o = &c->offer;
-	const struct {
-		struct slice name;
-		bool *flag;
-	} flags[] = {
-		{ SLICE("STARTTLS"), &o->starttls },
-		{ SLICE("PIPELINING"), &o->pipelining },
-		{ SLICE("8BITMIME"), &o->eightbit },
-		{ SLICE("ENHANCEDSTATUSCODES"), &o->enhanced },
-		{ SLICE("DSN"), &o->dsn },
-		{ SLICE("SMTPUTF8"), &o->smtputf8 },
-		{ SLICE("CHUNKING"), &o->chunking },
-		{ SLICE("REQUIRETLS"), &o->requiretls },
-	};
-	struct slice word = line;
-
-	if (slice_take_until(&line, ' ', &word))
-		line = slice_trim(line);
-	else
-		line.len = 0;
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (slice_equal_nocase(word, flags[i].name))
-			*flags[i].flag = true;
-	if (slice_equal_nocase(word, SLICE("SIZE")))
-		offer_size(o, line);
-	if (slice_equal_nocase(word, SLICE("AUTH")))
-		offer_auth(o, line);
 }
 
 static void
@@ -434,7 +327,8 @@ static void
 after_hello(struct smtp_client *c)
 {
 	if (!c->has_tls && c->config.tls != SMTP_TLS_NEVER &&
-	    c->offer.starttls && !c->starttls_was_refused) {
+	    (c->offer.ext & SMTP_EXT_STARTTLS) != 0 &&
+	    !c->starttls_was_refused) {
 		enter(c, SMTP_PHASE_STARTTLS);
 		say(c, "STARTTLS");
 		return;
@@ -463,7 +357,7 @@ on_ehlo(struct smtp_client *c)
 		return;
 	}
 	for (unsigned i = 1; smtp_reply_line(&c->reply, i, &line); i++)
-		read_offer(c, line);
+		smtp_offer_read(&c->offer, line);
 	after_hello(c);
 }
 
@@ -640,6 +534,21 @@ on_early(struct smtp_client *c)
 	fail_by_reply(c);
 }
 
+/* RFC 3030, 2: a chunk that is refused ends the mail; what comes next is RSET
+ */
+static void
+on_chunk(struct smtp_client *c)
+{
+	if (is_class(c, 2)) {
+		enter(c, SMTP_PHASE_BODY);
+	} else if (is_refusal(c)) {
+		settle(c, verdict_of_reply(c), false);
+		end_mail(c);
+	} else {
+		fail_out_of_step(c);
+	}
+}
+
 static void
 on_dot(struct smtp_client *c)
 {
@@ -676,6 +585,7 @@ static void (*const on_reply[])(struct smtp_client *) = {
 	[SMTP_PHASE_READY] = on_unasked,
 	[SMTP_PHASE_ENVELOPE] = on_envelope,
 	[SMTP_PHASE_BODY] = on_early,
+	[SMTP_PHASE_CHUNK] = on_chunk,
 	[SMTP_PHASE_DOT] = on_dot,
 	[SMTP_PHASE_MAIL_DONE] = on_unasked,
 	[SMTP_PHASE_QUIT] = on_quit,
@@ -787,6 +697,7 @@ smtp_client_timeout(const struct smtp_client *c)
 		return c->n_replied == item_data(c) ? SMTP_TIME_DATA
 						    : SMTP_TIME_COMMAND;
 	case SMTP_PHASE_BODY:
+	case SMTP_PHASE_CHUNK:
 		return SMTP_TIME_DATA_BLOCK;
 	case SMTP_PHASE_DOT:
 		return SMTP_TIME_DOT;
@@ -808,63 +719,10 @@ smtp_client_tls_up(struct smtp_client *c)
 	say_hello(c, true);
 }
 
-/* RFC 6531, 3.6: only what is ASCII throughout may go without it. */
-static bool
-is_ascii_mail(const struct smtp_client_mail *m)
-{
-	bool is_ascii = !m->is_8bit && slice_is_ascii(m->sender);
-
-	for (size_t i = 0; is_ascii && i < m->n_rcpts; i++)
-		is_ascii = slice_is_ascii(m->rcpts[i]);
-	return is_ascii;
-}
-
-/* What the sender asked for and this server, or we, cannot do. */
-static struct verdict
-check_needs(const struct smtp_client *c, const struct smtp_client_mail *m)
-{
-	/* a bounce is not lost for it (RFC 8689, 5) */
-	if (m->requires_tls && m->sender.len > 0)
-		return VERDICT(554, 5, 7, 30,
-		    "the sender asks for verified TLS all the way, and this "
-		    "server's certificate cannot be verified");
-	if (m->is_binary)
-		return VERDICT(554, 5, 6, 3,
-		    "binary mail, which can only be kept here");
-	if (m->must_be_in_time)
-		return VERDICT(554, 5, 4, 7,
-		    "the sender set a time, and the remote server may not "
-		    "keep it");
-	if (m->is_smtputf8 && !c->offer.smtputf8 && !is_ascii_mail(m))
-		return VERDICT(554, 5, 6, 7,
-		    "internationalised mail, and the remote server does not "
-		    "take it");
-	return (struct verdict){ 0 };
-}
-
-/* What no server need be asked about. */
-static struct verdict
-check_mail(const struct smtp_client *c, const struct smtp_client_mail *m)
-{
-	struct verdict needs = check_needs(c, m);
-
-	if (needs.code != 0)
-		return needs;
-	if (m->sender.len > 0 && !smtp_address_is_valid(m->sender))
-		return VERDICT(553, 5, 1, 7, "the sender is not an address");
-	if (c->offer.max_size > 0 && m->size > c->offer.max_size)
-		return VERDICT(552, 5, 3, 4,
-		    "larger than the remote server takes");
-	if (m->is_8bit && !c->offer.eightbit)
-		return VERDICT(554, 5, 6, 3,
-		    "8-bit mail, and the remote server takes 7-bit only");
-	return (struct verdict){ 0 };
-}
-
 void
 smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 {
-	struct verdict v = check_mail(c, mail);
+	struct verdict v = smtp_envelope_check(&c->offer, mail);
 	bool is_any_open = false;
 
 	assert(c->phase == SMTP_PHASE_READY);
@@ -884,18 +742,10 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 	for (size_t i = 0; i < mail->n_rcpts; i++) {
 		struct smtp_client_outcome *o = &c->outcomes[i];
 
-		if (!o->is_done && !smtp_address_is_valid(mail->rcpts[i])) {
-			o->verdict = VERDICT(553, 5, 1, 3,
-			    "the recipient is not an address");
-			o->is_done = o->is_local = true;
-		}
-		if (!o->is_done && mail->dsn != NULL &&
-		    mail->dsn[i].wants_same_owner) {
-			/* RFC 7293, 5.1.1: nobody further on would check */
-			o->verdict = VERDICT(550, 5, 7, 19,
-			    "the sender asks who owns the mailbox, and that "
-			    "cannot be checked there");
-			o->is_done = o->is_local = true;
+		if (!o->is_done) {
+			o->verdict =
+			    smtp_envelope_check_rcpt(&c->offer, mail, i);
+			o->is_done = o->is_local = o->verdict.code != 0;
 		}
 		is_any_open = is_any_open || !o->is_done;
 	}
@@ -906,6 +756,26 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 	pump(c);
 }
 
+/* One is on its way at a time: what a server says to it is heard before more
+ * is sent. */
+static size_t
+send_chunk(struct smtp_client *c, struct slice bytes)
+{
+	char line[CHUNK_LINE];
+	size_t room = buf_room(&c->out);
+
+	if (room <= CHUNK_LINE || bytes.len == 0)
+		return 0;
+	bytes = slice_upto(bytes, room - CHUNK_LINE);
+	(void)snprintf(line, sizeof(line), "BDAT %zu", bytes.len);
+	say(c, line);
+	put(c, bytes);
+	c->body_sent += bytes.len;
+	if (!c->is_closing)
+		enter(c, SMTP_PHASE_CHUNK);
+	return bytes.len;
+}
+
 size_t
 smtp_client_body(struct smtp_client *c, struct slice bytes)
 {
@@ -913,6 +783,8 @@ smtp_client_body(struct smtp_client *c, struct slice bytes)
 	int r;
 
 	assert(c->phase == SMTP_PHASE_BODY);
+	if (c->mail.is_binary)
+		return send_chunk(c, bytes);
 	r = smtp_stuff_add(&c->stuff, &rest, &c->out);
 	if (r == SMTP_STUFF_E_LINE_END) {
 		struct verdict v = VERDICT(554, 5, 6, 11,
@@ -937,6 +809,12 @@ smtp_client_end(struct smtp_client *c)
 	int r;
 
 	assert(c->phase == SMTP_PHASE_BODY);
+	if (c->mail.is_binary) {
+		say(c, "BDAT 0 LAST");
+		if (!c->is_closing)
+			enter(c, SMTP_PHASE_DOT);
+		return;
+	}
 	(void)snprintf(line, sizeof(line), "(%" PRIu64 " bytes) .",
 	    c->body_sent);
 	note(c, "> ", slice_cstr(line));

@@ -4,6 +4,7 @@
  *
  *   start ─▶ greeting ─▶ EHLO (HELO) ─▶ [STARTTLS, EHLO] ─▶ [AUTH] ─▶ READY
  *   READY ─mail()─▶ MAIL RCPT… DATA ─▶ BODY ─end()─▶ dot ─▶ MAIL_DONE ─▶ READY
+ *                        binary: RCPT ─▶ BODY ◀─▶ BDAT ─end()─▶ BDAT 0 LAST
  *
  * What the driver does: gives bytes read to feed(), sends what out() shows and
  * tells sent(), and after each of these asks next() until it says WAIT. Time
@@ -20,6 +21,7 @@
 #include "base/buf.h"
 #include "base/verdict.h"
 #include "smtp/dot.h"
+#include "smtp/envelope.h"
 #include "smtp/reply.h"
 
 enum {
@@ -67,34 +69,6 @@ enum smtp_client_time {
 	SMTP_TIME_DOT         /* 10 min */
 };
 
-struct smtp_client_dsn {
-	uint8_t notify;     /* as in smtp_client_mail */
-	struct slice orcpt; /* "rfc822;..." as it was given; empty: not said */
-	bool wants_same_owner; /* RFC 7293, and ";C" was not said */
-};
-
-struct smtp_client_mail {
-	struct slice sender; /* local@domain, or empty */
-	const struct slice
-	    *rcpts;     /* borrowed until MAIL_DONE, with their bytes */
-	size_t n_rcpts; /* 1 to SMTP_CLIENT_RCPTS */
-	uint64_t size;  /* for SIZE=, 0: not known */
-	bool is_8bit;
-	/* What the mail needs of the next server. Where it is not offered the
-	 * mail is refused here, rather than sent without. */
-	bool is_binary;       /* RFC 3030; never offered by us as a client */
-	bool is_smtputf8;     /* RFC 6531 */
-	bool requires_tls;    /* RFC 8689; no certificate is verified yet */
-	bool must_be_in_time; /* RFC 2852, by-mode R */
-	/* RFC 3461, said to who offers DSN; notify is of all recipients
-	 * where `dsn` has none of their own. */
-	uint8_t
-	    notify;  /* 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0: not said */
-	uint8_t ret; /* 1 FULL, 2 HDRS; 0: not said */
-	struct slice envid; /* xtext, at most 100; empty: not said */
-	const struct smtp_client_dsn *dsn; /* n_rcpts of them, or NULL */
-};
-
 /* What became of one recipient. A 2xx: the server has the responsibility. */
 struct smtp_client_outcome {
 	struct verdict verdict; /* text: first line of the reply, without codes;
@@ -113,23 +87,17 @@ enum smtp_client_phase {
 	SMTP_PHASE_READY,
 	SMTP_PHASE_ENVELOPE, /* RSET, MAIL, RCPT, DATA in flight */
 	SMTP_PHASE_BODY,
+	SMTP_PHASE_CHUNK, /* of the body: its reply is awaited (RFC 3030) */
 	SMTP_PHASE_DOT,
 	SMTP_PHASE_MAIL_DONE,
 	SMTP_PHASE_QUIT,
 	SMTP_PHASE_CLOSED
 };
 
-/* What the server offered (after TLS, when there is TLS). */
-struct smtp_client_offer {
-	bool starttls, pipelining, eightbit, size, enhanced, dsn, auth_plain,
-	    smtputf8, chunking, requiretls;
-	uint64_t max_size; /* 0: none told */
-};
-
 struct smtp_client {
 	struct smtp_client_config config;
-	struct smtp_client_offer offer;
-	uint8_t phase; /* enum smtp_client_phase */
+	struct smtp_offer offer; /* after TLS, when there is TLS */
+	uint8_t phase;           /* enum smtp_client_phase */
 	bool has_tls, is_ehlo, starttls_was_refused;
 	/* Why it ended: the server's words, or ours with is_local. Nothing was
 	 * learnt about recipients that have no outcome. */
@@ -175,13 +143,14 @@ enum smtp_client_time smtp_client_timeout(const struct smtp_client *c);
 /* After START_TLS, when the handshake is done. */
 void smtp_client_tls_up(struct smtp_client *c);
 
-/* In READY only. What can be decided here (bad address, too big, 8-bit mail to
- * a 7-bit server) is an outcome at once. */
+/* In READY only. What can be decided here (smtp/envelope) is an outcome at
+ * once. */
 void smtp_client_mail(struct smtp_client *c,
     const struct smtp_client_mail *mail);
 /* In BODY only: takes as much as the output has room for, returns how much (0:
  * send first). A CR or LF that stands alone ends the session with 5.6.11 for
- * all recipients: such a body must never have been stored. */
+ * all recipients: such a body must never have been stored; but binary mail may
+ * have it. */
 size_t smtp_client_body(struct smtp_client *c, struct slice bytes);
 /* In BODY only: the final dot. Whether it may still be sent (the lease) is the
  * driver's to know. */

@@ -52,12 +52,17 @@ drive(struct smtp_client *c, unsigned *n_mails, uint8_t *last)
 			break;
 		case SMTP_CLIENT_READY:
 			mail.is_8bit = *n_mails % 2 == 1;
+			mail.is_binary = *n_mails == 2;
 			if (++*n_mails > 3)
 				smtp_client_quit(c);
 			else
 				smtp_client_mail(c, &mail);
 			break;
 		case SMTP_CLIENT_BODY:
+			if (c->body_sent > 0 && c->mail.is_binary) {
+				smtp_client_end(c);
+				break;
+			}
 			must(smtp_client_body(c, SLICE(".a\r\n.\r\nb")) == 8);
 			if (smtp_client_next(c) == SMTP_CLIENT_BODY)
 				smtp_client_end(c);

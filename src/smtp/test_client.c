@@ -7,6 +7,7 @@
  *   M n [8bit] a mail of 5,000 bytes to n recipients; bad: the first of them
  *              is no address
  *   b text     a piece of body; e: its end; Q: quit; L: connection lost
+ *   = text     the client must have said these octets
  *   O i code   outcome of recipient i ("-": none); F code: the failure
  *   t name     the time-out that runs
  * All of them run with the server's bytes whole and one at a time.
@@ -130,12 +131,46 @@ static const struct {
 	{ "8-bit", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 8bitmime\nR\n"
 	    "M 1 8bit\n> MAIL FROM:<a@one.example> BODY=8BITMIME\n" },
-	{ "binary is not passed on", SMTP_TLS_NEVER, false,
+	{ "binary goes by BDAT (RFC 3030)", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
-	    "< 250 BINARYMIME\nR\nM 1 binary\nD\nO 0 554\nR\n" },
-	{ "nor what wants TLS all the way", SMTP_TLS_NEVER, false,
+	    "< 250-PIPELINING\n< 250 BINARYMIME\nR\nM 2 binary\n"
+	    "> MAIL FROM:<a@one.example> BODY=BINARYMIME\n"
+	    "> RCPT TO:<r0@two.example>\n> RCPT TO:<r1@two.example>\nW\n"
+	    "< 250 ok\n< 550 no\n< 250 ok\nB\nt block\nb a\\nb\\r.\\r\\n\n"
+	    "> BDAT 7\n= a\\nb\\r.\\r\\n\nW\nt block\n< 250 ok\nB\nb .\n"
+	    "> BDAT 1\n= .\n< 250 ok\nB\ne\n> BDAT 0 LAST\nt dot\n"
+	    "< 250 kept\nD\nO 0 550\nO 1 250\nR\n" },
+	{ "a chunk is refused: RSET before the next mail", SMTP_TLS_NEVER,
+	    false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 BINARYMIME\nR\nM 1 binary\n"
+	    "> MAIL FROM:<a@one.example> BODY=BINARYMIME\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\nb x\n> BDAT 1\n= x\n"
+	    "< 452 4.3.1 full\nD\nO 0 452\nR\nM 1\n> RSET\n" },
+	{ "nobody for the chunks", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250-PIPELINING\n< 250 BINARYMIME\nR\nM 1 binary\n"
+	    "> MAIL FROM:<a@one.example> BODY=BINARYMIME\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\n< 550 no\nD\nO 0 550\n"
+	    "R\nM 1\n> RSET\n" },
+	{ "354 to a chunk", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 BINARYMIME\nR\nM 1 binary\n"
+	    "> MAIL FROM:<a@one.example> BODY=BINARYMIME\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\nb x\n> BDAT 1\n= x\n"
+	    "< 354 go\nD\nO 0 -\nX\nF 451\n" },
+	{ "binary, and it takes chunks only", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
+	    "M 1 binary\nD\nO 0 554\nR\n" },
+	{ "more recipients than it takes (RFC 9422)", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-PIPELINING\n"
+	    "< 250 LIMITS RCPTMAX=1\nR\nM 2\n> MAIL FROM:<a@one.example>\n"
+	    "> RCPT TO:<r0@two.example>\n> DATA\n< 250 ok\n< 250 ok\n"
+	    "< 354 go\nB\ne\n> .\n< 250 ok\nD\nO 0 250\nO 1 452\nR\n" },
+	{ "what wants TLS all the way is not sent without", SMTP_TLS_NEVER,
+	    false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 REQUIRETLS\nR\n"
-	    "M 2 tls\nD\nO 0 554\nO 1 554\nR\n" },
+	    "M 2 tls\nD\nO 0 550\nO 1 550\nR\n" },
 	{ "REQUIRETLS loses no bounce (RFC 8689, 5)", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250 mx\nR\n"
 	    "M 1 tls bounce\n> MAIL FROM:<>\n" },
@@ -311,15 +346,20 @@ client_said(struct smtp_client *c, const char *want)
 }
 
 static void
+client_sent(struct smtp_client *c, struct slice want)
+{
+	test_slice(slice_upto(smtp_client_out(c), want.len), want);
+	smtp_client_sent(c, want.len);
+}
+
+static void
 begin_mail(struct smtp_client *c, const char *words)
 {
-	static const struct smtp_client_dsn dsn[] = {
+	static const struct smtp_rcpt_wish dsn[] = {
 		{ .notify = 2 | 8, .orcpt = SLICE("rfc822;x+2By@one.example") },
 		{ .notify = 1 },
 	};
-	static const struct smtp_client_dsn owner[] = {
-		{ .wants_same_owner = true }, { 0 }
-	};
+	static const struct smtp_rcpt_wish owner[] = { { .rrvs = 1 }, { 0 } };
 	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
 		.rcpts = strstr(words, "bad") == NULL ? rcpts : bad_rcpts,
 		.n_rcpts = (size_t)(words[0] - '0'),
@@ -328,14 +368,15 @@ begin_mail(struct smtp_client *c, const char *words)
 		.is_binary = strstr(words, "binary") != NULL,
 		.is_smtputf8 = strstr(words, "utf8") != NULL,
 		.requires_tls = strstr(words, "tls") != NULL,
-		.must_be_in_time = strstr(words, "time") != NULL };
+		.by_mode = strstr(words, "time") != NULL ? SMTP_BY_RETURN : 0,
+		.by_seconds = 100 };
 
 	if (strstr(words, "bounce") != NULL)
 		mail.sender = SLICE("");
 	if (strstr(words, "owner") != NULL)
-		mail.dsn = owner;
+		mail.wishes = owner;
 	if (strstr(words, "dsn") != NULL) {
-		mail.dsn = dsn;
+		mail.wishes = dsn;
 		mail.ret = 2;
 		mail.envid = SLICE("e1");
 	}
@@ -367,6 +408,8 @@ run_step(struct smtp_client *c, char mark, const char *arg, size_t chunk)
 		server_says(c, arg, chunk);
 	else if (mark == '>')
 		client_said(c, arg);
+	else if (mark == '=')
+		client_sent(c, unescape(arg, at));
 	else if (mark == 'M')
 		begin_mail(c, arg);
 	else if (mark == 'b')

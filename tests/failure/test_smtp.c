@@ -99,8 +99,10 @@ begin_mail(struct drive *d)
 {
 	static const struct slice rcpts[] = { SLICE("b@two.example"),
 		SLICE("c@two.example") };
-	struct smtp_client_mail mail = { SLICE("a@one.example"), rcpts, 2,
-		letter.len, false };
+	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
+		.rcpts = rcpts,
+		.n_rcpts = 2,
+		.size = letter.len };
 
 	d->n_started++;
 	d->body = letter;

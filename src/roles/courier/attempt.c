@@ -119,6 +119,7 @@ attempt_finish(struct attempt *a)
 	}
 	m.outcomes.raw = buf_slice(&rows);
 	m.offers_dsn = a->offers_dsn;
+	m.offers_deliverby = a->offers_deliverby;
 	m.remote = slice_cstr(a->remote);
 	m.tls = slice_cstr(a->tls);
 	m.dialogue = slice_upto(buf_slice(&a->dialogue), LIMIT_DIALOGUE);
@@ -235,6 +236,15 @@ attempt_give_body(struct attempt *a, struct smtp_client *client)
 /* -- one host after the other
  * ---------------------------------------------------------- */
 
+/* Rounded down: who promises it in less promises it in time. */
+static int64_t
+seconds_left(const struct attempt *a)
+{
+	int64_t left = a->deliver_by - env_wall(a->courier->env);
+
+	return left / TIME_SECOND - (left % TIME_SECOND < 0);
+}
+
 void
 attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
 {
@@ -246,10 +256,13 @@ attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
 		.is_binary = a->is_binary,
 		.is_smtputf8 = a->is_smtputf8,
 		.requires_tls = a->requires_tls,
-		.must_be_in_time = a->must_be_in_time,
+		.by_mode = a->by_mode,
+		.by_trace = a->by_trace,
+		.by_seconds = seconds_left(a),
+		.priority = a->priority,
 		.ret = a->ret,
 		.envid = a->envid,
-		.dsn = a->dsn };
+		.wishes = a->wishes };
 	want_body(a); /* while the envelope is on its way */
 }
 
@@ -539,11 +552,11 @@ copy_rcpts(struct attempt *a, const struct wire_attempt *m)
 		if (!arena_copy(&a->arena, row.address,
 			&a->addresses[a->n_rcpts]) ||
 		    !arena_copy(&a->arena, row.orcpt,
-			&a->dsn[a->n_rcpts].orcpt))
+			&a->wishes[a->n_rcpts].orcpt))
 			return false;
-		a->dsn[a->n_rcpts].notify = row.notify;
-		a->dsn[a->n_rcpts].wants_same_owner =
-		    row.rrvs != 0 && !row.rrvs_continue;
+		a->wishes[a->n_rcpts].notify = row.notify;
+		a->wishes[a->n_rcpts].rrvs = row.rrvs;
+		a->wishes[a->n_rcpts].rrvs_continue = row.rrvs_continue;
 		a->n_rcpts++;
 	}
 	return a->n_rcpts > 0 && a->n_rcpts == m->rcpts.n;
@@ -575,7 +588,10 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.is_binary = m->is_binary,
 		.is_smtputf8 = m->is_smtputf8,
 		.requires_tls = m->requires_tls,
-		.must_be_in_time = m->by_mode == MAIL_BY_RETURN,
+		.deliver_by = m->deliver_by,
+		.by_mode = m->by_mode,
+		.by_trace = m->by_trace,
+		.priority = (int8_t)m->priority,
 		.ret = m->ret,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),

@@ -415,6 +415,23 @@ park(struct carrier *k)
 	enter(k, CARRIER_IDLE);
 }
 
+static bool
+offers(const struct carrier *k, unsigned ext)
+{
+	return (k->client.offer.ext & ext) != 0;
+}
+
+/* RFC 9422: a limit of domains is one of the session; with one mail in each it
+ * is kept by the mail. */
+static bool
+is_used_up(const struct carrier *k)
+{
+	const struct smtp_offer *o = &k->client.offer;
+
+	return k->n_mails >= COURIER_MAILS || o->max_domains > 0 ||
+	    (o->max_mails > 0 && k->n_mails >= o->max_mails);
+}
+
 static enum step
 on_ready(struct carrier *k)
 {
@@ -423,13 +440,14 @@ on_ready(struct carrier *k)
 	if (k->attempt != NULL) {
 		k->n_mails++;
 		attempt_fill_mail(k->attempt, &mail);
-		k->attempt->offers_dsn = k->client.offer.dsn;
+		k->attempt->offers_dsn = offers(k, SMTP_EXT_DSN);
+		k->attempt->offers_deliverby = offers(k, SMTP_EXT_DELIVERBY);
 		smtp_client_mail(&k->client, &mail);
 		return STEP_AGAIN;
 	}
 	if (k->state != CARRIER_TALKING)
 		return STEP_WAIT;
-	if (k->n_mails >= COURIER_MAILS || k->courier->is_stopping) {
+	if (is_used_up(k) || k->courier->is_stopping) {
 		carrier_leave(k);
 		return STEP_GONE;
 	}

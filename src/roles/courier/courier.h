@@ -78,13 +78,15 @@ struct attempt {
 	struct attempt_rcpt rcpts[SMTP_CLIENT_RCPTS];
 	struct slice addresses[SMTP_CLIENT_RCPTS];
 	size_t n_rcpts;
-	struct smtp_client_dsn dsn[SMTP_CLIENT_RCPTS];
+	struct smtp_rcpt_wish wishes[SMTP_CLIENT_RCPTS];
 	struct slice envid;
-	uint8_t ret;
 	uint64_t size;
-	bool is_8bit, is_binary, is_smtputf8, requires_tls, must_be_in_time;
-	bool offers_dsn;   /* the host that was given it last */
-	int64_t lease_end; /* env_now */
+	int64_t deliver_by; /* env_wall; RFC 2852 */
+	uint8_t ret, by_mode;
+	int8_t priority;
+	bool is_8bit, is_binary, is_smtputf8, requires_tls, by_trace;
+	bool offers_dsn, offers_deliverby; /* the host that was given it last */
+	int64_t lease_end;                 /* env_now */
 	uint64_t seed;
 	struct env_timer timer; /* for the DNS */
 

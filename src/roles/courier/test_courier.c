@@ -6,9 +6,9 @@
  *
  * A script is a row of steps. "S" sends, "C" wants a line that begins so, "D"
  * reads a body to its dot, "N" waits for the next connection, "B" sends octet
- * by octet, "G" sends without end, "O" so, too, an octet now and then, "Z"
- * reads until the courier closes. Whatever happens, the connection is closed
- * behind the last step.
+ * by octet, "R" reads so many octets, "G" sends without end, "O" so, too, an
+ * octet now and then, "Z" reads until the courier closes. Whatever happens, the
+ * connection is closed behind the last step.
  *
  * No time is measured: what must not run out is long, and what must is short
  * in the cases that are about it. The courier is forked before the thread of
@@ -96,6 +96,20 @@ server_body(struct server *s)
 }
 
 static bool
+server_octets(struct server *s, size_t n)
+{
+	while (n > 0 && n <= RECEIVED - s->n_received) {
+		ssize_t got = server_read(s, s->received + s->n_received, n);
+
+		if (got <= 0)
+			return false;
+		s->n_received += (size_t)got;
+		n -= (size_t)got;
+	}
+	return n == 0;
+}
+
+static bool
 server_send(struct server *s, const char *text, size_t at_a_time)
 {
 	for (size_t n = strlen(text), part; n > 0; n -= part, text += part) {
@@ -123,6 +137,8 @@ server_step(struct server *s, const char *step)
 		    strncmp(s->line, step + 1, strlen(step + 1)) == 0;
 	case 'D':
 		return server_body(s);
+	case 'R':
+		return server_octets(s, strtoul(step + 1, NULL, 10));
 	case 'G':
 		while (server_send(s, step + 1, 100000))
 			;
@@ -195,7 +211,7 @@ struct got { /* what was reported of one attempt */
 	uint8_t kind[RCPTS];
 	uint16_t code[RCPTS];
 	char esc[RCPTS][16];
-	bool is_host_failure;
+	bool is_host_failure, offers_dsn, offers_deliverby;
 	char remote[321], tls[129], dialogue[16385];
 };
 
@@ -209,6 +225,8 @@ struct bench {
 	const char *const *rcpts;
 	struct slice message;
 	bool is_8bit, has_timed_out, resolver_is_dead;
+	const struct wire_attempt *wish; /* or NULL */
+	const struct wire_rcpt *rcpt_wish;
 	int64_t greeting_time, dot_time; /* 0: long */
 	int64_t lease;
 	size_t n_attempts, n_wanted;
@@ -219,19 +237,27 @@ struct bench {
 static void
 give_attempt(struct bench *b)
 {
-	struct wire_attempt m = { .message = { { 1 } },
-		.sender = SLICE("anna@one.example"),
-		.route = slice_cstr(b->route),
-		.size = b->message.len,
-		.is_8bit = b->is_8bit,
-		.lease_us = b->lease };
+	struct wire_attempt m = { 0 };
 	struct buf rows;
 
+	if (b->wish != NULL)
+		m = *b->wish;
+	m.message = (struct id){ { 1 } };
+	m.sender = SLICE("anna@one.example");
+	m.route = slice_cstr(b->route);
+	m.size = b->message.len;
+	m.is_8bit = b->is_8bit;
+	m.lease_us = b->lease;
+	if (m.by_mode != MAIL_BY_NONE) /* seconds, in the tables */
+		m.deliver_by = env_wall(b->env) + m.deliver_by * TIME_SECOND;
 	buf_init(&rows, 10000);
 	for (size_t i = 0; i < RCPTS && b->rcpts[i] != NULL; i++) {
-		struct wire_rcpt row = { .row = 100 + i,
-			.address = slice_cstr(b->rcpts[i]) };
+		struct wire_rcpt row = { 0 };
 
+		if (b->rcpt_wish != NULL)
+			row = *b->rcpt_wish;
+		row.row = 100 + i;
+		row.address = slice_cstr(b->rcpts[i]);
 		test_int(wire_rcpt_add(&rows, &row), 0);
 		m.rcpts.n++;
 	}
@@ -284,6 +310,8 @@ on_attempt_result(struct channel *c, const struct wire_head *h,
 		got->n++;
 	}
 	got->is_host_failure = m->is_host_failure;
+	got->offers_dsn = m->offers_dsn;
+	got->offers_deliverby = m->offers_deliverby;
 	test_true(slice_to_cstr(m->remote, got->remote, sizeof(got->remote)));
 	test_true(slice_to_cstr(m->tls, got->tls, sizeof(got->tls)));
 	test_true(slice_to_cstr(m->dialogue, got->dialogue,
@@ -509,6 +537,7 @@ bench_run(struct bench *b)
 	"S220 mx.two.example\r\n", "CEHLO one.example\r\n",                    \
 	    "S250-mx.two.example\r\n250 PIPELINING\r\n"
 #define BOB "CRCPT TO:<bob@two.example>\r\n"
+#define BOB_WITH "CRCPT TO:<bob@two.example>"
 #define EVE "CRCPT TO:<eve@two.example>\r\n"
 #define FROM "CMAIL FROM:<anna@one.example>"
 
@@ -748,6 +777,97 @@ one_connection_for_two(void **state)
 	(void)close(s.listener);
 }
 
+#define SAYS "S220 mx\r\n", "CEHLO", "S250-mx\r\n250-PIPELINING\r\n250-"
+#define TAKES "D", "S250 kept\r\n"
+
+/* What a sender asked for, to servers that know of it and to others. */
+static const struct {
+	const char *what;
+	struct wire_attempt wish;
+	struct wire_rcpt rcpt;
+	const char *steps[STEPS];
+	size_t n_mails;
+	uint16_t code;
+	const char *esc;
+	bool offers_dsn, offers_deliverby;
+} wishes[] = {
+	{ "DSN, BY, MT-PRIORITY and RRVS are passed on",
+	    { .ret = 1,
+		.envid = SLICE("e1"),
+		.by_mode = MAIL_BY_NOTIFY,
+		.by_trace = true,
+		.deliver_by = -5,
+		.priority = 7 },
+	    { .notify = NOTIFY_SUCCESS | NOTIFY_DELAY,
+		.orcpt = SLICE("rfc822;b@x.example"),
+		.rrvs = TIME_SECOND },
+	    { SAYS "DSN\r\n250-MT-PRIORITY\r\n250-RRVS\r\n250 DELIVERBY\r\n",
+		FROM " RET=FULL ENVID=e1 BY=-",
+		BOB_WITH " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b@x.example "
+			 "RRVS=1970-01-01T00:00:01Z;R\r\n",
+		"CDATA", "S250 x\r\n250 x\r\n354 x\r\n", TAKES, "Z" },
+	    1, 250, "2.0.0", true, true },
+	{ "in time: to who promises it",
+	    { .by_mode = MAIL_BY_RETURN, .deliver_by = 5000 }, { .row = 0 },
+	    { SAYS "DSN\r\n250 DELIVERBY 4000\r\n", FROM " BY=49", BOB, "CDATA",
+		"S250 x\r\n250 x\r\n354 x\r\n", TAKES, "Z" },
+	    1, 250, "2.0.0", true, true },
+	{ "in time: not to who needs longer",
+	    { .by_mode = MAIL_BY_RETURN, .deliver_by = 3000 }, { .row = 0 },
+	    { SAYS "DSN\r\n250 DELIVERBY 4000\r\n", "Z" }, 1, 554, "5.4.7",
+	    true, true },
+	{ "the server refuses what it offered", { .envid = SLICE("e1") },
+	    { .row = 0 },
+	    { SAYS "X\r\n250 DSN\r\n", FROM " ENVID=e1", BOB, "CDATA",
+		"S555 5.5.4 no ENVID\r\n503 x\r\n503 x\r\n", "Z" },
+	    1, 555, "5.5.4", true, false },
+	{ "binary goes in chunks", { .is_binary = true }, { .row = 0 },
+	    { SAYS "CHUNKING\r\n250 BINARYMIME\r\n", FROM " BODY=BINARYMIME",
+		BOB, "S250 x\r\n250 x\r\n", "CBDAT 27\r\n", "R27", "S250 x\r\n",
+		"CBDAT 0 LAST\r\n", "S250 kept\r\n", "Z" },
+	    1, 250, "2.0.0", false, false },
+	{ "a session of one mail (RFC 9422)", { .priority = 0 }, { .row = 0 },
+	    { SAYS "X\r\n250 LIMITS MAILMAX=1\r\n", FROM, BOB, "CDATA",
+		"S250 x\r\n250 x\r\n354 x\r\n", TAKES, "CQUIT", "S221 x\r\n",
+		"N", SAYS "X\r\n250 x\r\n", FROM, BOB, "CDATA",
+		"S250 x\r\n250 x\r\n354 x\r\n", TAKES, "Z" },
+	    2, 250, "2.0.0", false, false },
+};
+
+static void
+wishes_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		struct bench b = { .route = "[127.0.0.1]",
+			.rcpts = bob,
+			.message = small,
+			.wish = &wishes[i].wish,
+			.rcpt_wish = &wishes[i].rcpt,
+			.lease = LEASE,
+			.n_wanted = wishes[i].n_mails };
+		const struct got *got = &b.got[wishes[i].n_mails - 1];
+		static struct server s;
+		pthread_t thread;
+
+		test_case(wishes[i].what);
+		server_open(&s, wishes[i].steps);
+		bench_fork(&b, s.port);
+		test_int(pthread_create(&thread, NULL, server_run, &s), 0);
+		bench_run(&b);
+		(void)shutdown(s.listener, SHUT_RDWR);
+		test_int(pthread_join(thread, NULL), 0);
+		test_slice(slice_cstr(s.failed), SLICE(""));
+		test_int(got->code[0], wishes[i].code);
+		test_slice(slice_cstr(got->esc[0]), slice_cstr(wishes[i].esc));
+		test_int(got->offers_dsn, wishes[i].offers_dsn);
+		test_int(got->offers_deliverby, wishes[i].offers_deliverby);
+		if (wishes[i].wish.is_binary)
+			test_slice(slice_of(s.received, s.n_received), small);
+		(void)close(s.listener);
+	}
+}
+
 static const struct {
 	const char *what, *route;
 	uint16_t mx_rcode;
@@ -799,6 +919,6 @@ unreachable_by_table(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(servers_by_table),
+TEST_MAIN(cmocka_unit_test(servers_by_table), cmocka_unit_test(wishes_by_table),
     cmocka_unit_test(one_connection_for_two),
     cmocka_unit_test(unreachable_by_table))
