@@ -19,6 +19,7 @@ enum {
 	LIMIT_SMTP_REPLY_LINE = 512,  /* RFC 5321 4.5.3.1.5, ours outgoing */
 	LIMIT_SMTP_RCPTS = 1000,      /* RFC 5321 4.5.3.1.8 asks for >= 100 */
 	LIMIT_LMTP_RCPTS = 100,       /* the same of LMTP: each has a reply */
+	LIMIT_EXPN = 100,             /* members told; more: 252 */
 	LIMIT_SMTP_ERRORS = 20,       /* bad commands in a session, then 421 */
 	LIMIT_SMTP_NOOPS = 500,       /* commands that move no mail, then 421 */
 	LIMIT_SMTP_MESSAGES = 10000,  /* messages in one session, then 421 */

@@ -108,19 +108,21 @@ struct settings {
 	uint32_t n_hooks;
 
 	/* [smtp] */
-	uint64_t max_size;           /* bytes of one message */
-	int64_t smtp_idle;           /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
-	int64_t smtp_data_idle;      /* us between blocks of DATA */
-	uint32_t max_connections;    /* of one front */
-	uint32_t max_per_client;     /* connections of one address at a front */
-	int64_t max_hold;            /* us */
-	uint32_t max_priority;       /* RFC 6710; -9 is always to be had */
-	int64_t greet_delay;         /* us */
-	bool refuse_early;           /* who speaks before the greeting */
-	bool strict_pipelining;      /* who pipelines what may not be */
-	uint32_t tarpit_after;       /* errors; 0: never */
-	int64_t tarpit_delay;        /* us, for the first one behind that */
-	char xclient[SETTINGS_TEXT]; /* networks */
+	uint64_t max_size;        /* bytes of one message */
+	int64_t smtp_idle;        /* us; RFC 5321 4.5.3.2.7 asks for 5 min */
+	int64_t smtp_data_idle;   /* us between blocks of DATA */
+	uint32_t max_connections; /* of one front */
+	uint32_t max_per_client;  /* connections of one address at a front */
+	int64_t max_hold;         /* us */
+	uint32_t max_priority;    /* RFC 6710; -9 is always to be had */
+	uint8_t vrfy, expn;       /* enum smtp_told */
+	char withheld[SETTINGS_NAME]; /* smtp_withheld_parse */
+	int64_t greet_delay;          /* us */
+	bool refuse_early;            /* who speaks before the greeting */
+	bool strict_pipelining;       /* who pipelines what may not be */
+	uint32_t tarpit_after;        /* errors; 0: never */
+	int64_t tarpit_delay;         /* us, for the first one behind that */
+	char xclient[SETTINGS_TEXT];  /* networks */
 	bool reverse_dns, require_reverse_dns;
 	int64_t lookup_timeout; /* us, of all questions about a client */
 	/* [clients]: of a network, over all fronts; 0: any number */

@@ -55,6 +55,10 @@ read_port(struct settings_listener *l, const struct toml_node *n,
 	if (n->type != TOML_INTEGER || n->integer < 1 || n->integer > 65535)
 		return refuse(err, n->value_at,
 		    "port needs a number from 1 to 65535");
+	if (n->integer == 25 && l->service == SERVICE_LMTP)
+		return refuse(err, n->value_at,
+		    "port 25 is for SMTP between servers, never for LMTP (RFC "
+		    "2033, 5)");
 	l->port = (uint16_t)n->integer;
 	return true;
 }

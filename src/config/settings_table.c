@@ -88,6 +88,20 @@ const struct settings_key settings_keys[] = {
 	    "The highest priority that a client that logged in is given "
 	    "(MT-PRIORITY, RFC 6710); what asks for more gets this." },
 
+	{ "smtp", "vrfy", KIND_TOLD, MEMBER(vrfy), "no", 0, 2, false,
+	    "Whom VRFY tells whether mail for an address would be taken; "
+	    "\"login\" is who logged in. The others hear 252, neither yes nor "
+	    "no (RFC 5321, 7.3)." },
+	{ "smtp", "expn", KIND_TOLD, MEMBER(expn), "no", 0, 2, false,
+	    "Whom EXPN tells the members of a group or alias. The others hear "
+	    "502." },
+	{ "smtp", "withheld", KIND_EXTENSIONS, MEMBER(withheld), "", 0, 0,
+	    false,
+	    "Extensions that are not offered, and refused: \"CHUNKING\" of all "
+	    "services, \"lmtp:CHUNKING\" of one. There are SIZE, 8BITMIME, "
+	    "AUTH, STARTTLS, CHUNKING, BINARYMIME, SMTPUTF8, DSN, REQUIRETLS, "
+	    "FUTURERELEASE, DELIVERBY, MT-PRIORITY, RRVS and LIMITS." },
+
 	{ "smtp", "greet_delay", KIND_DURATION, MEMBER(greet_delay), "0s", 0,
 	    TIME_MINUTE, false,
 	    "How long the greeting is held back on port 25; who speaks before "

@@ -19,6 +19,7 @@ enum settings_kind {
 	KIND_ADDRESS,    /* an IP address, or empty */
 	KIND_NETWORKS,   /* one a line, base/ip.h */
 	KIND_MECHANISMS, /* names of sasl/mechanism.h, or empty */
+	KIND_EXTENSIONS, /* smtp/param.h, one a line */
 	KIND_BOOL,
 	KIND_COUNT,    /* uint32_t */
 	KIND_PERCENT,  /* uint32_t */
@@ -26,6 +27,7 @@ enum settings_kind {
 	KIND_SIZE,     /* uint64_t, bytes */
 	KIND_DURATION, /* int64_t, microseconds */
 	KIND_LEVEL,    /* uint8_t */
+	KIND_TOLD,     /* uint8_t, enum smtp_told */
 	N_KINDS
 };
 

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "config/settings_table.h"
 #include "sasl/mechanism.h"
+#include "smtp/param.h"
 
 struct unit {
 	struct slice name;
@@ -221,6 +222,19 @@ check_mechanisms(struct slice s, char *err, size_t size)
 }
 
 static bool
+check_extensions(struct slice s, char *err, size_t size)
+{
+	unsigned mask;
+
+	if (smtp_withheld_parse(s, 0, &mask))
+		return true;
+	(void)snprintf(err, size,
+	    "needs extensions such as \"CHUNKING\", or \"lmtp:CHUNKING\" for "
+	    "one service, see ulak.toml(5)");
+	return false;
+}
+
+static bool
 keep_text(const struct settings_key *key, struct slice s, struct settings *to,
     char *err, size_t size)
 {
@@ -279,6 +293,27 @@ parse_level(struct slice s, int64_t *ret)
 			return true;
 		}
 	return false;
+}
+
+static const char *const tolds[] = { [SMTP_TOLD_NO] = "no",
+	[SMTP_TOLD_LOGIN] = "login",
+	[SMTP_TOLD_YES] = "yes" };
+
+static bool
+parse_told(struct slice s, int64_t *ret)
+{
+	for (size_t i = 0; i < sizeof(tolds) / sizeof(tolds[0]); i++)
+		if (slice_equal(s, slice_cstr(tolds[i]))) {
+			*ret = (int64_t)i;
+			return true;
+		}
+	return false;
+}
+
+static int
+print_told(int64_t value, struct buf *out)
+{
+	return buf_printf(out, "\"%s\"", tolds[value]);
 }
 
 static int
@@ -353,6 +388,9 @@ static const struct kind {
 	[KIND_MECHANISMS] = { "names in quotes, or an array of such",
 	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL,
 	    check_mechanisms },
+	[KIND_EXTENSIONS] = { "names in quotes, or an array of such",
+	    1u << TOML_STRING | 1u << TOML_ARRAY, NULL, NULL,
+	    check_extensions },
 	[KIND_BOOL] = { "true or false", 1u << TOML_BOOL, parse_bool,
 	    print_bool, NULL },
 	[KIND_COUNT] = { "a whole number", 1u << TOML_INTEGER, parse_number,
@@ -368,6 +406,8 @@ static const struct kind {
 	    1u << TOML_STRING, settings_duration_parse, print_duration, NULL },
 	[KIND_LEVEL] = { "\"error\", \"warn\", \"info\" or \"debug\"",
 	    1u << TOML_STRING, parse_level, print_level, NULL },
+	[KIND_TOLD] = { "\"no\", \"login\" or \"yes\"", 1u << TOML_STRING,
+	    parse_told, print_told, NULL },
 };
 
 int
@@ -569,7 +609,7 @@ settings_range_print(size_t i, struct buf *out)
 	int r = buf_add_cstr(out, kinds[key->kind].needs);
 
 	if (kinds[key->kind].parse == NULL || key->kind == KIND_BOOL ||
-	    key->kind == KIND_LEVEL)
+	    key->kind == KIND_LEVEL || key->kind == KIND_TOLD)
 		return r;
 	if (r == 0)
 		r = buf_add_cstr(out, ", from ");

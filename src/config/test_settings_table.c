@@ -63,6 +63,7 @@ static const size_t widths[N_KINDS] = {
 	[KIND_SIZE] = sizeof(uint64_t),
 	[KIND_DURATION] = sizeof(int64_t),
 	[KIND_LEVEL] = sizeof(uint8_t),
+	[KIND_TOLD] = sizeof(uint8_t),
 };
 
 static void

@@ -226,6 +226,10 @@ static const struct {
 	    "needs a duration such as", NULL },
 	{ "a level", { .kind = KIND_LEVEL, AT(u8), .max = 3 }, TEXT("warn"),
 	    NULL, "\"warn\"" },
+	{ "told", { .kind = KIND_TOLD, AT(u8), .max = 2 }, TEXT("login"), NULL,
+	    "\"login\"" },
+	{ "not told", { .kind = KIND_TOLD, AT(u8), .max = 2 }, TEXT("true"),
+	    "\"yes\"", NULL },
 	{ "no level", { .kind = KIND_LEVEL, AT(u8), .max = 3 }, TEXT("Warn"),
 	    "\"debug\"", NULL },
 };

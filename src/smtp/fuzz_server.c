@@ -68,6 +68,7 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 
 	for (;;) {
 		struct smtp_effect now = e;
+		struct slice line;
 
 		if (now.begins_body) {
 			h->last = 0;
@@ -78,6 +79,8 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 			take_body(s, now.body, h);
 		for (unsigned i = 0; i <= now.n_more; i++)
 			hear(h, now.say);
+		while (smtp_server_expn_line(s, &now.members, &line))
+			hear(h, line);
 		e = (struct smtp_effect){ 0 };
 		switch ((enum smtp_do)now.todo) {
 		case SMTP_DO_CONNECT:
@@ -89,6 +92,10 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 		case SMTP_DO_DATA:
 			smtp_server_answer(s, &v, &e);
 			break;
+		case SMTP_DO_EXPN:
+			smtp_server_answer_expn(s, &v,
+			    SLICE("a@b.example\n\xc3\xa9@b.example\n"), &e);
+			break;
 		case SMTP_DO_MAIL:
 		case SMTP_DO_RCPT:
 			must(s->sender[0] == '\0' ||
@@ -99,6 +106,10 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 			take_body(s, (struct slice){ 0 }, h);
 			h->n_commits++;
 			smtp_server_answer(s, &v, &e);
+			while (s->state == SMTP_WAIT_COMMIT) { /* LMTP */
+				hear(h, e.say);
+				smtp_server_answer(s, &v, &e);
+			}
 			break;
 		case SMTP_DO_AUTH:
 			must(s->mechanism < N_SASL_MECHANISMS);
@@ -125,7 +136,8 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 		default:
 			break;
 		}
-		if (e.say.len == 0 && e.todo == SMTP_DO_NOTHING)
+		if (e.say.len == 0 && e.members.len == 0 &&
+		    e.todo == SMTP_DO_NOTHING)
 			return;
 	}
 }
@@ -134,13 +146,15 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 static struct heard
 converse(struct slice in, uint8_t mood, size_t chunk)
 {
-	struct smtp_server_config config = { .kind = (enum smtp_kind)(mood / 4 %
-						 4 % 3),
+	struct smtp_server_config config = { .kind =
+						 (enum smtp_kind)(mood / 4 % 4),
 		.hostname = "here.example",
 		.max_size = 1000,
 		.can_tls = (mood & 16) != 0,
 		.plain_auth = (mood & 32) != 0,
 		.may_xclient = (mood & 64) != 0,
+		.vrfy = SMTP_TOLD_YES,
+		.expn = SMTP_TOLD_YES,
 		.mechanisms = SASL_MASK_ALL };
 	struct smtp_server *s = malloc(sizeof(*s));
 	struct heard h = { .hash = 1 };

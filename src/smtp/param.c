@@ -45,6 +45,38 @@ smtp_ext_name(unsigned n)
 	return n < N_EXTS ? ext_names[n] : (struct slice){ 0 };
 }
 
+/* In the order of enum smtp_kind. */
+static const struct slice services[] = { NAME("mx"), NAME("submission"),
+	NAME("submissions"), NAME("lmtp"), NAME("local") };
+
+bool
+smtp_withheld_parse(struct slice lines, unsigned kind, unsigned *ret)
+{
+	enum {
+		N_SERVICES = sizeof(services) / sizeof(services[0])
+	};
+	unsigned withheld = 0, ext, of;
+
+	while (lines.len > 0) {
+		struct slice word = lines, service;
+
+		if (!slice_take_until(&lines, '\n', &word))
+			lines.len = 0;
+		of = kind;
+		if (slice_take_until(&word, ':', &service))
+			for (of = 0; of < N_SERVICES; of++)
+				if (slice_equal_nocase(service, services[of]))
+					break;
+		ext = smtp_ext_named(word);
+		if (ext == 0 || of == N_SERVICES)
+			return false;
+		if (of == kind)
+			withheld |= ext;
+	}
+	*ret = withheld;
+	return true;
+}
+
 /* -- xtext (RFC 3461, 4) --------------------------------------------------- */
 
 static bool

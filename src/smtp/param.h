@@ -103,6 +103,17 @@ int smtp_mail_params_parse(struct slice args, unsigned offered,
 int smtp_rcpt_params_parse(struct slice args, unsigned offered,
     bool is_smtputf8, struct smtp_rcpt_params *ret, struct slice *ret_name);
 
+/* Who is told what an address is (RFC 5321, 3.5.3 and 7.3). */
+enum smtp_told {
+	SMTP_TOLD_NO,
+	SMTP_TOLD_LOGIN, /* who has logged in */
+	SMTP_TOLD_YES
+};
+
+/* Lines of "CHUNKING" or "lmtp:CHUNKING": what is withheld of that service.
+ * kind: enum smtp_kind. False when a line is none. */
+bool smtp_withheld_parse(struct slice lines, unsigned kind, unsigned *ret);
+
 /* "CHUNKING" in any case; 0: none of this name. */
 unsigned smtp_ext_named(struct slice name);
 /* The n-th, from 0; empty behind the last. */

@@ -110,6 +110,13 @@ static const struct {
 	    SAY(503, 5, 5, 1, "the message has begun with BDAT; LAST or RSET"),
 	[SMTP_SAY_EXPN] = SAY(502, 5, 5, 1,
 	    "who is behind an address is told to nobody; send and see"),
+	[SMTP_SAY_EXPN_WANT_ADDRESS] =
+	    SAY(553, 5, 1, 3, "want EXPN and a whole address"),
+	[SMTP_SAY_EXPN_MANY] =
+	    SAY(252, 2, 0, 0, "too many to be told here; send and see"),
+	/* RFC 6531, 3.7.4.2 */
+	[SMTP_SAY_EXPN_UTF8] =
+	    SAY(252, 2, 6, 8, "some are in UTF-8: EXPN address SMTPUTF8"),
 	[SMTP_SAY_NO_HELP] =
 	    SAY(504, 5, 5, 4, "no help for that; HELP alone lists commands"),
 	[SMTP_SAY_NOT_IMPLEMENTED] =

@@ -212,27 +212,46 @@ take_vrfy_path(struct slice args, struct smtp_path *ret_path)
 	    args.len == 0;
 }
 
+static bool
+is_told(const struct smtp_server *s, uint8_t who)
+{
+	return who == SMTP_TOLD_YES || (who == SMTP_TOLD_LOGIN && s->is_authed);
+}
+
+static void
+ask_about(struct smtp_server *s, struct slice address, bool in_utf8)
+{
+	(void)slice_to_cstr(address, s->asked, sizeof(s->asked));
+	s->asked_in_utf8 = in_utf8;
+	server_wait(s, SMTP_WAIT_VRFY);
+}
+
+/* String [SP "SMTPUTF8"] (RFC 6531, 3.7.4.2) */
+static bool
+take_utf8(struct slice *args)
+{
+	if (!slice_ends_nocase(*args, SLICE(" SMTPUTF8")))
+		return false;
+	*args = slice_trim(slice_upto(*args, args->len - 9));
+	return true;
+}
+
 /* Neither yes nor no (RFC 5321, 3.5.3 and 7.3), unless the administrator lets
- * it be told. String [SP "SMTPUTF8"] (RFC 6531, 3.7.4.2) */
+ * it be told. */
 static void
 on_vrfy(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 {
-	bool is_told = s->config.vrfy == SMTP_VRFY_YES ||
-	    (s->config.vrfy == SMTP_VRFY_LOGIN && s->is_authed);
-	bool is_utf8 = slice_ends_nocase(args, SLICE(" SMTPUTF8"));
+	bool is_utf8 = take_utf8(&args);
 	struct smtp_path path;
 
-	if (is_utf8)
-		args = slice_trim(slice_upto(args, args.len - 9));
 	if (args.len == 0) {
 		server_complain(s, e, SMTP_SAY_WANT_ARGUMENT);
 	} else if (!is_utf8 && !slice_is_ascii(args)) {
 		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
 	} else if (server_is_idle_too_long(s, e)) {
 		return;
-	} else if (is_told && take_vrfy_path(args, &path)) {
-		(void)slice_to_cstr(path.address, s->asked, sizeof(s->asked));
-		server_wait(s, SMTP_WAIT_VRFY);
+	} else if (is_told(s, s->config.vrfy) && take_vrfy_path(args, &path)) {
+		ask_about(s, path.address, is_utf8);
 		e->todo = SMTP_DO_VRFY;
 	} else {
 		server_say(s, e, SMTP_SAY_VRFY);
@@ -253,14 +272,67 @@ server_answer_vrfy(struct smtp_server *s, const struct verdict *v,
 	e->say = slice_of(s->out, s->out_len);
 }
 
-/* What stands in a list is told to nobody. */
+/* What stands in a list is told to nobody, or to whom the administrator says.
+ * "String [SP "SMTPUTF8"]", as with VRFY. */
 static void
 on_expn(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 {
-	if (args.len == 0)
+	bool is_utf8 = take_utf8(&args);
+	struct smtp_path path;
+
+	if (args.len == 0) {
 		server_complain(s, e, SMTP_SAY_WANT_ARGUMENT);
-	else if (!server_is_idle_too_long(s, e))
+	} else if (!is_utf8 && !slice_is_ascii(args)) {
+		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
+	} else if (server_is_idle_too_long(s, e)) {
+		return;
+	} else if (!is_told(s, s->config.expn)) {
 		server_say(s, e, SMTP_SAY_EXPN);
+	} else if (!take_vrfy_path(args, &path)) {
+		server_say(s, e, SMTP_SAY_EXPN_WANT_ADDRESS);
+	} else {
+		ask_about(s, path.address, is_utf8);
+		e->todo = SMTP_DO_EXPN;
+	}
+}
+
+/* RFC 5321, 3.5.2; RFC 6531, 3.7.4.2: no UTF-8 for who did not ask for it */
+void
+smtp_server_answer_expn(struct smtp_server *s, const struct verdict *v,
+    struct slice members, struct smtp_effect *e)
+{
+	struct verdict trouble = verdict_trouble();
+
+	assert(s->state == SMTP_WAIT_VRFY);
+	*e = (struct smtp_effect){ 0 };
+	server_leave_wait(s);
+	if (!verdict_is_ok(v))
+		server_say_verdict(s, e,
+		    verdict_is_temporary(v) || verdict_is_permanent(v)
+			? v
+			: &trouble);
+	else if (members.len == 0)
+		server_say(s, e, SMTP_SAY_EXPN_MANY);
+	else if (!slice_is_ascii(members) && !s->asked_in_utf8)
+		server_say(s, e, SMTP_SAY_EXPN_UTF8);
+	else
+		e->members = members;
+	server_check(s);
+}
+
+bool
+smtp_server_expn_line(struct smtp_server *s, struct slice *members,
+    struct slice *ret_line)
+{
+	struct slice address;
+
+	if (!slice_take_until(members, '\n', &address))
+		return false;
+	s->out_len = 0;
+	server_add_line(s, "250%c2.1.5 <%.*s>\r\n",
+	    members->len > 0 ? '-' : ' ', SLICE_FMT(address));
+	*ret_line = slice_of(s->out, s->out_len);
+	return true;
 }
 
 static void
@@ -342,7 +414,8 @@ static const struct verb {
 	    SMTP_SAY_NOT_NOW, on_unimplemented, NULL },
 	{ VERB("XCLIENT"), SMTP, IN(SMTP_NEW) | IN(SMTP_READY),
 	    SMTP_SAY_NOT_NOW, server_on_xclient, NULL },
-	{ VERB("EXPN"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_expn, NULL },
+	{ VERB("EXPN"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_expn,
+	    "EXPN address; asks who is behind it" },
 	{ VERB("TURN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
 	{ VERB("ETRN"), SMTP, ANY, SMTP_SAY_OK, on_unimplemented, NULL },
 	{ VERB("GET"), SMTP | LMTP, ANY, SMTP_SAY_OK, on_http, NULL },

@@ -39,13 +39,6 @@ enum smtp_kind {
 	SMTP_N_KINDS
 };
 
-/* Who is told whether an address is there (RFC 5321, 3.5.3 and 7.3). */
-enum smtp_vrfy {
-	SMTP_VRFY_NO,    /* 252 to everybody */
-	SMTP_VRFY_LOGIN, /* 252 before a login */
-	SMTP_VRFY_YES
-};
-
 struct smtp_server_config {
 	enum smtp_kind kind;
 	const char *hostname; /* borrowed for life */
@@ -53,7 +46,7 @@ struct smtp_server_config {
 	uint32_t max_hold;    /* seconds of FUTURERELEASE; 0: not offered */
 	unsigned withheld;    /* SMTP_EXT_* that are not offered */
 	uint8_t max_priority; /* MT-PRIORITY above it is lowered to it */
-	uint8_t vrfy;         /* enum smtp_vrfy */
+	uint8_t vrfy, expn;   /* enum smtp_told */
 	bool can_tls;         /* there is a certificate */
 	bool plain_auth;      /* AUTH without TLS, for tests */
 	bool may_xclient;
@@ -80,6 +73,7 @@ enum smtp_do {
 	SMTP_DO_CONNECT,   /* ask whether this client is wanted at all */
 	SMTP_DO_HELO,      /* ask about s->asked */
 	SMTP_DO_VRFY,      /* ask about s->asked, outside the transaction */
+	SMTP_DO_EXPN,      /* ask who is behind it; smtp_server_answer_expn */
 	SMTP_DO_MAIL,      /* ask whether the client may send as s->sender */
 	SMTP_DO_RCPT,      /* ask about s->rcpt */
 	SMTP_DO_AUTH,      /* begin s->mechanism; s->has_initial: with e.auth */
@@ -98,15 +92,16 @@ enum smtp_do {
 
 /* To be carried out in this order. */
 struct smtp_effect {
-	bool begins_body;  /* open one */
-	struct slice body; /* bytes of it, for smtp_server_body_part; points
-			    * into the input */
-	uint32_t delay_ms; /* to wait before `say`: a tarpit */
-	struct slice say;  /* in s; until the next call */
-	unsigned n_more;   /* say it so many times more (LMTP) */
-	uint8_t todo;      /* enum smtp_do */
-	struct slice args; /* of XCLIENT; into the input */
-	struct slice auth; /* a response in base 64; points into the input */
+	bool begins_body;     /* open one */
+	struct slice body;    /* bytes of it, for smtp_server_body_part; points
+			       * into the input */
+	uint32_t delay_ms;    /* to wait before `say`: a tarpit */
+	struct slice say;     /* in s; until the next call */
+	unsigned n_more;      /* say it so many times more (LMTP) */
+	struct slice members; /* of EXPN: say each, smtp_server_expn_line */
+	uint8_t todo;         /* enum smtp_do */
+	struct slice args;    /* of XCLIENT; into the input */
+	struct slice auth;    /* a response in base 64; points into the input */
 };
 
 enum smtp_server_state {
@@ -146,7 +141,7 @@ struct smtp_server {
 
 	/* in WAIT_HELO, WAIT_VRFY and EAT: what was asked, where to go back */
 	char asked[LIMIT_ADDRESS + 1];
-	bool asked_is_ehlo;
+	bool asked_is_ehlo, asked_in_utf8;
 	uint8_t state_before;
 
 	/* the transaction */
@@ -204,6 +199,13 @@ size_t smtp_server_step(struct smtp_server *s, struct slice in,
  * without text: ours is said. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e);
+/* The answer to DO_EXPN: addresses, each with a '\n' behind it; of no account
+ * when it is a no. They become e->members, of which the owner says line by
+ * line: true, *ret_line is the next one. */
+void smtp_server_answer_expn(struct smtp_server *s, const struct verdict *v,
+    struct slice members, struct smtp_effect *e);
+bool smtp_server_expn_line(struct smtp_server *s, struct slice *members,
+    struct slice *ret_line);
 /* The answers to DO_AUTH and DO_AUTH_STEP: a challenge, or the end. */
 void smtp_server_challenge(struct smtp_server *s, struct slice challenge,
     struct smtp_effect *e);

@@ -38,7 +38,8 @@ server_on_auth(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	struct slice mechanism = args;
 	bool has_response = slice_take_until(&args, ' ', &mechanism);
 
-	if (!server_is_submission(s))
+	if (!server_is_submission(s) ||
+	    (s->config.withheld & SMTP_EXT_AUTH) != 0)
 		server_complain(s, e, SMTP_SAY_NOT_IMPLEMENTED);
 	else if (s->is_authed)
 		server_complain(s, e, SMTP_SAY_AUTH_ALREADY);

@@ -21,8 +21,8 @@ server_answer_connect(struct smtp_server *s, const struct verdict *v,
 
 	if (verdict_is_ok(v)) {
 		s->out_len = 0;
-		server_add_line(s, "220 %.255s ESMTP Ulak\r\n",
-		    s->config.hostname);
+		server_add_line(s, "220 %.255s %s Ulak\r\n", s->config.hostname,
+		    s->config.kind == SMTP_LMTP ? "LMTP" : "ESMTP");
 		e->say = slice_of(s->out, s->out_len);
 		server_enter(s, SMTP_NEW);
 		return;
@@ -271,6 +271,8 @@ server_on_starttls(struct smtp_server *s, struct slice args,
 {
 	if (args.len > 0) {
 		server_complain(s, e, SMTP_SAY_NO_ARGUMENT);
+	} else if ((s->config.withheld & SMTP_EXT_STARTTLS) != 0) {
+		server_complain(s, e, SMTP_SAY_NOT_IMPLEMENTED);
 	} else if (s->has_tls) {
 		server_complain(s, e, SMTP_SAY_TLS_ALREADY);
 	} else if (!s->config.can_tls) {

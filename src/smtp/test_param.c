@@ -211,5 +211,37 @@ values(void **state)
 	test_slice(name, SLICE("BY"));
 }
 
-TEST_MAIN(cmocka_unit_test(of_mail), cmocka_unit_test(of_rcpt),
-    cmocka_unit_test(values))
+static const struct {
+	struct slice lines;
+	unsigned kind;
+	bool is_ok;
+	unsigned want;
+} withhelds[] = {
+	{ SLICE(""), 0, true, 0 },
+	{ SLICE("CHUNKING"), 3, true, SMTP_EXT_CHUNKING },
+	{ SLICE("chunking\nDSN"), 0, true, SMTP_EXT_CHUNKING | SMTP_EXT_DSN },
+	{ SLICE("lmtp:CHUNKING\nmx:DSN"), 3, true, SMTP_EXT_CHUNKING },
+	{ SLICE("lmtp:CHUNKING\nmx:DSN"), 0, true, SMTP_EXT_DSN },
+	{ SLICE("lmtp:CHUNKING\nmx:DSN"), 1, true, 0 },
+	{ SLICE("CHUNKIN"), 0, false, 0 },
+	{ SLICE("imap:CHUNKING"), 0, false, 0 },
+	{ SLICE("CHUNKING\n\nDSN"), 0, false, 0 },
+	{ SLICE(":DSN"), 0, false, 0 },
+};
+
+static void
+withheld(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(withhelds) / sizeof(withhelds[0]); i++) {
+		unsigned got = 0;
+
+		test_int(smtp_withheld_parse(withhelds[i].lines,
+			     withhelds[i].kind, &got),
+		    withhelds[i].is_ok);
+		test_int(got, withhelds[i].want);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(withheld), cmocka_unit_test(of_mail),
+    cmocka_unit_test(of_rcpt), cmocka_unit_test(values))

@@ -104,6 +104,26 @@ world_vrfy(const struct world *w)
 	return VERDICT(550, 5, 1, 1, "no such user");
 }
 
+/* team@ are alice and another one, big@ are too many. */
+static void
+world_expn(struct world *w, struct smtp_effect *e)
+{
+	struct verdict v = world_vrfy(w);
+	struct slice members = SLICE("alice@one.example\n");
+
+	if (strcmp(w->s.asked, "team@one.example") == 0)
+		members = SLICE("alice@one.example\nbob@two.example\n");
+	else if (strcmp(w->s.asked, "big@one.example") == 0)
+		members = SLICE("");
+	else if (strcmp(w->s.asked, "eight@one.example") == 0)
+		members = SLICE("\xc3\xa9@one.example\n");
+	else if (!verdict_is_ok(&v))
+		members = SLICE("");
+	if (strcmp(w->s.asked, "nobody@one.example") != 0)
+		v = VERDICT(250, 2, 1, 5, "");
+	smtp_server_answer_expn(&w->s, &v, members, e);
+}
+
 static struct verdict
 world_mail(const struct world *w)
 {
@@ -230,6 +250,9 @@ act(struct world *w, const struct smtp_effect *e)
 		take_body(w, e->body);
 	for (unsigned i = 0; i <= e->n_more; i++)
 		test_int(buf_add(&w->out, e->say), BUF_OK);
+	for (struct slice rest = e->members, line;
+	     smtp_server_expn_line(&w->s, &rest, &line);)
+		test_int(buf_add(&w->out, line), BUF_OK);
 	switch ((enum smtp_do)e->todo) {
 	case SMTP_DO_NOTHING:
 		break;
@@ -244,6 +267,10 @@ act(struct world *w, const struct smtp_effect *e)
 		break;
 	case SMTP_DO_VRFY:
 		answer(w, world_vrfy(w));
+		break;
+	case SMTP_DO_EXPN:
+		world_expn(w, &next);
+		act(w, &next);
 		break;
 	case SMTP_DO_MAIL:
 		answer(w, world_mail(w));
@@ -483,9 +510,13 @@ set_kind(struct world *w, struct slice words)
 		if (slice_equal(word, SLICE("lmtp")))
 			w->config.kind = SMTP_LMTP;
 		else if (slice_equal(word, SLICE("vrfy")))
-			w->config.vrfy = SMTP_VRFY_YES;
+			w->config.vrfy = SMTP_TOLD_YES;
 		else if (slice_equal(word, SLICE("vrfy-login")))
-			w->config.vrfy = SMTP_VRFY_LOGIN;
+			w->config.vrfy = SMTP_TOLD_LOGIN;
+		else if (slice_equal(word, SLICE("expn")))
+			w->config.expn = SMTP_TOLD_YES;
+		else if (slice_equal(word, SLICE("expn-login")))
+			w->config.expn = SMTP_TOLD_LOGIN;
 		else if (slice_skip(&word, SLICE("withheld=")))
 			w->config.withheld |= smtp_ext_named(word);
 		else if (slice_equal(word, SLICE("submission")))

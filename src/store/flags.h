@@ -21,6 +21,11 @@ enum {
 	FLAGS_ADD,
 	FLAGS_REMOVE
 };
+enum {              /* RCPT_ASK.how */
+	VERIFY_NOT, /* for a mail */
+	VERIFY_RCPT,
+	VERIFY_EXPAND
+};
 enum {
 	MAILBOX_CREATE,
 	MAILBOX_DELETE,

@@ -16,13 +16,18 @@
 
 #include "base/limits.h"
 #include "base/time.h"
+#include "store/flags.h"
 
 enum {
 	/* A step gives at most LIMIT_CONN_IN, behind what was gathered. */
 	CREDIT_NEEDED = LIMIT_CONN_IN + 2 * SMTP_GATHER,
-	OUT_NEEDED = 4096, /* room for the reply to one command */
-	SLOWEST = 1000     /* bytes of a body in a second, on the whole */
+	/* room for the reply to one command: LMTP has one for each recipient,
+	 * EXPN one for each member */
+	OUT_NEEDED = 4096 + LIMIT_LMTP_RCPTS * LIMIT_SMTP_REPLY_LINE,
+	SLOWEST = 1000 /* bytes of a body in a second, on the whole */
 };
+_Static_assert((int)OUT_NEEDED < (int)LIMIT_CONN_OUT / 2,
+    "all replies to a message fit, and something before them");
 
 /* -- effects --------------------------------------------------------------- */
 
@@ -81,6 +86,15 @@ is_held_back(const struct smtp *x)
 	return x->tarpit.slot != 0;
 }
 
+static void
+say_members(struct conn *c, struct slice members)
+{
+	struct slice line;
+
+	while (smtp_server_expn_line(&smtp_of(c)->s, &members, &line))
+		conn_say(c, line);
+}
+
 void
 smtp_act(struct conn *c, const struct smtp_effect *e)
 {
@@ -92,6 +106,7 @@ smtp_act(struct conn *c, const struct smtp_effect *e)
 		smtp_do_body(c, e->body);
 	for (unsigned i = 0; i <= e->n_more; i++)
 		conn_say(c, e->say);
+	say_members(c, e->members);
 	note_eating(c);
 	switch ((enum smtp_do)e->todo) {
 	case SMTP_DO_NOTHING:
@@ -121,7 +136,10 @@ smtp_act(struct conn *c, const struct smtp_effect *e)
 		smtp_do_data(c);
 		break;
 	case SMTP_DO_VRFY:
-		smtp_do_vrfy(c);
+		smtp_do_vrfy(c, VERIFY_RCPT);
+		break;
+	case SMTP_DO_EXPN:
+		smtp_do_vrfy(c, VERIFY_EXPAND);
 		break;
 	case SMTP_DO_COMMIT:
 		smtp_do_commit(c);
@@ -369,6 +387,10 @@ on_start(struct conn *c)
 	x->conn = c;
 	x->tarpit.fire = on_tarpit_over;
 	set_tarpit(c, &config);
+	config.vrfy = f->settings->vrfy;
+	config.expn = f->settings->expn;
+	(void)smtp_withheld_parse(slice_cstr(f->settings->withheld),
+	    config.kind, &config.withheld);
 	config.is_strict = f->settings->strict_pipelining;
 	config.may_xclient = origin_may_xclient(c);
 	login_init(&x->login, c, "smtp", smtp_on_login);
@@ -438,10 +460,12 @@ on_store_lost(struct conn *c)
 	switch ((enum smtp_server_state)x->s.state) {
 	case SMTP_WAIT_MAIL:
 	case SMTP_WAIT_RCPT:
-	case SMTP_WAIT_VRFY:
 	case SMTP_WAIT_COMMIT:
 		x->waits_for_origin = false;
-		smtp_answer(c, verdict_trouble());
+		smtp_answer_trouble(c);
+		break;
+	case SMTP_WAIT_VRFY:
+		smtp_answer_vrfy(c, verdict_trouble(), NULL);
 		break;
 	case SMTP_DATA:
 	case SMTP_CHUNK:

@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "roles/front/local.h"
+#include "store/flags.h"
 
 /* -- log ------------------------------------------------------------------- */
 
@@ -47,12 +48,22 @@ smtp_answer(struct conn *c, struct verdict v)
 	smtp_act(c, &e);
 }
 
+/* Each recipient of LMTP hears of it (RFC 2033, 4.2): until nothing is asked.
+ */
+void
+smtp_answer_trouble(struct conn *c)
+{
+	do
+		smtp_answer(c, verdict_trouble());
+	while (smtp_of(c)->s.state == SMTP_WAIT_COMMIT);
+}
+
 /* The question went out under this ticket, or it is answered by our trouble. */
 static void
 asked(struct conn *c, int r)
 {
 	if (r != 0)
-		smtp_answer(c, verdict_trouble());
+		smtp_answer_trouble(c);
 }
 
 /* RFC 5321, 3.1 and 4.3.1: the server speaks first. */
@@ -163,7 +174,8 @@ ask_rcpt(struct conn *c)
 		.notify = x->s.rcpt_params.notify,
 		.orcpt = slice_cstr(x->s.orcpt),
 		.rrvs = x->s.rcpt_params.rrvs,
-		.rrvs_continue = x->s.rcpt_params.rrvs_may_continue };
+		.rrvs_continue = x->s.rcpt_params.rrvs_may_continue,
+		.is_lmtp = x->s.config.kind == SMTP_LMTP };
 
 	x->ticket = front_ticket(conn_front(c));
 	asked(c,
@@ -172,11 +184,55 @@ ask_rcpt(struct conn *c)
 		: wire_send_rcpt_ask(store_of(c), c->number, x->ticket, &ask));
 }
 
-/* Nobody can be asked that outside a transaction. */
+/* What RCPT would hear; nothing of it is kept. */
 void
-smtp_do_vrfy(struct conn *c)
+smtp_do_vrfy(struct conn *c, uint8_t how)
 {
-	smtp_answer(c, verdict_trouble());
+	struct smtp *x = smtp_of(c);
+	struct wire_rcpt_ask ask = { .handle = x->handle,
+		.rcpt = slice_cstr(x->s.asked),
+		.client = slice_cstr(c->peer_text),
+		.rdns = origin_rdns(c),
+		.helo = slice_cstr(x->s.helo),
+		.how = how,
+		.is_lmtp = x->s.config.kind == SMTP_LMTP };
+
+	x->verifies = how;
+	x->ticket = front_ticket(conn_front(c));
+	if (store_of(c) == NULL ||
+	    wire_send_rcpt_ask(store_of(c), c->number, x->ticket, &ask) != 0)
+		smtp_answer_vrfy(c, verdict_trouble(), NULL);
+}
+
+/* The store sends no more rows than fit into a reply. */
+static void
+gather_members(const struct wire_list *rows, struct buf *out)
+{
+	struct wire_list rest = *rows;
+	struct wire_member m;
+
+	while (wire_member_next(&rest, &m))
+		if (buf_printf(out, "%.*s\n", SLICE_FMT(m.address)) != BUF_OK)
+			return buf_reset(out, LIMIT_FRAME);
+}
+
+void
+smtp_answer_vrfy(struct conn *c, struct verdict v, const struct wire_list *rows)
+{
+	struct smtp *x = smtp_of(c);
+	struct smtp_effect e;
+	struct buf members;
+
+	if (x->verifies != VERIFY_EXPAND) {
+		smtp_answer(c, v);
+		return;
+	}
+	buf_init(&members, LIMIT_FRAME);
+	if (rows != NULL)
+		gather_members(rows, &members);
+	smtp_server_answer_expn(&x->s, &v, buf_slice(&members), &e);
+	smtp_act(c, &e);
+	buf_deinit(&members);
 }
 
 void
@@ -244,7 +300,7 @@ smtp_do_commit(struct conn *c)
 	conn_set_idle(c, conn_front(c)->settings->smtp_idle);
 	smtp_do_body(c, (struct slice){ 0 });
 	if (x->body_has_failed || store_of(c) == NULL || x->txn_is_lost) {
-		smtp_answer(c, verdict_trouble());
+		smtp_answer_trouble(c);
 		return;
 	}
 	buf_init(&summary, LIMIT_SUMMARY);
@@ -345,15 +401,19 @@ smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
     const struct wire_rcpt_answer *m)
 {
 	struct verdict v = verdict_of(&m->verdict);
+	bool is_vrfy = is_awaited(c, ticket, SMTP_WAIT_VRFY);
 
-	if (!is_awaited(c, ticket, SMTP_WAIT_RCPT))
+	if (!is_vrfy && !is_awaited(c, ticket, SMTP_WAIT_RCPT))
 		return;
-	if (!verdict_is_ok(&v))
+	if (!is_vrfy && !verdict_is_ok(&v))
 		log_refused_rcpt(c, &v);
 	origin_count(c, RATE_RCPTS, 1);
 	if (v.code == 550 && v.esc.subject == 1) /* RFC 3463, 3.2 */
 		origin_count(c, RATE_UNKNOWN, 1);
-	smtp_answer(c, v);
+	if (is_vrfy)
+		smtp_answer_vrfy(c, v, &m->rows);
+	else
+		smtp_answer(c, v);
 	smtp_go_on(c);
 }
 

@@ -35,7 +35,8 @@ struct smtp {
 	/* transaction */
 	uint64_t txn; /* 0: the store knows of none */
 	bool txn_is_lost;
-	uint32_t ticket; /* of the question that is open */
+	uint32_t ticket;  /* of the question that is open */
+	uint8_t verifies; /* VERIFY_* (store/flags.h), in WAIT_VRFY */
 	/* body */
 	struct id id;
 	uint64_t body;
@@ -79,6 +80,8 @@ void smtp_unstall(struct conn *c);
 
 /* smtp_ask.c: answers to the session, then its wishes. */
 void smtp_answer(struct conn *c, struct verdict v);
+/* 451 to whatever is asked. */
+void smtp_answer_trouble(struct conn *c);
 void smtp_do_connect(struct conn *c);
 void smtp_do_helo(struct conn *c);
 void smtp_do_mail(struct conn *c);
@@ -86,7 +89,10 @@ void smtp_do_rcpt(struct conn *c);
 void smtp_do_auth(struct conn *c, struct slice initial);
 void smtp_do_auth_step(struct conn *c, struct slice response);
 void smtp_do_data(struct conn *c);
-void smtp_do_vrfy(struct conn *c);
+void smtp_do_vrfy(struct conn *c, uint8_t how);
+/* rows: of EXPN, or NULL */
+void smtp_answer_vrfy(struct conn *c, struct verdict v,
+    const struct wire_list *rows);
 void smtp_do_commit(struct conn *c);
 void smtp_on_login(struct conn *c, enum login_result how,
     struct slice challenge);

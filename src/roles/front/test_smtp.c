@@ -35,6 +35,8 @@ struct world {
 	bool is_silent;    /* answers nothing */
 	bool keeps_credit; /* gives none back */
 	bool refuses_body;
+	bool leaves_one_out; /* the second recipient of a COMMIT */
+	bool refuses_commit;
 	bool refuses_login, has_no_handle;
 	unsigned n_rcpts, n_mails, n_opens, n_commits, n_body_drops,
 	    n_txn_drops, n_handle_drops, n_aborts;
@@ -42,7 +44,7 @@ struct world {
 	struct buf body;
 	struct id id;
 	uint32_t relay_from, handle;
-	bool is_8bit;
+	bool is_8bit, is_per_rcpt;
 	char protocol[16], sender[64], rcpt[64];
 	size_t summary_len;
 };
@@ -155,8 +157,12 @@ on_commit(struct channel *ch, const struct wire_head *h,
 {
 	struct world *w = ch->ctx;
 	struct wire_done done = { .id = m->id, .verdict = yes };
+	struct wire_left_out left_out = { .rcpt = 1,
+		.verdict = { 452, 4, 2, 2, SLICE("mailbox full") } };
+	struct buf rows;
 
 	w->n_commits++;
+	w->is_per_rcpt = m->is_per_rcpt;
 	w->id = m->id;
 	w->relay_from = m->relay_from;
 	w->is_8bit = m->is_8bit;
@@ -164,8 +170,17 @@ on_commit(struct channel *ch, const struct wire_head *h,
 	w->summary_len = m->summary.len;
 	(void)slice_to_cstr(m->protocol, w->protocol, sizeof(w->protocol));
 	(void)slice_to_cstr(m->sender, w->sender, sizeof(w->sender));
+	buf_init(&rows, LIMIT_FRAME);
+	if (w->refuses_commit)
+		done.verdict =
+		    (struct wire_verdict){ 452, 4, 3, 1, SLICE("disk full") };
+	else if (w->leaves_one_out)
+		test_int(wire_left_out_add(&rows, &left_out), 0);
+	done.left_out =
+	    (struct wire_list){ .n = rows.len > 0, .raw = buf_slice(&rows) };
 	if (!w->is_silent)
 		(void)wire_send_done(ch, h->session, h->ticket, &done);
+	buf_deinit(&rows);
 	return 0;
 }
 
@@ -428,7 +443,9 @@ join(struct world *w, unsigned service)
 	w->c = conn_new(&w->front, pair[0], &peer, service, &smtp_proto, false);
 	test_true(w->c != NULL);
 	hear(w, "220 here.example ");
-	say(w, "EHLO client.example\r\n");
+	say(w,
+	    service == SERVICE_LMTP ? "LHLO client.example\r\n"
+				    : "EHLO client.example\r\n");
 	hear(w, "250");
 }
 
@@ -616,6 +633,98 @@ survives_the_store(void **state)
 	envelope(w);
 	say(w, "b\r\n.\r\n");
 	hear(w, "250 2.0.0 ");
+	leave(w);
+}
+
+/* Three recipients up to the end of the data. */
+static void
+lmtp_mail(struct world *w)
+{
+	say(w,
+	    "MAIL FROM:<>\r\nRCPT TO:<u@one.example>\r\n"
+	    "RCPT TO:<no@one.example>\r\nRCPT TO:<v@one.example>\r\n"
+	    "RCPT TO:<w@one.example>\r\nDATA\r\n");
+	hear(w, "250 2.1.0 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "550 5.1.1 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "354 ");
+	say(w, "b\r\n.\r\n");
+}
+
+/* RFC 2033, 4.2: one for each RCPT that was accepted, whatever happens. */
+static void
+hear_thrice(struct world *w, const char *first, const char *second)
+{
+	hear(w, first);
+	hear(w, second);
+	hear(w, first);
+	say(w, "NOOP\r\n");
+	hear(w, "250 2.0.0 OK");
+}
+
+static void
+answers_each_of_lmtp(void **state)
+{
+	struct world *w = *state;
+
+	give_store(w, true);
+	join(w, SERVICE_LMTP);
+	test_case("all are kept");
+	lmtp_mail(w);
+	hear_thrice(w, "250 2.0.0 ", "250 2.0.0 ");
+	test_true(w->is_per_rcpt);
+	test_slice(slice_cstr(w->protocol), SLICE("LMTP"));
+
+	test_case("one has no room");
+	w->leaves_one_out = true;
+	lmtp_mail(w);
+	hear_thrice(w, "250 2.0.0 ", "452 4.2.2 mailbox full");
+
+	test_case("the store refuses all of it");
+	w->refuses_commit = true;
+	lmtp_mail(w);
+	hear_thrice(w, "452 4.3.1 disk full", "452 4.3.1 disk full");
+	w->refuses_commit = w->leaves_one_out = false;
+
+	test_case("the store is lost while it commits");
+	w->is_silent = false;
+	say(w,
+	    "MAIL FROM:<>\r\nRCPT TO:<u@one.example>\r\n"
+	    "RCPT TO:<v@one.example>\r\nRCPT TO:<w@one.example>\r\n"
+	    "DATA\r\n");
+	hear(w, "250 2.1.0 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "354 ");
+	w->is_silent = true;
+	say(w, "b\r\n.\r\n");
+	hear(w, "");
+	lose_store(w);
+	hear_thrice(w, "451 4.3.0 ", "451 4.3.0 ");
+
+	test_case("the store is lost within the body");
+	w->is_silent = false;
+	give_store(w, true);
+	say(w,
+	    "MAIL FROM:<>\r\nRCPT TO:<u@one.example>\r\n"
+	    "RCPT TO:<v@one.example>\r\nRCPT TO:<w@one.example>\r\n"
+	    "DATA\r\n");
+	hear(w, "250 2.1.0 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "250 2.1.5 ");
+	hear(w, "354 ");
+	lose_store(w);
+	say(w, "b\r\n.\r\n");
+	hear_thrice(w, "451 4.3.0 ", "451 4.3.0 ");
+
+	test_case("as good as new");
+	give_store(w, true);
+	lmtp_mail(w);
+	hear_thrice(w, "250 2.0.0 ", "250 2.0.0 ");
 	leave(w);
 }
 
@@ -832,5 +941,5 @@ logs_in(void **state)
 
 #define MX(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
 TEST_MAIN(MX(keeps_a_mail), MX(waits_for_credit), MX(survives_the_store),
-    MX(drops_what_is_refused), MX(ends_in_order),
+    MX(answers_each_of_lmtp), MX(drops_what_is_refused), MX(ends_in_order),
     cmocka_unit_test_setup_teardown(logs_in, setup_user, teardown))

@@ -130,6 +130,7 @@ struct rcpt_job {
 	struct greylist_ticket grey;
 	uint32_t handle;
 	uint8_t notify;
+	uint8_t how;     /* VERIFY_* */
 	bool may_relay;  /* it has logged in, or its network may */
 	bool by_network; /* then the sender may have to be one of ours */
 	size_t rcpt_len, orcpt_len, sender_len, local_len;
@@ -198,7 +199,7 @@ decide(struct peer *p, const struct rcpt_job *j,
 	int64_t wait;
 	struct txn *t;
 
-	if (!verdict_is_ok(&v))
+	if (!verdict_is_ok(&v) || j->how != VERIFY_NOT)
 		return wire_verdict_of(&v);
 	if (!greylist_pass(p->role->greylist, &j->grey, result->greylist,
 		&wait))
@@ -220,6 +221,38 @@ answer_rcpt(struct channel *c, const struct asker *a,
 	struct wire_rcpt_answer m = { .verdict = *v };
 
 	(void)wire_send_rcpt_answer(c, a->session, a->ticket, &m);
+}
+
+/* EXPN: who would get it. None: more than can be told, or not told apart. */
+static void
+add_members(const struct rcpt_result *result, struct buf *rows,
+    struct wire_list *ret)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < result->n_targets; i++, n++) {
+		struct wire_member m = { result->targets[i].name.typed };
+
+		if (n == LIMIT_EXPN || result->targets[i].is_list ||
+		    wire_member_add(rows, &m) != 0)
+			return;
+	}
+	*ret = (struct wire_list){ .raw = buf_slice(rows), .n = n };
+}
+
+/* VRFY and EXPN: what RCPT would hear, and nothing kept. */
+static void
+answer_verify(struct channel *c, const struct rcpt_job *j,
+    const struct wire_verdict *v, const struct rcpt_result *result)
+{
+	struct wire_rcpt_answer m = { .verdict = *v };
+	struct buf rows;
+
+	buf_init(&rows, LIMIT_FRAME / 2);
+	if (j->how == VERIFY_EXPAND && v->code == 250)
+		add_members(result, &rows, &m.rows);
+	(void)wire_send_rcpt_answer(c, j->asker.session, j->asker.ticket, &m);
+	buf_deinit(&rows);
 }
 
 /* -- in a reader's thread
@@ -346,7 +379,7 @@ done_rcpt(struct store_read *r, int result)
 		    : result > 0
 		    ? wire_verdict_make(553, 5, 1, 3, "not an address")
 		    : wire_verdict_make(451, 4, 3, 0, "try again later");
-		answer_rcpt(c, &j->asker, &v);
+		answer_verify(c, j, &v, &j->result);
 	}
 	arena_reset(&j->arena);
 	free(j);
@@ -391,7 +424,7 @@ set_asker(struct peer *p, struct rcpt_job *j, const struct wire_rcpt_ask *m)
 			.defaults = accept_sending_defaults(s),
 			.n_rcpts = (t == NULL ? 0 : t->n) + 1u,
 			.now = env_wall(s->env) };
-	} else if (p->c.peer == WIRE_MX && s->relay.n > 0 &&
+	} else if (p->c.peer == WIRE_MX && !m->is_lmtp && s->relay.n > 0 &&
 	    ip_parse(m->client, &ip)) {
 		ip = ip_unmapped(ip);
 		j->by_network = ip_networks_have(&s->relay, &ip);
@@ -410,6 +443,7 @@ rcpt_job_new(struct channel *c, const struct wire_head *h,
 	j->asker = asker_of(c, h);
 	j->txn = m->txn;
 	j->handle = m->handle;
+	j->how = m->how;
 	j->notify = m->notify;
 	j->size = m->size;
 	j->rrvs = m->rrvs;
@@ -445,14 +479,14 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j = rcpt_job_new(c, h, m);
 	if (j == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	if (c->peer == WIRE_MX)
+	if (c->peer == WIRE_MX && !m->is_lmtp)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
 	/* a login's limits, and a network's sender, are looked at each time */
 	e = j->account != 0 || j->by_network ? NULL : cached_find(s, m->rcpt);
 	if (e != NULL) {
 		v = decide(p, j, &e->result);
-		answer_rcpt(c, &j->asker, &v);
+		answer_verify(c, j, &v, &e->result);
 		free(j);
 		return 0;
 	}

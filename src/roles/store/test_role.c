@@ -777,6 +777,61 @@ a_full_mailbox_says_later(void **state)
 	test_int(rcpt(&w.mx, 0, 4, ANNA), 452);
 }
 
+static unsigned
+verify(struct end *e, uint64_t txn, uint8_t how, const char *address,
+    struct wire_rcpt_answer *ret)
+{
+	PUT(e, rcpt_ask, RCPT_ASK, 11, .txn = txn, .how = how,
+	    .rcpt = slice_cstr(address));
+	GET(e, rcpt_answer, RCPT_ANSWER, ret);
+	test_int(e->head.ticket, 11);
+	return ret->verdict.code;
+}
+
+/* VRFY and EXPN */
+static void
+what_is_verified_is_not_kept(void **state)
+{
+	struct wire_rcpt_answer m;
+	struct wire_member row;
+	char target[64];
+
+	(void)state;
+	test_int(verify(&w.mx, 1, VERIFY_RCPT, "anna@one.example", &m), 250);
+	test_int(m.rows.n, 0);
+	test_int(verify(&w.mx, 1, VERIFY_RCPT, "x@one.example", &m), 550);
+	put_body(&w.mx, 1, 100);
+	test_int(commit(&w.mx, 0, 1, 1, STRANGER), 451); /* nobody approved */
+
+	test_int(verify(&w.mx, 0, VERIFY_EXPAND, "info@one.example", &m), 250);
+	test_int(m.rows.n, 1);
+	test_true(wire_member_next(&m.rows, &row));
+	test_slice(row.address, ANNA);
+	test_int(verify(&w.mx, 0, VERIFY_EXPAND, "x@one.example", &m), 550);
+	for (unsigned i = 0; i <= LIMIT_EXPN; i++) {
+		(void)snprintf(target, sizeof(target), "u%u@far.example", i);
+		test_int(admin("alias add", "address", "big@one.example",
+			     "target", target),
+		    250);
+		if (i == LIMIT_EXPN - 1) {
+			test_int(verify(&w.mx, 0, VERIFY_EXPAND,
+				     "big@one.example", &m),
+			    250);
+			test_int(m.rows.n, LIMIT_EXPN);
+		}
+	}
+	test_int(admin("domain add", "domain", "forget.example", NULL, NULL),
+	    250);
+	test_int(verify(&w.mx, 0, VERIFY_EXPAND, "big@one.example", &m), 250);
+	test_int(m.rows.n, 0);
+
+	test_case("LMTP relays for nobody");
+	PUT(&w.mx, rcpt_ask, RCPT_ASK, 9, .txn = 7, .is_lmtp = true,
+	    .client = SLICE("192.0.2.7"), .rcpt = SLICE("x@far.example"));
+	GET(&w.mx, rcpt_answer, RCPT_ANSWER, &m);
+	test_int(m.verdict.code, 550);
+}
+
 static void
 is_verifier(struct slice want)
 {
@@ -898,4 +953,5 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
     CASE(the_admin_is_answered), CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
-    CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later))
+    CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
+    CASE(a_full_mailbox_says_later))
