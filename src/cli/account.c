@@ -6,6 +6,7 @@
 
 #include "cli/admin.h"
 #include "cli/app_password.h"
+#include "cli/pairs.h"
 
 static int
 add_password(struct cli *cli, json_t *args)
@@ -28,6 +29,22 @@ add_password(struct cli *cli, json_t *args)
 	    : cli_fail(CLI_REFUSED, "out of memory");
 }
 
+static const struct cli_pair keys[] = {
+	{ "name", CLI_TEXT },
+	{ "quota", CLI_SIZE },
+	{ "messages_per_hour", CLI_TEXT },
+	{ "messages_per_day", CLI_TEXT },
+	{ "recipients_per_hour", CLI_TEXT },
+	{ "recipients_per_day", CLI_TEXT },
+	{ NULL, CLI_TEXT },
+};
+
+static int
+add_pairs(struct cli *cli, json_t *args)
+{
+	return cli_pairs_add(cli, 1, keys, args);
+}
+
 static const struct table_column columns[] = {
 	{ "address", "address", TABLE_TEXT },
 	{ "name", "name", TABLE_TEXT },
@@ -35,6 +52,32 @@ static const struct table_column columns[] = {
 	{ "used", "used", TABLE_SIZE },
 	{ "quota", "quota", TABLE_SIZE },
 	{ "disabled", "disabled", TABLE_BOOL },
+	{ "created", "created", TABLE_TIME },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_column show_columns[] = {
+	{ "address", "address", TABLE_TEXT },
+	{ "canonical", "canonical", TABLE_TEXT },
+	{ "name", "name", TABLE_TEXT },
+	{ "disabled", "disabled", TABLE_BOOL },
+	{ "quota", "quota", TABLE_SIZE },
+	{ "used", "used", TABLE_SIZE },
+	{ "messages", "messages", TABLE_NUMBER },
+	{ "messages_per_hour", "messages_per_hour", TABLE_NUMBER },
+	{ "messages_per_day", "messages_per_day", TABLE_NUMBER },
+	{ "recipients_per_hour", "recipients_per_hour", TABLE_NUMBER },
+	{ "recipients_per_day", "recipients_per_day", TABLE_NUMBER },
+	{ "messages_last_hour", "messages_last_hour", TABLE_NUMBER },
+	{ "messages_last_day", "messages_last_day", TABLE_NUMBER },
+	{ "recipients_last_hour", "recipients_last_hour", TABLE_NUMBER },
+	{ "recipients_last_day", "recipients_last_day", TABLE_NUMBER },
+	{ "send_as", "send_as", TABLE_TEXT },
+	{ "created", "created", TABLE_TIME },
+	{ NULL, NULL, TABLE_TEXT },
+};
+static const struct table_column sender_columns[] = {
+	{ "sender", "sender", TABLE_TEXT },
 	{ "created", "created", TABLE_TIME },
 	{ NULL, NULL, TABLE_TEXT },
 };
@@ -47,8 +90,8 @@ static const struct cli_option add_options[] = {
 	{ "name", 0, CLI_TEXT, "NAME", "the person's name", false },
 	{ "hash", 0, CLI_TEXT, "HASH",
 	    "in place of a password: what another program kept of it", false },
-	{ "quota", 0, CLI_SIZE, "SIZE", "bytes of mail it may keep; 0: any",
-	    false },
+	{ "quota", 0, CLI_SIZE, "SIZE",
+	    "bytes of mail it may keep; 0: any (its domain's)", false },
 	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
 };
 static const struct cli_option password_options[] = {
@@ -98,6 +141,23 @@ static const struct admin_action app_remove = { .command =
 	.operands = { { "address", CLI_TEXT }, { "which", CLI_TEXT } } };
 static const struct admin_action quota = { .command = "account quota",
 	.operands = { { "address", CLI_TEXT }, { "quota", CLI_SIZE } } };
+static const struct admin_action set = { .command = "account set",
+	.operands = { { "address", CLI_TEXT } },
+	.prepare = add_pairs };
+static const struct admin_action show = { .command = "account show",
+	.operands = { { "address", CLI_TEXT } },
+	.columns = show_columns,
+	.show = admin_show_row };
+static const struct admin_action sender_add = { .command =
+						    "account send-as add",
+	.operands = { { "address", CLI_TEXT }, { "sender", CLI_TEXT } } };
+static const struct admin_action sender_take = { .command =
+						     "account send-as remove",
+	.operands = { { "address", CLI_TEXT }, { "sender", CLI_TEXT } } };
+static const struct admin_action sender_list = { .command =
+						     "account send-as list",
+	.operands = { { "address", CLI_TEXT } },
+	.columns = sender_columns };
 static const struct admin_action disable = { .command = "account disable",
 	.operands = { { "address", CLI_TEXT } } };
 static const struct admin_action enable = { .command = "account enable",
@@ -126,12 +186,27 @@ static const struct cli_action actions[] = {
 	{ "quota", "ADDRESS SIZE", 2, 2,
 	    "how much mail it may keep; 0: any amount", NULL, admin_run,
 	    &quota },
-	{ "disable", "ADDRESS", 1, 1, "it gets mail, but nobody can log in",
-	    NULL, admin_run, &disable },
+	{ "set", "ADDRESS KEY=VALUE...", 2, 8, "changes its options", NULL,
+	    admin_run, &set },
+	{ "show", "ADDRESS", 1, 1, "what is set, and what it has used", NULL,
+	    admin_run, &show },
+	{ "send-as add", "ADDRESS SENDER", 2, 2,
+	    "it may send as SENDER, too; \"@DOMAIN\": as anybody there", NULL,
+	    admin_run, &sender_add },
+	{ "send-as remove", "ADDRESS SENDER", 2, 2, "no longer", NULL,
+	    admin_run, &sender_take },
+	{ "send-as list", "ADDRESS", 1, 1, "what it was granted", NULL,
+	    admin_run, &sender_list },
+	{ "disable", "ADDRESS", 1, 1,
+	    "nobody can log in, and its mail is refused (550 5.2.1)", NULL,
+	    admin_run, &disable },
 	{ "enable", "ADDRESS", 1, 1, "undoes disable", NULL, admin_run,
 	    &enable },
 };
 
 const struct cli_command cli_account = { "account",
 	"accounts: who has mailboxes and may log in", CLI_ACTIONS(actions),
-	NULL };
+	"keys: name=TEXT\n"
+	"      quota=SIZE|none         how much mail it may keep\n"
+	"      messages_per_hour, messages_per_day, recipients_per_hour,\n"
+	"      recipients_per_day=NUMBER|none|default  what it may send\n" };

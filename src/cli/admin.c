@@ -251,6 +251,8 @@ print_end_json(const struct admin_answer *answer)
 	static const struct table_column numbers[] = {
 		{ "affected", NULL, TABLE_NUMBER },
 		{ "key", NULL, TABLE_NUMBER },
+		{ "done", NULL, TABLE_NUMBER },
+		{ "present", NULL, TABLE_NUMBER },
 		{ NULL, NULL, TABLE_TEXT },
 	};
 	json_t *typed = table_json(answer->rows, numbers);
@@ -280,6 +282,41 @@ print_end(const struct admin_answer *answer)
 	    affected == NULL                 ? ""
 		: strcmp(affected, "1") == 0 ? " row"
 					     : " rows");
+}
+
+/* As a person says it: a quota of 0 is none. */
+static void
+print_value(const struct table_column *c, const json_t *row)
+{
+	const char *value = json_string_value(json_object_get(row, c->name));
+	char cell[TABLE_CELL];
+
+	if (value == NULL)
+		return;
+	table_cell(c->kind, value, cell);
+	(void)printf("%-20s  %s\n", c->name,
+	    strcmp(c->name, "quota") == 0 && strcmp(value, "0") == 0 ? "none"
+								     : cell);
+}
+
+int
+admin_show_row(struct cli *cli, const json_t *rows)
+{
+	const struct table_column *columns = cli->action->admin->columns;
+	json_t *typed;
+	int r = CLI_OK;
+
+	if (json_array_size(rows) != 1)
+		return cli_fail(CLI_REFUSED, "the answer is not of its form");
+	if (!cli->json) {
+		for (; columns->name != NULL; columns++)
+			print_value(columns, json_array_get(rows, 0));
+		return CLI_OK;
+	}
+	typed = table_json(rows, columns);
+	r = admin_print_json(json_array_get(typed, 0));
+	json_decref(typed);
+	return r;
 }
 
 static int

@@ -47,5 +47,8 @@ void admin_answer_deinit(struct admin_answer *a);
 /* Exit status by its code; tells a refusal on stderr. */
 int admin_status(const struct admin_answer *a);
 int admin_print_json(const json_t *value);
+/* The `show` of an action whose answer is one row: a line for each of its
+ * columns, or one JSON object. */
+int admin_show_row(struct cli *cli, const json_t *rows);
 
 #endif

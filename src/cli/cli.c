@@ -20,6 +20,8 @@ static const struct cli_command *const commands[] = {
 	&cli_account,
 	&cli_domain,
 	&cli_alias,
+	&cli_group,
+	&cli_address,
 	&cli_send,
 	&cli_sendmail,
 	&cli_queue,

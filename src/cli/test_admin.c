@@ -33,7 +33,7 @@ struct output {
 };
 
 struct world {
-	char dir[64], config[96], socket[96], password[96];
+	char dir[64], config[96], socket[96], password[96], names[96];
 	struct env *env;
 	struct channel supervisor, store, keeper;
 	pid_t role, command;
@@ -246,6 +246,8 @@ world_init(struct world *w)
 	    w->dir, w->socket);
 	write_file(w->config, text);
 	write_file(w->password, "a secret\n");
+	(void)snprintf(w->names, sizeof(w->names), "%s/names", w->dir);
+	write_file(w->names, "# whom\n\n a@x.example \r\n#c@x\nb@x.example");
 	test_int(settings_parse(slice_cstr(text), w->config, &s, &err), 0);
 	test_int(env_posix_new(&how, &w->env), 0);
 	buf_init(&w->args, TEXT_MAX);
@@ -280,6 +282,7 @@ world_deinit(struct world *w)
 	(void)unlink(w->socket);
 	(void)unlink(w->config);
 	(void)unlink(w->password);
+	(void)unlink(w->names);
 	(void)rmdir(w->dir);
 	env_posix_free(w->env);
 	buf_deinit(&w->args);
@@ -419,6 +422,70 @@ static const struct {
 	    SLICE(""), "", "26 characters" },
 	{ "an argument too many", { "domain", "list", "x" }, 0, 250, 2, "",
 	    SLICE(""), SLICE(""), "", "too many: x (ulak domain list)\n" },
+	{ "options of a domain become arguments",
+	    { "domain", "set", "one.example", "subaddress=+-", "quota=1MiB",
+		"messages-per-day=7", "catch-all=" },
+	    0, 250, 0, "domain set",
+	    SLICE("domain=one.example;subaddress=+-;quota=1048576;"
+		  "messages_per_day=7;catch_all=;"),
+	    SLICE(""), "so be it\n", "" },
+	{ "no quota", { "domain", "add", "one.example", "quota=none" }, 0, 250,
+	    0, "domain add", SLICE("domain=one.example;quota=0;"), SLICE(""),
+	    "so be it\n", "" },
+	{ "a key that there is not",
+	    { "domain", "set", "one.example", "colour=blue" }, 0, 250, 2, "",
+	    SLICE(""), SLICE(""), "", "there are kind, target, subaddress" },
+	{ "no value", { "group", "set", "a@one.example", "post" }, 0, 250, 2,
+	    "", SLICE(""), SLICE(""), "", "post: KEY=VALUE is needed" },
+	{ "a key twice",
+	    { "group", "set", "a@one.example", "post=owner", "post=members" },
+	    0, 250, 2, "", SLICE(""), SLICE(""), "",
+	    "post stands there twice" },
+	{ "a size that is none",
+	    { "account", "set", "a@one.example", "quota=much" }, 0, 250, 2, "",
+	    SLICE(""), SLICE(""), "", "quota needs a size" },
+	{ "nothing to set", { "account", "set", "a@one.example" }, 0, 250, 2,
+	    "", SLICE(""), SLICE(""), "", "an argument is missing" },
+	{ "one row as lines", { "account", "show", "jo@one.example" }, 1, 250,
+	    0, "account show", SLICE("address=jo@one.example;"), SLICE(""),
+	    "address               u0@one.example\n", "" },
+	{ "one row as an object",
+	    { "group", "show", "jo@one.example", "--json" }, 1, 250, 0,
+	    "group show", SLICE("address=jo@one.example;"), SLICE(""),
+	    "{\n  \"address\": \"u0@one.example\"", "" },
+	{ "members in one argument",
+	    { "group", "member", "add", "c@one.example", "a@x.example",
+		"b@x.example" },
+	    0, 250, 0, "group member add",
+	    SLICE("address=c@one.example;members=a@x.example\nb@x.example;"),
+	    SLICE(""), "so be it\n", "" },
+	{ "members from a file: its comments are none",
+	    { "group", "member", "import", "c@one.example", "NAMES" }, 0, 250,
+	    0, "group member add",
+	    SLICE("members=a@x.example\nb@x.example;"
+		  "address=c@one.example;may_exist=1;"),
+	    SLICE(""), "0 added, 0 were there already\n", "" },
+	{ "a file that is not there",
+	    { "domain", "rcpt", "import", "one.example", "/nonexistent" }, 0,
+	    250, 1, "", SLICE(""), SLICE(""), "",
+	    "/nonexistent: No such file" },
+	{ "recipients that are passed on",
+	    { "domain", "rcpt", "remove", "one.example", "*" }, 0, 250, 0,
+	    "domain rcpt remove", SLICE("domain=one.example;addresses=*;"),
+	    SLICE(""), "so be it\n", "" },
+	{ "a sender is granted",
+	    { "account", "send-as", "add", "jo@one.example", "@one.example" },
+	    0, 250, 0, "account send-as add",
+	    SLICE("address=jo@one.example;sender=@one.example;"), SLICE(""),
+	    "so be it\n", "" },
+	{ "half an action", { "account", "send-as" }, 0, 250, 2, "", SLICE(""),
+	    SLICE(""), "", "what it shall do is missing" },
+	{ "an address without an answer",
+	    { "address", "jo@one.example", "--sender", "x@y.example", "--size",
+		"1KiB" },
+	    1, 250, 1, "address",
+	    SLICE("address=jo@one.example;sender=x@y.example;size=1024;"),
+	    SLICE(""), "", "the answer has no end" },
 	{ "many rows", { "account", "list" }, 5000, 250, 0, "account list",
 	    SLICE(""), SLICE(""), "u4999@one.example", "" },
 };
@@ -440,6 +507,8 @@ check_command(struct world *w, size_t i)
 		words[j] = commands[i].words[j];
 		if (words[j] != NULL && strcmp(words[j], "PW") == 0)
 			words[j] = w->password;
+		if (words[j] != NULL && strcmp(words[j], "NAMES") == 0)
+			words[j] = w->names;
 	}
 	w->n_rows = commands[i].n_rows;
 	w->code = commands[i].code;

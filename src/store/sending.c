@@ -410,23 +410,44 @@ grantee(struct db *db, struct slice account, uint64_t *ret)
 	return r == DB_NONE ? ACCOUNT_E_ABSENT : r;
 }
 
+/* One of its options that is no limit. ACCOUNT_E_VALUE: none of these. */
+static int
+set_own(struct db *db, uint64_t account, const struct option *o)
+{
+	uint64_t quota = 0;
+
+	if (slice_equal(o->key, SLICE("name")))
+		return ERR_TRACE(DB_EXEC(account_name, db, .account = account,
+		    .name = o->value));
+	if (!slice_equal(o->key, SLICE("quota")) ||
+	    (!slice_equal(o->value, SLICE("none")) &&
+		!slice_to_u64(o->value, INT64_MAX, &quota)))
+		return ACCOUNT_E_VALUE;
+	return ERR_TRACE(DB_EXEC(account_quota, db, .account = account,
+	    .quota = quota));
+}
+
 int
 account_set(struct db *db, struct slice address, const struct option *options,
     size_t n, const struct option **ret_bad)
 {
 	struct sending_limits l;
+	bool has_limits = false;
 	uint64_t account = 0;
 	int r = grantee(db, address, &account);
 
 	if (r == 0)
 		r = sending_limit_read(db, SENDING_ACCOUNT, account, &l);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (!sending_limit_parse(options[i].key, options[i].value,
-			&l)) {
-			*ret_bad = &options[i];
-			r = ACCOUNT_E_VALUE;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (sending_limit_parse(options[i].key, options[i].value, &l)) {
+			has_limits = true;
+			continue;
 		}
-	if (r == 0)
+		r = set_own(db, account, &options[i]);
+		if (r == ACCOUNT_E_VALUE)
+			*ret_bad = &options[i];
+	}
+	if (r == 0 && has_limits)
 		r = sending_limit_write(db, SENDING_ACCOUNT, account, &l);
 	return r < 0 ? ERR_TRACE(r) : r;
 }

@@ -71,7 +71,8 @@ int sender_check(struct db *db, uint64_t account, struct slice sender);
  * was refused. */
 int sender_names(struct db *db, uint64_t account, char ret[SENDING_NAMES]);
 struct option;
-/* Options of an account: its limits. As domain_set (store/domain.h). */
+/* Options of an account: name, quota and its limits. As domain_set
+ * (store/domain.h). */
 int account_set(struct db *db, struct slice address,
     const struct option *options, size_t n, const struct option **ret_bad);
 /* "@domain" grants a whole domain of ours. */

@@ -806,6 +806,27 @@ a_full_member_waits(void **state)
 	test_int(count("queue"), FAR + 2);
 }
 
+/* A false count, and a list for a message that there is not. */
+static void
+verify_tells_what_is_wrong(void **state)
+{
+	struct expand_begin e = { .sender = s("b@far.example") };
+	struct q_list_by_address row;
+
+	(void)state;
+	test_int(group_add(db, s("crew@one.example"), s(""), s(""), s(""), 1),
+	    0);
+	test_int(DB_ONE(list_by_address, db, &row,
+		     .canonical = s("crew@one.example")),
+	    0);
+	test_int(DB_EXEC(member_count, db, .list = row.list, .n = 1), 0);
+	fixture_verify(&f, 0, 1);
+	test_int(expand_begin(db, &e), 0);
+	fixture_verify(&f, 0, 2);
+	test_int(DB_EXEC(expansion_delete, db, .expansion = e.expansion), 0);
+	test_int(group_remove(db, s("crew@one.example")), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(T(options_are_checked), T(a_domain_has_rules_of_its_own),
@@ -816,4 +837,4 @@ TEST_MAIN(T(options_are_checked), T(a_domain_has_rules_of_its_own),
     T(a_login_has_its_own_senders), T(names_are_cut_where_they_do_not_fit),
     T(limits_open_again), T(a_domain_has_a_limit_for_all),
     T(without_a_limit_nothing_is_counted), T(a_large_list_is_worked_off_once),
-    T(a_full_member_waits))
+    T(a_full_member_waits), T(verify_tells_what_is_wrong))

@@ -350,6 +350,31 @@ check_absent(struct verify *v)
 		SLICE_FMT(row.route)));
 }
 
+static int
+check_expansions(struct verify *v)
+{
+	char text[ID_TEXT + 1];
+
+	EACH_ROW(verify_expansion_orphans, v,
+	    problem(v, "expansion of %s: without its message",
+		id_text(&row.message, text)));
+}
+
+static void
+check_list(struct verify *v, const struct q_verify_lists *row)
+{
+	if (row->members != row->real_members)
+		problem(v, "group %.*s: counts %lld members, has %lld",
+		    SLICE_FMT(row->address), (ll)row->members,
+		    (ll)row->real_members);
+}
+
+static int
+check_lists(struct verify *v)
+{
+	EACH_ROW(verify_lists, v, check_list(v, &row));
+}
+
 /* A file that no row knows: an unfinished one, or garbage of a crash. */
 static int
 on_segment_name(void *ctx, const char *name)
@@ -376,7 +401,7 @@ count_orphans(struct verify *v)
 static int (*const checks[])(struct verify *) = { check_messages, check_refs,
 	check_emails, check_entries, check_mailboxes, check_accounts,
 	check_segments, check_queue, check_destinations, check_absent,
-	count_orphans };
+	check_expansions, check_lists, count_orphans };
 
 int
 store_verify(struct store *s, struct verify_report *report)

@@ -47,6 +47,12 @@ bool rcpt_result_copy(struct arena *arena, const struct rcpt_result *from,
     struct rcpt_result *ret);
 void bodies_peer_lost(struct peer *p);
 
+/* Who gets it: store/account's rcpt_lookup, and postmaster and abuse of this
+ * host. here: the address that the client is connected to, or empty. */
+int accept_lookup(struct db *db, const struct settings *s, struct slice here,
+    const struct rcpt_request *ask, struct arena *arena,
+    struct rcpt_result *ret);
+
 /* The limits of an account that has none of its own. */
 struct sending_limits accept_sending_defaults(const struct store_role *s);
 /* STORE_E_SENDING as the sender hears it: 452 4.7.1, and when to come again. */

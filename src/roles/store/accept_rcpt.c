@@ -261,13 +261,12 @@ answer_verify(struct channel *c, const struct rcpt_job *j,
 /* "postmaster" alone (RFC 5321, 4.5.1), and what nobody else would answer for:
  * postmaster and abuse at this host's own name, at an address of it. */
 static bool
-is_of_this_host(const struct rcpt_job *j, struct slice rcpt,
+is_of_this_host(const struct settings *s, struct slice here, struct slice rcpt,
     struct slice *ret_local)
 {
-	const struct settings *s = j->asker.role->settings;
 	struct slice local, domain;
 	struct route_address literal;
-	struct ip ip, here;
+	struct ip ip, at;
 
 	if (slice_equal_nocase(rcpt, SLICE("postmaster"))) {
 		*ret_local = rcpt;
@@ -283,9 +282,11 @@ is_of_this_host(const struct rcpt_job *j, struct slice rcpt,
 	if (!route_literal_parse(domain, &literal))
 		return false;
 	ip = ip_of(literal.family, literal.bytes);
-	if (ip_parse(slice_of(j->local, j->local_len), &here) &&
-	    ip_equal(&here, &ip))
-		return true;
+	if (ip_parse(here, &at)) {
+		at = ip_unmapped(at);
+		if (ip_equal(&at, &ip))
+			return true;
+	}
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		struct ip own =
 		    ip_of(s->listeners[i].family, s->listeners[i].address);
@@ -297,21 +298,43 @@ is_of_this_host(const struct rcpt_job *j, struct slice rcpt,
 }
 
 static int
-find_host_role(struct db *db, struct rcpt_job *j, struct slice local,
-    struct rcpt_request *ask, char text[LIMIT_ADDRESS + 1])
+find_host_role(struct db *db, const struct settings *s, struct slice local,
+    const struct rcpt_request *request, struct arena *arena,
+    struct rcpt_result *ret)
 {
-	char found[LIMIT_ADDRESS + 1];
+	char found[LIMIT_ADDRESS + 1], text[LIMIT_ADDRESS + 1];
+	struct rcpt_request ask = *request;
 	size_t at;
-	int r = postmaster_find(db, j->asker.role->settings->hostname, found);
+	int r = postmaster_find(db, s->hostname, found);
 
 	if (r != 0)
 		return r == DB_NONE ? r : ERR_TRACE(r);
 	at = slice_find_byte(slice_cstr(found), '@');
-	(void)snprintf(text, LIMIT_ADDRESS + 1, "%s%s",
+	(void)snprintf(text, sizeof(text), "%s%s",
 	    slice_equal_nocase(local, SLICE("abuse")) ? "abuse" : "postmaster",
 	    found + at);
-	ask->typed = slice_cstr(text);
-	return rcpt_lookup(db, ask, &j->arena, &j->result);
+	ask.typed = slice_cstr(text);
+	return rcpt_lookup(db, &ask, arena, ret);
+}
+
+int
+accept_lookup(struct db *db, const struct settings *s, struct slice here,
+    const struct rcpt_request *ask, struct arena *arena,
+    struct rcpt_result *ret)
+{
+	struct slice local;
+	int r = slice_find_byte(ask->typed, '@') == SIZE_MAX
+	    ? ACCOUNT_E_ADDRESS
+	    : rcpt_lookup(db, ask, arena, ret);
+
+	if ((r == ACCOUNT_E_ADDRESS ||
+		(r == 0 && ret->outcome == RCPT_FOREIGN)) &&
+	    is_of_this_host(s, here, ask->typed, &local)) {
+		int h = find_host_role(db, s, local, ask, arena, ret);
+
+		r = h == DB_NONE ? r : h;
+	}
+	return r < 0 ? ERR_TRACE(r) : r;
 }
 
 /* RFC 6409, 6.1 for networks: beyond our domains they speak for us. */
@@ -336,8 +359,6 @@ run_rcpt(struct db *db, struct store_read *r)
 	struct rcpt_request ask = { .typed = slice_of(j->rcpt, j->rcpt_len),
 		.sender = slice_of(j->sender, j->sender_len),
 		.account = j->account };
-	char text[LIMIT_ADDRESS + 1];
-	struct slice local;
 	int q = DB_NONE;
 
 	if (j->account != 0) {
@@ -348,16 +369,8 @@ run_rcpt(struct db *db, struct store_read *r)
 	q = check_network_sender(db, j);
 	if (q != 0)
 		return ERR_TRACE(q);
-	q = slice_find_byte(ask.typed, '@') == SIZE_MAX
-	    ? ACCOUNT_E_ADDRESS
-	    : rcpt_lookup(db, &ask, &j->arena, &j->result);
-	if ((q == ACCOUNT_E_ADDRESS ||
-		(q == 0 && j->result.outcome == RCPT_FOREIGN)) &&
-	    is_of_this_host(j, ask.typed, &local)) {
-		int h = find_host_role(db, j, local, &ask, text);
-
-		q = h == DB_NONE ? q : h;
-	}
+	q = accept_lookup(db, j->asker.role->settings,
+	    slice_of(j->local, j->local_len), &ask, &j->arena, &j->result);
 	return q < 0 ? ERR_TRACE(q) : q;
 }
 

@@ -17,10 +17,37 @@ enum {
 	ADMIN_ARENA = 64 * 1024 * 1024
 };
 
+#define SENDING_OPTIONS                                                        \
+	"messages_per_hour? messages_per_day? recipients_per_hour? "           \
+	"recipients_per_day?"
+#define DOMAIN_OPTIONS                                                         \
+	"kind? target? subaddress? catch_all? case? quota? " SENDING_OPTIONS
+
 static const struct admin_command commands[] = {
-	{ SLICE("domain add"), "domain", .change = add_domain },
+	{ SLICE("domain add"), "domain " DOMAIN_OPTIONS, .change = add_domain },
 	{ SLICE("domain list"), "", .look = list_domains },
 	{ SLICE("domain remove"), "domain", .change = remove_domain },
+	{ SLICE("domain set"), "domain " DOMAIN_OPTIONS, .change = set_domain },
+	{ SLICE("domain show"), "domain", .look = show_domain },
+	{ SLICE("domain rcpt add"), "domain addresses may_exist?",
+	    .change = add_rcpts },
+	{ SLICE("domain rcpt remove"), "domain addresses",
+	    .change = remove_rcpts },
+	{ SLICE("domain rcpt list"), "domain", .look = list_rcpts },
+	{ SLICE("group add"), "address name? owner? post?",
+	    .change = add_group },
+	{ SLICE("group list"), "domain?", .look = list_groups },
+	{ SLICE("group remove"), "address", .change = remove_group },
+	{ SLICE("group set"), "address name? owner? post?",
+	    .change = set_group },
+	{ SLICE("group show"), "address", .look = show_group },
+	{ SLICE("group member add"), "address members may_exist?",
+	    .change = add_members },
+	{ SLICE("group member remove"), "address members",
+	    .change = remove_members },
+	{ SLICE("group member list"), "address", .look = list_members },
+	{ SLICE("address"), "address sender? login? size?",
+	    .look = tell_address },
 	{ SLICE("account add"), "address verifier name? quota?",
 	    .change = add_account },
 	{ SLICE("account list"), "domain?", .look = list_accounts },
@@ -36,6 +63,14 @@ static const struct admin_command commands[] = {
 	{ SLICE("app-password remove"), "address which",
 	    .change = remove_app_password, .ends_logins = true },
 	{ SLICE("account quota"), "address quota", .change = set_quota },
+	{ SLICE("account set"), "address name? quota? " SENDING_OPTIONS,
+	    .change = set_account },
+	{ SLICE("account show"), "address", .look = show_account },
+	{ SLICE("account send-as add"), "address sender",
+	    .change = add_send_as },
+	{ SLICE("account send-as remove"), "address sender",
+	    .change = remove_send_as },
+	{ SLICE("account send-as list"), "address", .look = list_send_as },
 	{ SLICE("account disable"), "address", .change = disable_account,
 	    .ends_logins = true },
 	{ SLICE("account enable"), "address", .change = enable_account },
@@ -57,31 +92,39 @@ static const struct admin_command commands[] = {
  */
 
 static struct wire_verdict
-verdict_of(int r)
+verdict_of(const struct admin_job *j, int r)
 {
+	const char *text = j->why[0] != '\0' && r >= 0 ? j->why
+	    : r == 0                                   ? "done"
+						       : account_text(r);
+
 	switch (r) {
 	case 0:
-		return wire_verdict_make(250, 2, 0, 0, "done");
+		return wire_verdict_make(250, 2, 0, 0, text);
 	case ACCOUNT_E_ADDRESS:
 	case ACCOUNT_E_VALUE:
-		return wire_verdict_make(501, 5, 5, 4, account_text(r));
+		return wire_verdict_make(501, 5, 5, 4, text);
 	case ACCOUNT_E_EXISTS:
-		return wire_verdict_make(550, 5, 1, 0, account_text(r));
+		return wire_verdict_make(550, 5, 1, 0, text);
 	case ACCOUNT_E_NO_DOMAIN:
 	case ACCOUNT_E_ABSENT:
-		return wire_verdict_make(550, 5, 1, 1, account_text(r));
+		return wire_verdict_make(550, 5, 1, 1, text);
+	case ACCOUNT_E_LOOP:
+		return wire_verdict_make(550, 5, 4, 6, text);
 	case ACCOUNT_E_IN_USE:
 	case ACCOUNT_E_LIMIT:
-		return wire_verdict_make(550, 5, 7, 0, account_text(r));
+	case ACCOUNT_E_KIND:
+		return wire_verdict_make(550, 5, 7, 0, text);
 	default:
-		return wire_verdict_make(451, 4, 3, 0, account_text(r));
+		return wire_verdict_make(451, 4, 3, 0, text);
 	}
 }
 
 static void
 answer(struct admin_job *j, struct channel *c, int r)
 {
-	struct wire_admin_rows m = { .verdict = verdict_of(r), .more = true };
+	struct wire_admin_rows m = { .verdict = verdict_of(j, r),
+		.more = true };
 
 	for (size_t i = 0; r == 0 && i < j->rows.n; i++) {
 		m.rows = page_list(&j->rows.at[i]);
@@ -140,6 +183,11 @@ apply(struct db *db, struct store_write *w)
 {
 	struct admin_job *j = LIST_ENTRY(w, struct admin_job, write);
 
+	/* once more, after a group that failed */
+	pages_deinit(&j->rows);
+	j->rows = (struct pages){ 0 };
+	j->row_is_open = false;
+	j->why[0] = '\0';
 	return j->command->change(db, j);
 }
 

@@ -12,12 +12,6 @@
 #include "sasl/sasl.h"
 
 int
-add_domain(struct db *db, struct admin_job *j)
-{
-	return domain_add(db, arg(j, "domain"), j->now);
-}
-
-int
 remove_domain(struct db *db, struct admin_job *j)
 {
 	return domain_remove(db, arg(j, "domain"));
@@ -28,7 +22,7 @@ read_quota(const struct admin_job *j, uint64_t *ret)
 {
 	struct slice text = arg(j, "quota");
 
-	*ret = 0;
+	*ret = ACCOUNT_QUOTA_DEFAULT;
 	return text.len == 0 || slice_to_u64(text, INT64_MAX, ret)
 	    ? 0
 	    : ACCOUNT_E_ADDRESS;

@@ -7,6 +7,9 @@
  *   admin_look.c    commands that look
  *   admin_trace.c   the life of a mail, from the events
  *   admin_change.c  commands that change
+ *   admin_options.c domains, groups and accounts with what is set
+ *   admin_names.c   members, known recipients, granted senders
+ *   admin_address.c where a mail to an address would go
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -19,8 +22,11 @@
 #include "roles/store/store_role.h"
 
 enum {
-	ADMIN_ARGS = 8,
-	ADMIN_FIELD = 1024
+	ADMIN_ARGS = 16,
+	ADMIN_FIELD = 1024,
+	ADMIN_WHY = 512,
+	ADMIN_NAMES = 200, /* of one write: about 5 ms */
+	ADMIN_TEXT_MAX = 16 * 1024
 };
 
 struct admin_job;
@@ -49,10 +55,14 @@ struct admin_job {
 	uint64_t account, number;
 	int result;
 	int64_t now;
+	char why[ADMIN_WHY]; /* instead of the general text; may be empty */
 };
 
 /* The argument of that name, or empty. */
 struct slice arg(const struct admin_job *j, const char *name);
+/* The text of the answer, in place of the general one. */
+void say(struct admin_job *j, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A copy in the job's arena. 0 or -ENOMEM. */
 int keep(struct admin_job *j, struct slice s, struct slice *ret);
 
@@ -67,6 +77,8 @@ void end_row(struct admin_job *j);
 
 /* -- admin_look.c -- */
 
+/* Whether it is of the argument "domain", if there is one. */
+bool is_in_domain(const struct admin_job *j, struct slice canonical);
 int list_domains(struct db *db, struct admin_job *j);
 int list_accounts(struct db *db, struct admin_job *j);
 int list_app_passwords(struct db *db, struct admin_job *j);
@@ -79,9 +91,37 @@ void tell_verify(struct env_job *job);
 
 int tell_trace(struct db *db, struct admin_job *j);
 
-/* -- admin_change.c -- */
+/* -- admin_options.c -- */
 
 int add_domain(struct db *db, struct admin_job *j);
+int set_domain(struct db *db, struct admin_job *j);
+int show_domain(struct db *db, struct admin_job *j);
+int add_group(struct db *db, struct admin_job *j);
+int set_group(struct db *db, struct admin_job *j);
+int remove_group(struct db *db, struct admin_job *j);
+int show_group(struct db *db, struct admin_job *j);
+int list_groups(struct db *db, struct admin_job *j);
+int set_account(struct db *db, struct admin_job *j);
+int show_account(struct db *db, struct admin_job *j);
+
+/* -- admin_names.c -- */
+
+int add_members(struct db *db, struct admin_job *j);
+int remove_members(struct db *db, struct admin_job *j);
+int list_members(struct db *db, struct admin_job *j);
+int add_rcpts(struct db *db, struct admin_job *j);
+int remove_rcpts(struct db *db, struct admin_job *j);
+int list_rcpts(struct db *db, struct admin_job *j);
+int add_send_as(struct db *db, struct admin_job *j);
+int remove_send_as(struct db *db, struct admin_job *j);
+int list_send_as(struct db *db, struct admin_job *j);
+
+/* -- admin_address.c -- */
+
+int tell_address(struct db *db, struct admin_job *j);
+
+/* -- admin_change.c -- */
+
 int remove_domain(struct db *db, struct admin_job *j);
 int add_account(struct db *db, struct admin_job *j);
 int remove_account(struct db *db, struct admin_job *j);

@@ -11,8 +11,9 @@
 #include "base/err.h"
 #include "roles/store/admin_impl.h"
 #include "sasl/sasl.h"
+#include "store/domain.h"
 
-static bool
+bool
 is_in_domain(const struct admin_job *j, struct slice canonical)
 {
 	struct slice domain = arg(j, "domain");
@@ -42,6 +43,10 @@ list_domains(struct db *db, struct admin_job *j)
 			r |= put_text(j, "canonical", row.canonical);
 			r |= put_number(j, "accounts", row.accounts);
 			r |= put_number(j, "aliases", row.aliases);
+			r |= put_text(j, "kind",
+			    slice_cstr(domain_kind_text(row.kind)));
+			r |= put_number(j, "groups", row.groups);
+			r |= put_number(j, "recipients", row.rcpts);
 			r |= put_number(j, "created", (uint64_t)row.created);
 			r |= keep(j, row.canonical, &after);
 			end_row(j);

@@ -72,6 +72,16 @@ keep(struct admin_job *j, struct slice s, struct slice *ret)
 	return arena_copy(&j->arena, s, ret) ? 0 : ERR_ORIGIN(-ENOMEM);
 }
 
+void
+say(struct admin_job *j, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(j->why, sizeof(j->why), format, ap);
+	va_end(ap);
+}
+
 int
 put_named(struct admin_job *j, const char *name, const char *format, ...)
 {

@@ -745,6 +745,152 @@ the_admin_is_answered(void **state)
 	}
 }
 
+/* Options, lists and what they lead to. "k=v k=v" is every argument; lines of
+ * a value are told apart by "|". */
+static const struct {
+	const char *command, *args;
+	unsigned want;
+} option_asks[] = {
+	{ "domain set", "domain=one.example subaddress=+-", 250 },
+	{ "domain set", "domain=one.example", 501 },
+	{ "domain set", "domain=one.example subaddress=a", 501 },
+	{ "domain set", "domain=one.example colour=blue", 501 },
+	{ "domain set", "domain=no.example case=keep", 550 },
+	{ "domain set", "domain=one.example kind=alias target=no.example",
+	    550 },
+	{ "domain set", "domain=one.example kind=alias target=one.example",
+	    550 },
+	{ "domain show", "domain=ONE.example", 250 },
+	{ "domain show", "domain=no.example", 550 },
+	{ "domain add", "domain=bad.example kind=what", 501 },
+	{ "domain show", "domain=bad.example", 550 },
+	{ "domain add", "domain=relay.example kind=relay", 250 },
+	{ "domain rcpt add", "domain=relay.example addresses=jo|al", 250 },
+	{ "domain rcpt add", "domain=relay.example addresses=ed|jo", 550 },
+	{ "domain rcpt remove", "domain=relay.example addresses=ed", 550 },
+	{ "domain rcpt add", "domain=relay.example addresses=ed|jo may_exist=1",
+	    250 },
+	{ "domain rcpt remove", "domain=relay.example addresses=ed|jo", 250 },
+	{ "domain rcpt add", "domain=one.example addresses=jo", 550 },
+	{ "domain rcpt add", "domain=relay.example addresses=", 501 },
+	{ "domain rcpt list", "domain=relay.example", 250 },
+	{ "domain rcpt list", "domain=one.example", 550 },
+	{ "domain list", "", 250 },
+	{ "domain remove", "domain=relay.example", 250 },
+	{ "group add",
+	    "address=crew@one.example owner=anna@one.example post=members",
+	    250 },
+	{ "group add", "address=crew@one.example", 550 },
+	{ "group add", "address=x@one.example post=all", 501 },
+	{ "group set", "address=crew@one.example post=anyone", 250 },
+	{ "group set", "address=crew@one.example", 501 },
+	{ "group set", "address=none@one.example post=anyone", 550 },
+	{ "group show", "address=crew@one.example", 250 },
+	{ "group show", "address=none@one.example", 550 },
+	{ "group list", "domain=one.example", 250 },
+	{ "group member add",
+	    "address=crew@one.example members=anna@one.example|m@far.example",
+	    250 },
+	{ "group member add",
+	    "address=crew@one.example members=n@far.example|m@far.example",
+	    550 },
+	{ "group member remove",
+	    "address=crew@one.example members=n@far.example", 550 },
+	{ "group member add",
+	    "address=crew@one.example members=crew@one.example", 550 },
+	{ "group member list", "address=crew@one.example", 250 },
+	{ "group member list", "address=none@one.example", 550 },
+	{ "address", "address=crew@one.example size=100", 250 },
+	{ "address", "address=crew@one.example size=much", 501 },
+	{ "address", "address=a@far.example login=anna@one.example", 250 },
+	{ "address", "address=a@far.example login=x@one.example", 550 },
+	{ "address", "address=nonsense", 250 },
+	{ "group remove", "address=crew@one.example", 250 },
+	{ "group remove", "address=crew@one.example", 550 },
+	{ "account set",
+	    "address=anna@one.example name=Anna quota=none "
+	    "messages_per_hour=3",
+	    250 },
+	{ "account set", "address=anna@one.example quota=-1", 501 },
+	{ "account set", "address=nobody@one.example quota=1", 550 },
+	{ "account show", "address=anna@one.example", 250 },
+	{ "account show", "address=nobody@one.example", 550 },
+	{ "account send-as add",
+	    "address=anna@one.example sender=x@far.example", 250 },
+	{ "account send-as add",
+	    "address=anna@one.example sender=x@far.example", 550 },
+	{ "account send-as add", "address=anna@one.example sender=@far.example",
+	    550 },
+	{ "account send-as list", "address=anna@one.example", 250 },
+	{ "account send-as remove",
+	    "address=anna@one.example sender=x@far.example", 250 },
+	{ "account send-as remove",
+	    "address=anna@one.example sender=x@far.example", 550 },
+};
+
+static unsigned
+admin_words(const char *command, const char *args)
+{
+	struct wire_field fields[16];
+	char text[512];
+	uint32_t n = 0;
+
+	(void)snprintf(text, sizeof(text), "%s", args);
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == '|')
+			*c = '\n';
+	for (char *at = text, *next; at != NULL && *at != '\0'; at = next) {
+		char *value = strchr(at, '=');
+
+		next = strchr(at, ' ');
+		if (next != NULL)
+			*next++ = '\0';
+		*value++ = '\0';
+		fields[n++] =
+		    (struct wire_field){ slice_cstr(at), slice_cstr(value) };
+	}
+	return admin_with(command, fields, n);
+}
+
+static void
+options_and_lists_are_kept(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(option_asks) / sizeof(option_asks[0]);
+	     i++) {
+		test_case(option_asks[i].args);
+		test_int(admin_words(option_asks[i].command,
+			     option_asks[i].args),
+		    option_asks[i].want);
+	}
+}
+
+/* More than one write takes. */
+static void
+too_many_names_are_refused(void **state)
+{
+	static char names[16 * 1024];
+	struct wire_field args[16] = { { SLICE("domain"),
+	    SLICE("relay.example") } };
+	size_t n = 0;
+	uint32_t n_args = 1;
+
+	(void)state;
+	test_int(admin_words("domain add", "domain=relay.example kind=relay"),
+	    250);
+	for (unsigned i = 0; i <= 200; i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, "%sn%u",
+		    i > 0 ? "\n" : "", i);
+	for (size_t at = 0; at < n; at += 1024)
+		args[n_args++] = (struct wire_field){ SLICE("addresses"),
+			slice_upto(slice_of(names + at, n - at), 1024) };
+	test_int(admin_with("domain rcpt add", args, n_args), 550);
+	args[n_args - 1].value.len -= 5; /* the last of them */
+	test_int(admin_with("domain rcpt add", args, n_args), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("n0@relay.example")), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("n200@relay.example")), 550);
+}
+
 static void
 a_new_password_ends_logins(void **state)
 {
@@ -951,7 +1097,9 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(messages_of_others_end_the_channel), CASE(too_large_is_refused),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
     CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
-    CASE(the_admin_is_answered), CASE(changes_come_as_the_front_takes_them),
+    CASE(the_admin_is_answered), CASE(options_and_lists_are_kept),
+    CASE(too_many_names_are_refused),
+    CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
     CASE(a_full_mailbox_says_later))
