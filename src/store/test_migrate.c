@@ -261,7 +261,7 @@ open_with(const struct fixture *from, const struct fault_plan *plan)
 static unsigned
 next_call(unsigned n)
 {
-	return n + (n < 10 || getenv("EACH_CALL") != NULL ? 1 : 7);
+	return n + (n < 10 || getenv("EACH_CALL") != NULL ? 1 : 31);
 }
 
 static void
