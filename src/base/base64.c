@@ -84,3 +84,38 @@ base64_decode(struct slice s, uint8_t *at, size_t size, size_t *ret_len)
 	*ret_len = n;
 	return true;
 }
+
+static uint32_t
+url_value_of(uint8_t c)
+{
+	if (c == '+' || c == '/')
+		return 64;
+	return c == '-' ? 62 : c == '_' ? 63 : value_of(c);
+}
+
+bool
+base64url_decode(struct slice s, uint8_t *at, size_t size, size_t *ret_len)
+{
+	size_t n = 0, left = s.len % 4;
+	uint32_t v = 0, x;
+
+	if (left == 1 || s.len / 4 * 3 + (left == 0 ? 0 : left - 1) > size)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		x = url_value_of(s.at[i]);
+		if (x > 63)
+			return false;
+		v = (v & 0xffffff) << 6 | x;
+		if (i % 4 == 1)
+			at[n++] = (uint8_t)(v >> 4);
+		else if (i % 4 == 2)
+			at[n++] = (uint8_t)(v >> 2);
+		else if (i % 4 == 3)
+			at[n++] = (uint8_t)v;
+	}
+	/* One form for each value: no bits over. */
+	if ((left == 2 && (v & 0xf) != 0) || (left == 3 && (v & 3) != 0))
+		return false;
+	*ret_len = n;
+	return true;
+}

@@ -22,5 +22,8 @@ size_t base64_encode(struct slice s, char *at);
 /* False (nothing returned, `at` undefined) when it is not base64 or needs more
  * than `size` bytes. */
 bool base64_decode(struct slice s, uint8_t *at, size_t size, size_t *ret_len);
+/* The same of the URL alphabet without padding (RFC 7515, section 2). */
+bool base64url_decode(struct slice s, uint8_t *at, size_t size,
+    size_t *ret_len);
 
 #endif

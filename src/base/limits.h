@@ -51,6 +51,9 @@ enum {
 
 	/* logins */
 	LIMIT_APP_PASSWORDS = 32, /* of one account; each is tried */
+	LIMIT_TOKEN_KEYS = 32 * 1024, /* the file of a token issuer's keys */
+	LIMIT_CLIENT_CA = 128 * 1024, /* the file tls.client_ca */
+	LIMIT_CERTIFICATES = 32,      /* of clients, of one account */
 
 	/* buffers of one connection */
 	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */

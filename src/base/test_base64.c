@@ -73,4 +73,48 @@ refuses(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(goes_both_ways), cmocka_unit_test(refuses))
+static const struct {
+	const char *what;
+	struct slice in;
+	bool want;
+	struct slice plain;
+} urls[] = {
+	{ "empty", SLICE(""), true, SLICE("") },
+	{ "one octet", SLICE("Zg"), true, SLICE("f") },
+	{ "two", SLICE("Zm8"), true, SLICE("fo") },
+	{ "three", SLICE("Zm9v"), true, SLICE("foo") },
+	{ "RFC 7515, appendix C", SLICE("A-z_4ME"), true,
+	    SLICE("\x03\xec\xff\xe0\xc1") },
+	{ "padding", SLICE("Zg=="), false, SLICE("") },
+	{ "one character over", SLICE("Zm9vZ"), false, SLICE("") },
+	{ "unused bits set", SLICE("Zh"), false, SLICE("") },
+	{ "unused bits set, of two", SLICE("Zm9"), false, SLICE("") },
+	{ "the other alphabet", SLICE("A+z/4ME"), false, SLICE("") },
+	{ "line end", SLICE("Zm9v\n"), false, SLICE("") },
+	{ "NUL", SLICE("Zm\0v"), false, SLICE("") },
+};
+
+static void
+of_urls(void **state)
+{
+	uint8_t out[16];
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		struct slice in = test_exact_copy(urls[i].in);
+		size_t room = urls[i].want ? urls[i].plain.len : sizeof(out);
+
+		test_case(urls[i].what);
+		test_int(base64url_decode(in, out, room, &n), urls[i].want);
+		if (urls[i].want)
+			test_slice(slice_of(out, n), urls[i].plain);
+		if (room > 0)
+			test_true(!urls[i].want ||
+			    !base64url_decode(in, out, room - 1, &n));
+		test_free_copy(in);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(of_urls), cmocka_unit_test(goes_both_ways),
+    cmocka_unit_test(refuses))

@@ -30,6 +30,7 @@ static const struct cli_command *const commands[] = {
 	&cli_verify,
 	&cli_config,
 	&cli_key,
+	&cli_token,
 	&cli_role,
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/admin.h"
+#include "cli/token.h"
 
 static void
 print_origin(const struct settings *s, uint32_t line)
@@ -238,6 +239,8 @@ run_check(struct cli *cli)
 	struct settings s;
 	int r = cli_settings(cli, &s);
 
+	if (r == CLI_OK)
+		r = token_check_keys(&s);
 	if (r == CLI_OK)
 		(void)printf("%s is right: %" PRIu32 " listeners, data in %s\n",
 		    cli->config, s.n_listeners, s.data);

@@ -300,6 +300,43 @@ try_lists(const char *lines)
 	return ok ? 0 : -EINVAL;
 }
 
+/* scope-token, and what a URI may hold (RFC 6749, A.4; 3986): the client is
+ * told them in a JSON text. */
+static bool
+is_quotable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text <= 0x20 || *text >= 0x7f || *text == '"' ||
+		    *text == '\\')
+			return false;
+	return true;
+}
+
+static int
+check_oauth(struct reader *rd)
+{
+	const struct settings *s = &rd->s;
+
+	if (!is_quotable(s->oauth_scope))
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, oauth_scope)),
+		    "oauth.scope is one word, without quotes");
+	if (!is_quotable(s->oauth_configuration))
+		return fail(rd,
+		    place_of(rd,
+			offsetof(struct settings, oauth_configuration)),
+		    "oauth.configuration is no URL");
+	if (s->oauth_keys[0] == '\0')
+		return SETTINGS_OK;
+	if (s->oauth_issuer[0] == '\0' || s->oauth_audience[0] == '\0' ||
+	    s->oauth_claim[0] == '\0')
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, oauth_keys)),
+		    "oauth.keys needs oauth.issuer, oauth.audience and "
+		    "oauth.claim beside it: tokens of others would be taken");
+	return SETTINGS_OK;
+}
+
 static int
 check_agreement(struct reader *rd)
 {
@@ -327,6 +364,9 @@ check_agreement(struct reader *rd)
 		    "100 and replies, such as \"bl.example 2 "
 		    "127.0.0.2-11\", at most %d",
 		    LIMIT_DNSBL_LISTS);
+	r = check_oauth(rd);
+	if (r != SETTINGS_OK)
+		return r;
 	if (s->delay_warning >= s->lifetime)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, delay_warning)),

@@ -77,6 +77,7 @@ struct settings_hook {
 enum {
 	SETTINGS_PATH = 256,
 	SETTINGS_NAME = 256,
+	SETTINGS_CLAIM = 64,
 	SETTINGS_TEXT = 4096,
 	SETTINGS_PROXY = 512,
 	SETTINGS_OWNER = 80
@@ -153,6 +154,13 @@ struct settings {
 	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
 	/* [auth] */
 	char mechanisms[SETTINGS_NAME]; /* names, or empty: all */
+	/* [oauth]: tokens as logins; sasl/token.h */
+	char oauth_keys[SETTINGS_PATH]; /* the issuer's; empty: no tokens */
+	char oauth_issuer[SETTINGS_NAME], oauth_audience[SETTINGS_NAME];
+	char oauth_claim[SETTINGS_CLAIM]; /* which names the account */
+	char oauth_scope[SETTINGS_CLAIM]; /* one that is needed, or empty */
+	char oauth_configuration[SETTINGS_NAME]; /* URL, told to clients */
+	int64_t oauth_skew;                      /* us */
 
 	/* [submission] 0: no limit */
 	uint32_t send_messages_hour, send_messages_day, send_rcpts_hour,

@@ -241,6 +241,33 @@ const struct settings_key settings_keys[] = {
 	    "EXTERNAL OAUTHBEARER XOAUTH2 PLAIN LOGIN. When empty: all that "
 	    "make sense on the connection." },
 
+	{ "oauth", "keys", KIND_PATH, MEMBER(oauth_keys), "", 0, 0, false,
+	    "The public keys of who issues tokens: a file with a JWK Set or "
+	    "with PEM, which every user may read. When given, OAUTHBEARER and "
+	    "XOAUTH2 are offered within TLS. It is read at the start and by "
+	    "ulak token reload." },
+	{ "oauth", "issuer", KIND_TEXT, MEMBER(oauth_issuer), "", 0, 0, false,
+	    "What a token must say in iss, to the letter. Needed with "
+	    "oauth.keys." },
+	{ "oauth", "audience", KIND_TEXT, MEMBER(oauth_audience), "", 0, 0,
+	    false,
+	    "What a token must say in aud: the name under which the issuer "
+	    "knows this server. Needed with oauth.keys." },
+	{ "oauth", "claim", KIND_TEXT, MEMBER(oauth_claim), "email", 0, 0,
+	    false,
+	    "The claim that holds the address of the account. Of email it is "
+	    "not taken when email_verified says otherwise than true." },
+	{ "oauth", "scope", KIND_TEXT, MEMBER(oauth_scope), "", 0, 0, false,
+	    "A scope that a token must have. When empty: none." },
+	{ "oauth", "configuration", KIND_TEXT, MEMBER(oauth_configuration), "",
+	    0, 0, false,
+	    "The URL of the issuer's OpenID configuration, told to clients "
+	    "whose token is refused (RFC 7628, 3.2.2); nothing is fetched "
+	    "from there." },
+	{ "oauth", "skew", KIND_DURATION, MEMBER(oauth_skew), "1m", 0,
+	    10 * TIME_MINUTE, false,
+	    "How much the issuer's clock may differ from ours." },
+
 	{ "submission", "messages_per_hour", KIND_COUNT,
 	    MEMBER(send_messages_hour), "0", 0, INT32_MAX, false,
 	    "Messages that an account may send in an hour, unless ulak account "

@@ -228,6 +228,9 @@ token_first(struct sasl *s, struct slice message)
 static enum sasl_want
 token_error(struct sasl *s)
 {
+	if (s->token_error.len > 0 &&
+	    s->token_error.len <= sizeof(s->challenge))
+		return say(s, s->token_error, SASL_AT_ERROR);
 	return say(s,
 	    s->mechanism == SASL_OAUTHBEARER
 		? SLICE("{\"status\":\"invalid_token\"}")

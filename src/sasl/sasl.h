@@ -68,6 +68,9 @@ struct sasl {
 	char name[LIMIT_ADDRESS], authzid[LIMIT_ADDRESS];
 	uint8_t password[SASL_PASSWORD_MAX];
 	uint8_t token[SASL_TOKEN_MAX];
+	/* JSON for the client whose token is refused, the owner's; empty: the
+	 * least there is. Set between SASL_TOKEN and sasl_owner_is. */
+	struct slice token_error;
 	struct sasl_scram scram;
 	const struct sasl_row *rows;
 	size_t n_rows;

@@ -2,7 +2,8 @@
 /*
  * roles/control/conn - one admin's connection: a line in, lines out, the end
  *
- *   READING --line--> [HASHING | MAKING_KEY] --> ASKING --last row--> WRITING
+ *   READING --line--> [HASHING | MAKING_KEY | TELLING_KEYS] --> ASKING --last
+ * row--> WRITING
  *
  * While it waits for another role the connection reads only to notice that the
  * admin has gone; the answer for the dead is dropped then. An answer of more
@@ -16,12 +17,14 @@
 
 #include "base/time.h"
 #include "roles/control/control.h"
+#include "sasl/token_keys.h"
 #include "sys/peercred.h"
 
 enum state {
 	READING,
 	HASHING,
 	MAKING_KEY,
+	TELLING_KEYS,
 	ASKING,
 	WRITING
 };
@@ -194,6 +197,40 @@ ask_key(struct control_conn *conn)
 		refuse_for_now(conn, "the keeper cannot be asked now");
 }
 
+static void
+tell_token_keys(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+	struct wire_token_keys m = { .text =
+					 buf_slice(&conn->request.token_keys) };
+
+	if (!c->keeper.is_there) {
+		refuse_for_now(conn, "the keeper is not there; try again");
+		return;
+	}
+	enter(conn, TELLING_KEYS);
+	if (wire_send_token_keys(&c->keeper.channel, conn->session, 1, &m) != 0)
+		refuse_for_now(conn, "the keeper cannot be asked now");
+}
+
+void
+control_conn_on_token_keys(struct control_conn *conn,
+    const struct wire_token_keys_taken *m)
+{
+	char text[SASL_KEYS_WHY + 64];
+
+	if (conn->state != TELLING_KEYS)
+		return;
+	if (!m->ok) {
+		(void)snprintf(text, sizeof(text), "the old keys stay: %.*s",
+		    SLICE_FMT(m->why));
+		refuse(conn, 501, 5, 5, 4, text);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%u keys in use", m->n);
+	refuse(conn, 250, 2, 0, 0, text);
+}
+
 void
 control_conn_on_hashed(struct control_conn *conn, const struct wire_hashed *m)
 {
@@ -264,7 +301,8 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 		if (peer == WIRE_STORE && conn->state == ASKING)
 			refuse_for_now(conn, "the store ended; try again");
 		if (peer == WIRE_KEEPER &&
-		    (conn->state == HASHING || conn->state == MAKING_KEY))
+		    (conn->state == HASHING || conn->state == MAKING_KEY ||
+			conn->state == TELLING_KEYS))
 			refuse_for_now(conn, "the keeper ended; try again");
 	}
 }
@@ -344,6 +382,7 @@ static const struct {
 	{ "account import-hash", ask_hash },
 	{ "app-password add", ask_hash },
 	{ "key add", ask_key },
+	{ "token reload", tell_token_keys },
 	{ "status", ask_status },
 };
 

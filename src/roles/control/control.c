@@ -3,7 +3,7 @@
  * roles/control/control - takes commands on the admin socket
  *
  * Talks to: `ulak` commands, on the local socket that the supervisor made; the
- * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE).
+ * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE, TOKEN_KEYS).
  *
  * May touch: that socket and its channels. No file, no network.
  *
@@ -68,10 +68,23 @@ on_key_made(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_token_keys_taken(struct channel *c, const struct wire_head *h,
+    const struct wire_token_keys_taken *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_token_keys(conn, m);
+	return 0;
+}
+
 static const struct wire_control_handlers handlers = {
 	.admin_rows = on_admin_rows,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
+	.token_keys_taken = on_token_keys_taken,
 };
 
 static int

@@ -14,7 +14,7 @@
 
 enum {
 	CONTROL_CONNS = 64,
-	CONTROL_LINE = 64 * 1024,       /* a request */
+	CONTROL_LINE = 128 * 1024,      /* a request */
 	CONTROL_OUT = 16 * 1024 * 1024, /* an answer not yet read */
 	CONTROL_COMMAND = 32,           /* as in ADMIN_ASK */
 	CONTROL_ARGS = 32,
@@ -46,6 +46,7 @@ struct control_request {
 	struct buf hash;     /* made elsewhere, in place of one */
 	char address[LIMIT_ADDRESS + 1];
 	struct buf names; /* key add */
+	struct buf token_keys;
 	uint32_t days;
 	bool has_verifier;
 };
@@ -86,6 +87,8 @@ void control_conn_on_hashed(struct control_conn *conn,
     const struct wire_hashed *m);
 void control_conn_on_key(struct control_conn *conn,
     const struct wire_key_made *m);
+void control_conn_on_token_keys(struct control_conn *conn,
+    const struct wire_token_keys_taken *m);
 /* Whoever waits for this peer gets a 451. */
 void control_conns_peer_lost(struct control *c, enum wire_role peer);
 

@@ -91,6 +91,12 @@ take_verifier(struct control_request *r, struct slice value)
 	return control_field_add(r, SLICE("verifier"), value);
 }
 
+static int
+take_token_keys(struct control_request *r, struct slice value)
+{
+	return buf_add(&r->token_keys, value);
+}
+
 static const struct {
 	struct slice name;
 	int (*take)(struct control_request *r, struct slice value);
@@ -101,6 +107,7 @@ static const struct {
 	{ SLICE("names"), take_names },
 	{ SLICE("days"), take_days },
 	{ SLICE("verifier"), take_verifier },
+	{ SLICE("token-keys"), take_token_keys },
 };
 
 static int
@@ -186,6 +193,7 @@ control_request_parse(struct slice line, struct control_request *ret,
 	buf_init(&ret->password, CONTROL_FIELD);
 	buf_init(&ret->hash, 512);
 	buf_init(&ret->names, NAMES_CAP);
+	buf_init(&ret->token_keys, LIMIT_TOKEN_KEYS);
 	ret->days = DAYS_DEFAULT;
 	*ret_why = "a request is one line of JSON";
 	root = json_loadb((const char *)line.at, line.len,
@@ -208,6 +216,7 @@ control_request_deinit(struct control_request *r)
 	buf_deinit(&r->hash);
 	buf_deinit(&r->fields);
 	buf_deinit(&r->names);
+	buf_deinit(&r->token_keys);
 }
 
 /* -- answers -------------------------------------------------------------- */

@@ -17,7 +17,10 @@ login_mechanisms(struct conn *c)
 
 	if (list.len > 0 && !sasl_mechanisms_parse(list, &mask))
 		return 0; /* the settings were checked: cannot be */
-	mask &= ~(SASL_MASK_TOKEN | SASL_BIT(SASL_EXTERNAL));
+	mask &= ~SASL_BIT(SASL_EXTERNAL);
+	/* A bearer token in the clear is anybody's (RFC 7628, section 4). */
+	if (s->oauth_keys[0] == '\0' || c->tls == NULL)
+		mask &= ~(unsigned)SASL_MASK_TOKEN;
 	if (c->tls == NULL ||
 	    (tls_exporter(c->tls, at) == 0 && tls_end_point(c->tls, at) == 0))
 		mask &= ~(unsigned)SASL_MASK_PLUS;

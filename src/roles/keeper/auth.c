@@ -63,7 +63,10 @@ struct login {
 	size_t sets_len;
 	/* what the thread found */
 	bool matches;
+	bool is_no_guess;   /* what was shown cannot be found by trying */
+	const char *reason; /* for the log; NULL: none but the usual */
 	uint32_t used;
+	char token_error[SASL_CHALLENGE_MAX];
 	char hashed[KEEPER_SET]; /* a fresh set, or empty */
 };
 
@@ -189,14 +192,16 @@ refuse(struct login *l, bool malformed)
 	struct guard_try try = try_of(l);
 	struct wire_auth_refused m = { .malformed = malformed };
 
-	/* A message that cannot be read is no guess. */
-	if (!malformed)
+	/* A message that cannot be read is no guess, nor is a token that was
+	 * good yesterday. */
+	if (!malformed && !l->is_no_guess)
 		m.wait_ms = guard_note_failure(k->guard, &try, env_now(k->env));
 	/* Neither what was typed as a name: people type passwords there. */
 	env_log(k->env, ENV_INFO, "auth-failed",
-	    "client=%s mechanism=%s malformed=%d wait_ms=%u",
+	    "client=%s mechanism=%s malformed=%d wait_ms=%u reason=\"%s\"",
 	    l->client[0] == '\0' ? "-" : l->client,
-	    sasl_mechanism_names[l->sasl.mechanism], malformed, m.wait_ms);
+	    sasl_mechanism_names[l->sasl.mechanism], malformed, m.wait_ms,
+	    l->reason == NULL ? "" : l->reason);
 	send_refused(l, &m);
 	login_free(l);
 }
@@ -429,6 +434,56 @@ auth_on_verifier(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+/* -- tokens ------------------------------------------------------------------
+ */
+
+/* Two names of one account: in their one form they are the same. */
+static bool
+is_same_address(struct slice a, struct slice b)
+{
+	struct buf one, other;
+	bool same;
+
+	buf_init(&one, LIMIT_ADDRESS);
+	buf_init(&other, LIMIT_ADDRESS);
+	same = canon_address(a, CANON_FOLDED, &one) == CANON_OK &&
+	    canon_address(b, CANON_FOLDED, &other) == CANON_OK &&
+	    slice_equal(buf_slice(&one), buf_slice(&other));
+	buf_deinit(&one);
+	buf_deinit(&other);
+	return same;
+}
+
+/* Who the token says, when that is who the client says (RFC 7628, 3.1). */
+static void
+check_token(struct login *l)
+{
+	struct keeper *k = l->keeper;
+	struct slice authzid = slice_of(l->sasl.authzid, l->sasl.authzid_len);
+	struct sasl_token_owner owner = { 0 };
+	enum sasl_token_result r;
+
+	if (k->token_keys == NULL) {
+		refuse_temporarily(l);
+		return;
+	}
+	r = keeper_token_check(k, slice_of(l->sasl.token, l->sasl.token_len),
+	    &owner);
+	l->is_no_guess = r == SASL_TOKEN_GOOD || r >= SASL_TOKEN_ISSUER;
+	if (r != SASL_TOKEN_GOOD) {
+		l->reason = sasl_token_problem(r);
+	} else if (authzid.len > 0 &&
+	    !is_same_address(authzid, slice_of(owner.name, owner.len))) {
+		l->reason = "the token is somebody else's";
+		owner.len = 0;
+	} else {
+		l->reason = "no such account";
+	}
+	l->sasl.token_error =
+	    keeper_token_error(k, l->sasl.mechanism, r, l->token_error);
+	drive(l, sasl_owner_is(&l->sasl, slice_of(owner.name, owner.len)));
+}
+
 /* -- the conversation --------------------------------------------------------
  */
 
@@ -461,6 +516,8 @@ drive(struct login *l, enum sasl_want want)
 		check(l);
 		break;
 	case SASL_TOKEN:
+		check_token(l);
+		break;
 	case SASL_CERTIFICATE:
 		drive(l, sasl_owner_is(&l->sasl, (struct slice){ 0 }));
 		break;

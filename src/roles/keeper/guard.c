@@ -316,9 +316,11 @@ guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
 uint32_t
 guard_note_failure(struct guard *g, const struct guard_try *t, int64_t now)
 {
-	uint32_t account, network;
+	uint32_t account = 1, network;
 
-	account = count_failure(g, account_hash(g, t), now);
+	/* A token that is not good names nobody; such are not one account. */
+	if (t->address.len > 0)
+		account = count_failure(g, account_hash(g, t), now);
 	network = count_failure(g, network_hash(g, t->client), now);
 	(void)count_failure(g, channel_hash(g, t), now);
 	network = network > NETWORK_FREE ? network - NETWORK_FREE : 0;

@@ -6,7 +6,8 @@
  * these on a socketpair of their own), the store (verifiers, sealed keys,
  * grants), control (new passwords and keys).
  *
- * May touch: its channels. The master secret is read before the sandbox.
+ * May touch: its channels. The master secret and the keys of who issues tokens
+ * are read before the sandbox.
  *
  * If it is taken over: it can let anyone in, and sign as this server, while it
  * lasts; sealed keys can be opened with what it knows.
@@ -222,6 +223,7 @@ static const struct wire_keeper_handlers handlers = {
 	.verifier = auth_on_verifier,
 	.hash_ask = auth_on_hash_ask,
 	.key_make = on_key_make,
+	.token_keys = keeper_token_on_keys,
 };
 
 static int
@@ -332,6 +334,8 @@ prepare(struct role *r)
 	if (sodium_init() < 0)
 		return -EIO;
 	n = auth_init(k);
+	if (n == 0)
+		n = keeper_token_init(k);
 	return n < 0 ? n : read_master(r, k);
 }
 
@@ -350,6 +354,7 @@ deinit(struct role *r)
 		EVP_PKEY_free(key);
 	map_deinit(&k->keys);
 	auth_deinit(k);
+	keeper_token_deinit(k);
 	keeper_master_free(k->master);
 }
 

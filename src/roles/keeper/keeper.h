@@ -3,9 +3,9 @@
  * roles/keeper/keeper - the role's state, shared by its files
  *
  * keeper.c: life, channels, keys. auth.c: logins. hash.c: new passwords, and
- * the thread's queue. A login waits in `logins` by a number of its own while
- * its client thinks, the store looks up its verifiers and the thread hashes;
- * whoever is gone when it is done hears nothing.
+ * the thread's queue. token.c: logins by token. A login waits in `logins` by a
+ * number of its own while its client thinks, the store looks up its verifiers
+ * and the thread hashes; whoever is gone when it is done hears nothing.
  */
 #ifndef ROLES_KEEPER_KEEPER_H
 #define ROLES_KEEPER_KEEPER_H
@@ -16,6 +16,8 @@
 #include "roles/keeper/keys.h"
 #include "roles/keeper/password.h"
 #include "roles/role.h"
+#include "sasl/sasl.h"
+#include "sasl/token.h"
 
 enum {
 	KEEPER_HASHES_MAX = 64, /* waiting for the thread: about two seconds */
@@ -37,6 +39,8 @@ struct keeper {
 	uint32_t n_hashes; /* jobs in the lane */
 	struct guard *guard;
 	char dummy[KEEPER_VERIFIER]; /* hashed against for who is unknown */
+	/* token.c's */
+	struct sasl_token_keys *token_keys; /* NULL: none that can be used */
 };
 
 extern const struct role_ops keeper_ops;
@@ -55,6 +59,19 @@ int auth_on_verifier(struct channel *c, const struct wire_head *h,
     const struct wire_verifier *m);
 int auth_on_hash_ask(struct channel *c, const struct wire_head *h,
     const struct wire_hash_ask *m);
+
+/* token.c: the keys of who issues tokens. A file that cannot be used is told
+ * once and is no end: logins by token get a temporary refusal then. */
+int keeper_token_init(struct keeper *k);
+void keeper_token_deinit(struct keeper *k);
+int keeper_token_on_keys(struct channel *c, const struct wire_head *h,
+    const struct wire_token_keys *m);
+enum sasl_token_result keeper_token_check(const struct keeper *k,
+    struct slice token, struct sasl_token_owner *ret);
+/* What the client is told (RFC 7628, 3.2.2). */
+struct slice keeper_token_error(const struct keeper *k,
+    enum sasl_mechanism mechanism, enum sasl_token_result why,
+    char at[SASL_CHALLENGE_MAX]);
 
 /* hash.c: into the thread; done() must count n_hashes down. */
 bool keeper_submit(struct keeper *k, struct env_job *job);

@@ -87,6 +87,9 @@ bad_ones(void **state)
 	test_case("another account is not made to wait");
 	test_int(failed(g, SLICE("ben@one.example"), SLICE("198.51.100.1"), t),
 	    250);
+	test_case("those without a name do not wait for each other");
+	for (int i = 0; i < 10; i++)
+		test_int(failed(g, SLICE(""), SLICE("198.51.100.2"), t), 250);
 	test_case("time heals");
 	test_int(failed(g, SLICE("anna@one.example"), SLICE("192.0.2.1"),
 		     t + TIME_HOUR),

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/time.h"
 #include "roles/keeper/keeper.h"
 #include "roles/keeper/set.h"
@@ -47,6 +48,7 @@ struct world {
 	unsigned challenges, malformed;
 	struct buf sealed, chain;
 	bool made;
+	unsigned keys_told, n_keys;
 };
 
 #define ANNA SLICE("anna@one.example")
@@ -195,7 +197,21 @@ static const struct wire_user_handlers user_handlers = {
 	.auth_challenge = on_challenge,
 	.auth_refused = on_refused,
 };
+static int
+on_token_keys_taken(struct channel *c, const struct wire_head *h,
+    const struct wire_token_keys_taken *m)
+{
+	struct world *w = world_of(c);
+
+	(void)h;
+	w->keys_told++;
+	w->made = m->ok;
+	w->n_keys = m->n;
+	return 0;
+}
+
 static const struct wire_control_handlers control_handlers = {
+	.token_keys_taken = on_token_keys_taken,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
 };
@@ -314,6 +330,13 @@ setup(void **state)
 	env_dir_close(data);
 	(void)snprintf(w->settings.data, sizeof(w->settings.data), "%s",
 	    w->dir);
+	/* No such file: what control tells is all there is. */
+	(void)snprintf(w->settings.oauth_keys, sizeof(w->settings.oauth_keys),
+	    "%s/tokens", w->dir);
+	(void)snprintf(w->settings.oauth_issuer, SETTINGS_CLAIM, "%s", "us");
+	(void)snprintf(w->settings.oauth_audience, SETTINGS_CLAIM, "%s",
+	    "ulak");
+	(void)snprintf(w->settings.oauth_claim, SETTINGS_CLAIM, "%s", "email");
 	buf_init(&w->sealed, KEEPER_SEALED_MAX);
 	buf_init(&w->chain, KEEPER_CHAIN_MAX);
 	w->role = (struct role){ .env = w->env,
@@ -496,6 +519,181 @@ services_and_masks(void **state)
 	await(w, 4);
 	test_int(w->refused, 2);
 	test_int(w->grants, 2);
+}
+
+/* -- tokens (RFC 7628) -------------------------------------------------------
+ */
+
+enum {
+	TOKEN_TIME = 300 /* s */
+};
+
+static size_t
+add_url(char *at, struct slice s)
+{
+	size_t n = base64_encode(s, at);
+
+	while (n > 0 && at[n - 1] == '=')
+		n--;
+	for (size_t i = 0; i < n; i++)
+		at[i] = at[i] == '+' ? '-' : at[i] == '/' ? '_' : at[i];
+	return n;
+}
+
+/* An EdDSA token for anna or whomever; the wall's time and `seconds`. */
+static size_t
+make_token(struct world *w, EVP_PKEY *key, const char *email, int seconds,
+    char at[1024])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	char payload[512];
+	uint8_t sig[64];
+	size_t n, sig_len = sizeof(sig);
+
+	(void)snprintf(payload, sizeof(payload),
+	    "{\"iss\":\"us\",\"aud\":\"ulak\",\"email\":\"%s\",\"exp\":%lld}",
+	    email,
+	    (long long)(env_wall(w->env) / (int64_t)TIME_SECOND + seconds));
+	n = add_url(at, SLICE("{\"alg\":\"EdDSA\"}"));
+	at[n++] = '.';
+	n += add_url(at + n, slice_cstr(payload));
+	test_int(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key), 1);
+	test_int(EVP_DigestSign(ctx, sig, &sig_len, (uint8_t *)at, n), 1);
+	EVP_MD_CTX_free(ctx);
+	at[n++] = '.';
+	return n + add_url(at + n, slice_of(sig, sig_len));
+}
+
+static void
+tell_keys(struct world *w, EVP_PKEY *key)
+{
+	char text[256] = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"";
+	struct wire_token_keys m = { .text = SLICE("{") };
+	uint8_t raw[32];
+	size_t n = sizeof(raw), len = strlen(text);
+
+	if (key != NULL) {
+		test_int(EVP_PKEY_get_raw_public_key(key, raw, &n), 1);
+		len += add_url(text + len, slice_of(raw, n));
+		memcpy(text + len, "\"}", 2);
+		m.text = slice_of(text, len + 2);
+	}
+	w->keys_told = 0;
+	test_int(wire_send_token_keys(w->control, 1, 1, &m), 0);
+	for (int i = 0; w->keys_told == 0 && i < 500; i++)
+		turns(w, 10 * TIME_MS);
+}
+
+static void
+ask_token(struct world *w, enum sasl_mechanism mechanism, const char *head,
+    struct slice token)
+{
+	char at[2048];
+	struct slice initial = slice_of(at,
+	    (size_t)snprintf(at, sizeof(at), "%s\1auth=Bearer %.*s\1\1", head,
+		SLICE_FMT(token)));
+
+	forget(w);
+	ask_as(w, "smtp", mechanism, &initial);
+	await(w, 1);
+}
+
+static const struct {
+	const char *what;
+	enum sasl_mechanism mechanism;
+	const char *head, *email;
+	int seconds;
+	bool is_ours, granted, counted;
+} bearers[] = {
+	{ "OAUTHBEARER", SASL_OAUTHBEARER, "n,,", "anna@one.example",
+	    TOKEN_TIME, true, true, false },
+	{ "with authzid", SASL_OAUTHBEARER, "n,a=anna@one.example,",
+	    "anna@one.example", TOKEN_TIME, true, true, false },
+	{ "authzid in another form", SASL_OAUTHBEARER, "n,a=Anna@ONE.example,",
+	    "ANNA@one.example", TOKEN_TIME, true, true, false },
+	{ "XOAUTH2", SASL_XOAUTH2, "user=anna@one.example", "anna@one.example",
+	    TOKEN_TIME, true, true, false },
+	{ "for somebody else", SASL_OAUTHBEARER, "n,a=anna@one.example,",
+	    "eve@one.example", TOKEN_TIME, true, false, false },
+	{ "XOAUTH2 for somebody else", SASL_XOAUTH2, "user=anna@one.example",
+	    "eve@one.example", TOKEN_TIME, true, false, false },
+	{ "no such account", SASL_OAUTHBEARER, "n,,", "eve@one.example",
+	    TOKEN_TIME, true, false, false },
+	{ "no address", SASL_OAUTHBEARER, "n,,", "anna", TOKEN_TIME, true,
+	    false, false },
+	{ "expired", SASL_OAUTHBEARER, "n,,", "anna@one.example", -TOKEN_TIME,
+	    true, false, false },
+	{ "of another key", SASL_OAUTHBEARER, "n,,", "anna@one.example",
+	    TOKEN_TIME, false, false, true },
+};
+
+/* A refusal has its challenge first, and any answer to it does. */
+static void
+bearer_tokens(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *ours = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *other = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	char token[1024];
+
+	tell_keys(w, ours);
+	test_true(w->made && w->n_keys == 1);
+	for (size_t i = 0; i < sizeof(bearers) / sizeof(bearers[0]); i++) {
+		size_t n = make_token(w, bearers[i].is_ours ? ours : other,
+		    bearers[i].email, bearers[i].seconds, token);
+
+		test_case(bearers[i].what);
+		ask_token(w, bearers[i].mechanism, bearers[i].head,
+		    slice_of(token, n));
+		test_int(w->grants, bearers[i].granted);
+		test_int(w->challenges, !bearers[i].granted);
+		if (bearers[i].granted) {
+			test_int(w->grant.account, 17);
+			test_int(w->grant.scopes, GRANT_SUBMIT);
+			test_int(w->grant.credential, 0xffffffff);
+			continue;
+		}
+		test_true(strstr(w->challenge, "invalid_token") != NULL ||
+		    strstr(w->challenge, "401") != NULL);
+		respond(w, SLICE("\1"));
+		await(w, 2);
+		test_int(w->refused, 1);
+		test_int(w->malformed, 0);
+		test_true((w->wait_ms > 0) == bearers[i].counted);
+	}
+	/* Not a token in any way: the same end. */
+	ask_token(w, SASL_OAUTHBEARER, "n,,", SLICE("a.b.c"));
+	test_int(w->challenges, 1);
+	EVP_PKEY_free(ours);
+	EVP_PKEY_free(other);
+}
+
+/* New keys take the place of the old ones; such as cannot be used do not. */
+static void
+keys_change(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *old = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *new = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	char at[2][1024];
+	size_t n[2] = { make_token(w, old, "anna@one.example", TOKEN_TIME,
+			    at[0]),
+		make_token(w, new, "anna@one.example", TOKEN_TIME, at[1]) };
+
+	ask_token(w, SASL_OAUTHBEARER, "n,,", slice_of(at[0], n[0]));
+	test_int(w->refused_temporarily, 1); /* there are no keys */
+	tell_keys(w, old);
+	tell_keys(w, NULL);
+	test_true(!w->made);
+	ask_token(w, SASL_OAUTHBEARER, "n,,", slice_of(at[0], n[0]));
+	test_int(w->grants, 1);
+	tell_keys(w, new);
+	ask_token(w, SASL_OAUTHBEARER, "n,,", slice_of(at[0], n[0]));
+	test_int(w->grants, 0);
+	ask_token(w, SASL_OAUTHBEARER, "n,,", slice_of(at[1], n[1]));
+	test_int(w->grants, 1);
+	EVP_PKEY_free(old);
+	EVP_PKEY_free(new);
 }
 
 static void
@@ -880,7 +1078,7 @@ no_master(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 TEST_MAIN(T(who_gets_in), T(services_and_masks), T(app_passwords),
-    T(login_mechanism), T(scram_tells_nothing), T(scram_wrong),
-    T(idle_ones_make_room), T(changed_password), T(imported_verifier),
-    T(too_many), T(store_goes), T(front_goes), T(hashes),
-    T(keys_and_signatures), T(no_master))
+    T(bearer_tokens), T(keys_change), T(login_mechanism),
+    T(scram_tells_nothing), T(scram_wrong), T(idle_ones_make_room),
+    T(changed_password), T(imported_verifier), T(too_many), T(store_goes),
+    T(front_goes), T(hashes), T(keys_and_signatures), T(no_master))
