@@ -12,6 +12,7 @@ static const struct cli_pair keys[] = {
 	{ "catch_all", CLI_TEXT },
 	{ "case", CLI_TEXT },
 	{ "quota", CLI_SIZE },
+	{ "greylist", CLI_TEXT },
 	{ "messages_per_hour", CLI_TEXT },
 	{ "messages_per_day", CLI_TEXT },
 	{ "recipients_per_hour", CLI_TEXT },
@@ -57,6 +58,7 @@ static const struct table_column show_columns[] = {
 	{ "catch_all", "catch_all", TABLE_TEXT },
 	{ "case", "case", TABLE_TEXT },
 	{ "quota", "quota", TABLE_SIZE },
+	{ "greylist", "greylist", TABLE_TEXT },
 	{ "messages_per_hour", "messages_per_hour", TABLE_NUMBER },
 	{ "messages_per_day", "messages_per_day", TABLE_NUMBER },
 	{ "recipients_per_hour", "recipients_per_hour", TABLE_NUMBER },
@@ -130,5 +132,6 @@ const struct cli_command cli_domain = { "domain",
 	"      catch_all=ADDRESS|none  gets what nobody else would\n"
 	"      case=fold|keep          are Jo and jo the same?\n"
 	"      quota=SIZE|none         of accounts made from now on\n"
+	"      greylist=default|on|off\n"
 	"      messages_per_hour, messages_per_day, recipients_per_hour,\n"
 	"      recipients_per_day=NUMBER|none  of all logins together\n" };

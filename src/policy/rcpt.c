@@ -212,7 +212,8 @@ to_list(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 {
 	bool is_group = a->is == RCPT_IS_GROUP;
 
-	if (is_group && (at->via & RCPT_VIA_GROUP) == 0) {
+	/* anybody may write to a postmaster */
+	if (is_group && (at->via & RCPT_VIA_GROUP) == 0 && !w->is_exempt) {
 		w->depends_on_sender = true;
 		if (a->may_not_post)
 			return stop(w, at, RCPT_MAY_NOT_POST, RCPT_STEP_GROUP);
@@ -241,6 +242,15 @@ to_account(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 }
 
 static enum rcpt_need
+to_relay(struct walk *w, const struct at *at)
+{
+	return add_target(w, at,
+	    (struct rcpt_target){
+		.is_relay = true, .route = at->is->target, .room = UINT64_MAX },
+	    RCPT_STEP_RELAY);
+}
+
+static enum rcpt_need
 to_known(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 {
 	switch (a->is) {
@@ -250,11 +260,7 @@ to_known(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 	case RCPT_IS_GROUP:
 		return to_list(w, at, a);
 	case RCPT_IS_RELAY:
-		return add_target(w, at,
-		    (struct rcpt_target){ .is_relay = true,
-			.route = at->is->target,
-			.room = UINT64_MAX },
-		    RCPT_STEP_RELAY);
+		return to_relay(w, at);
 	default:
 		return stop(w, at, RCPT_NOBODY, RCPT_STEP_NOBODY);
 	}
@@ -399,11 +405,16 @@ try_role(struct walk *w, const struct at *at, bool *ret_went)
 	a = answer_to(w, RCPT_ASK_FIRST_ACCOUNT, at->domain);
 	if (a == NULL)
 		return RCPT_NEED_ANSWER;
+	to.via |= RCPT_VIA_ROLE;
+	/* in a domain that we pass on for, its own servers have one */
+	if (at->is->is == RCPT_IS_RELAY && !a->is_in_domain) {
+		*ret_went = true;
+		return to_relay(w, &to);
+	}
 	if (a->is != RCPT_IS_ACCOUNT)
 		return RCPT_DECIDED;
 	*ret_went = true;
 	note(w, at, RCPT_STEP_ROLE);
-	to.via |= RCPT_VIA_ROLE;
 	return to_account(w, &to, a);
 }
 
@@ -490,6 +501,24 @@ walk_to(struct walk *w, const struct at *from, const struct rcpt_name *name,
 /* -- the decision
  * --------------------------------------------------------------- */
 
+/* Whatever is wrong with the account, alias or group of that name: somebody
+ * hears of it (RFC 5321, 4.5.1). */
+static enum rcpt_need
+walk_role(struct walk *w, struct at *at)
+{
+	enum rcpt_need need;
+	bool went = false;
+
+	if (w->outcome == RCPT_FOUND || w->outcome == RCPT_FOREIGN)
+		return RCPT_DECIDED;
+	w->n_targets = 0;
+	w->outcome = RCPT_FOUND;
+	need = try_role(w, at, &went);
+	return need != RCPT_DECIDED || went
+	    ? need
+	    : stop(w, at, RCPT_NOBODY, RCPT_STEP_NOBODY);
+}
+
 static enum rcpt_need
 walk_all(struct walk *w, const struct rcpt_input *in)
 {
@@ -501,6 +530,8 @@ walk_all(struct walk *w, const struct rcpt_input *in)
 	w->outcome = RCPT_FOUND;
 	w->is_large = false;
 	need = walk_here(w, &at);
+	if (need == RCPT_DECIDED && w->is_exempt && !w->is_large)
+		need = walk_role(w, &at);
 	if (need != RCPT_DECIDED || w->outcome != RCPT_FOREIGN)
 		return need;
 	return add_target(w, &at, (struct rcpt_target){ .room = UINT64_MAX },

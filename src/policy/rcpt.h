@@ -10,7 +10,8 @@
  *   name; the owner of a group ("owner-x", "x-owner", "x-request"); the name
  *   without its detail ("user+x"); in an alias domain the same name in the
  *   other one; postmaster and abuse, which always reach somebody (RFC 5321,
- *   4.5.1; RFC 2142); the domain's catch-all
+ *   4.5.1; RFC 2142), also when what has that name reaches nobody; the
+ *   domain's catch-all
  *
  * An alias keeps the sender (RFC 5321, 3.9.1) and is as good as its targets; a
  * group has an owner, who hears of failures (3.9.2), and a member that cannot
@@ -41,7 +42,7 @@ enum rcpt_need {
 enum rcpt_ask {
 	RCPT_ASK_DOMAIN,       /* what is this canonical domain to us? */
 	RCPT_ASK_ADDRESS,      /* who is this canonical address? */
-	RCPT_ASK_FIRST_ACCOUNT /* the first account of this domain */
+	RCPT_ASK_FIRST_ACCOUNT /* the first account of this domain, or of all */
 };
 struct rcpt_question {
 	enum rcpt_ask ask;
@@ -76,6 +77,7 @@ struct rcpt_answer {
 	bool disabled;
 	uint64_t room; /* bytes until its quota */
 	int64_t created;
+	bool is_in_domain; /* the first one: of the domain that was asked for */
 	/* an alias or a group */
 	const struct rcpt_name *targets;
 	size_t n_targets;

@@ -223,18 +223,28 @@ static int
 answer_first(struct lookup *l, struct slice what, struct rcpt_answer *a)
 {
 	struct q_domain_first_account row;
+	struct q_account_first any;
 	struct q_domain_get domain;
 	int r = DB_ONE(domain_get, l->db, &domain, .canonical = what);
 
 	a->is = RCPT_IS_NOBODY;
+	a->room = UINT64_MAX;
 	if (r == 0)
 		r = DB_ONE(domain_first_account, l->db, &row,
 		    .domain = domain.domain);
 	if (r == 0) {
 		a->is = RCPT_IS_ACCOUNT;
+		a->is_in_domain = true;
 		a->account = row.account;
 		a->created = row.created;
-		a->room = UINT64_MAX;
+		return 0;
+	}
+	if (r == DB_NONE)
+		r = DB_ONE(account_first, l->db, &any, 0);
+	if (r == 0) {
+		a->is = RCPT_IS_ACCOUNT;
+		a->account = any.account;
+		a->created = any.created;
 	}
 	return r == DB_NONE ? 0 : ERR_TRACE(r);
 }

@@ -324,9 +324,11 @@ static void
 ask_store(struct login *l)
 {
 	struct keeper *k = l->keeper;
-	struct wire_verifier_get get = { .address = address_of(l) };
+	struct wire_verifier_get get = { .address = sasl_name(&l->sasl) };
 
-	if (get.address.len == 0 || l->scopes == 0)
+	/* as it was given: the store knows whether case makes a difference */
+	if (l->address_len == 0 || l->scopes == 0 ||
+	    get.address.len > LIMIT_ADDRESS)
 		get.address = SLICE("nobody@invalid");
 	l->awaits = AWAITS_STORE;
 	if (k->store == NULL ||

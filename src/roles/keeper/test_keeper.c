@@ -12,6 +12,7 @@
 
 #include "base/base64.h"
 #include "base/time.h"
+#include "policy/canon.h"
 #include "roles/keeper/keeper.h"
 #include "roles/keeper/set.h"
 #include "store/flags.h"
@@ -84,18 +85,22 @@ on_verifier_get(struct channel *c, const struct wire_head *h,
 {
 	struct world *w = world_of(c);
 	struct wire_verifier answer = { .temporary = w->is_temporary };
-	struct buf rows;
+	struct buf rows, name;
 	int r;
 
 	buf_init(&rows, 65536);
 	w->n_asked++;
-	(void)slice_to_cstr(m->address, w->asked_for, sizeof(w->asked_for));
+	/* as a store does it whose domain folds */
+	buf_init(&name, LIMIT_ADDRESS);
+	(void)canon_address(m->address, CANON_FOLDED, &name);
+	(void)slice_to_cstr(buf_slice(&name), w->asked_for,
+	    sizeof(w->asked_for));
+	buf_deinit(&name);
 	if (w->is_silent) {
 		buf_deinit(&rows);
 		return 0;
 	}
-	if (!w->is_temporary &&
-	    slice_equal(m->address, SLICE("anna@one.example"))) {
+	if (!w->is_temporary && strcmp(w->asked_for, "anna@one.example") == 0) {
 		answer.found = true;
 		answer.account = 17;
 		answer.disabled = w->is_disabled;

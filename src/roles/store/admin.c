@@ -21,7 +21,8 @@ enum {
 	"messages_per_hour? messages_per_day? recipients_per_hour? "           \
 	"recipients_per_day?"
 #define DOMAIN_OPTIONS                                                         \
-	"kind? target? subaddress? catch_all? case? quota? " SENDING_OPTIONS
+	"kind? target? subaddress? catch_all? case? quota? "                   \
+	"greylist? " SENDING_OPTIONS
 
 static const struct admin_command commands[] = {
 	{ SLICE("domain add"), "domain " DOMAIN_OPTIONS, .change = add_domain },

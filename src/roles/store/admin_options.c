@@ -137,6 +137,8 @@ put_domain(struct db *db, struct admin_job *j, const struct domain_options *d)
 	r |= put_text(j, "catch_all", or_none(d->catch_all));
 	r |= put_text(j, "case", d->keeps_case ? SLICE("keep") : SLICE("fold"));
 	r |= put_number(j, "quota", d->quota);
+	r |= put_text(j, "greylist",
+	    slice_cstr(domain_greylist_text(d->greylist)));
 	r |= put_number(j, "created", (uint64_t)d->created);
 	if (r == 0)
 		r = put_limits(db, j, SENDING_DOMAIN, d->domain);

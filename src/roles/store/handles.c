@@ -121,11 +121,14 @@ run_verifier(struct db *db, struct store_read *r)
 {
 	struct verifier_job *j = LIST_ENTRY(r, struct verifier_job, read);
 	struct q_account_by_address account;
-	int q = DB_ONE(account_by_address, db, &account,
-	    .canonical = slice_of(j->address, j->address_len));
+	struct address a;
+	int q = address_read(db, slice_of(j->address, j->address_len), &a);
 
+	if (q == 0)
+		q = DB_ONE(account_by_address, db, &account,
+		    .canonical = a.canonical);
 	if (q != 0)
-		return q == DB_NONE ? 0 : ERR_TRACE(q);
+		return q > 0 ? 0 : ERR_TRACE(q);
 	j->account = account.account;
 	j->disabled = account.disabled;
 	j->found = true;

@@ -1090,6 +1090,34 @@ a_better_hash_replaces_only_its_own(void **state)
 	is_verifier(SLICE("better"));
 }
 
+/* A login's name comes as it was given: its domain says what case means. */
+static void
+names_of_logins_go_by_their_domain(void **state)
+{
+	static const struct {
+		const char *address;
+		bool found;
+	} rows[] = { { "ANNA@One.example", true }, { "anna@one.example", true },
+		{ "Jo@kept.example", true }, { "Jo@KEPT.example", true },
+		{ "jo@kept.example", false }, { "nobody@invalid", false },
+		{ "no address", false } };
+	struct wire_verifier m;
+
+	(void)state;
+	test_int(admin_words("domain add", "domain=kept.example case=keep"),
+	    250);
+	test_int(admin_words("account add",
+		     "address=Jo@kept.example verifier=v"),
+	    250);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		test_case(rows[i].address);
+		PUT(&w.keeper, verifier_get, VERIFIER_GET, 6,
+		    .address = slice_cstr(rows[i].address));
+		GET(&w.keeper, verifier, VERIFIER, &m);
+		test_int(m.found, rows[i].found);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(only_the_approved_are_reached),
@@ -1098,7 +1126,7 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
     CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
     CASE(the_admin_is_answered), CASE(options_and_lists_are_kept),
-    CASE(too_many_names_are_refused),
+    CASE(names_of_logins_go_by_their_domain), CASE(too_many_names_are_refused),
     CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
