@@ -1,325 +1,86 @@
 /* SPDX-License-Identifier: ISC */
 #include "queue/bounce.h"
 
-#include "mail/date.h"
-#include "queue/retry.h"
+#include "queue/bounce_fields.h"
+#include "queue/page.h"
 
 enum {
-	FIELD_TEXT = 600, /* of a remote's words in one field */
-	LINE_MAX = 998,   /* RFC 5322, 2.1.1 */
-	QP_LINE = 76      /* RFC 2045, 6.7 */
+	FIELD_TEXT = 600, /* of a remote's words */
+	LINE_MAX = 998    /* RFC 5322, 2.1.1 */
 };
-
-/* Output that remembers its first failure, so that composing reads as a list
- * of what is written. */
-struct page {
-	struct buf *out;
-	int r;
-};
-
-static void
-put(struct page *p, struct slice s)
-{
-	if (p->r == 0)
-		p->r = buf_add(p->out, s);
-}
-
-static void
-put_text(struct page *p, const char *text)
-{
-	put(p, slice_cstr(text));
-}
-
-static void
-put_clean(struct page *p, struct slice s, size_t max)
-{
-	if (p->r == 0)
-		p->r = retry_clean(p->out, s, max);
-}
-
-static void
-put_number(struct page *p, unsigned n)
-{
-	if (p->r == 0)
-		p->r = buf_printf(p->out, "%u", n);
-}
-
-static void
-put_date(struct page *p, int64_t us)
-{
-	char text[DATE_RFC5322];
-
-	date_print(us, 0, text);
-	put_text(p, text);
-}
-
-static void
-put_id(struct page *p, const struct id *id)
-{
-	char text[ID_TEXT + 1];
-
-	id_print(id, text);
-	put_text(p, text);
-}
-
-static void
-put_esc(struct page *p, const struct esc *esc)
-{
-	put_number(p, esc->class);
-	put_text(p, ".");
-	put_number(p, esc->subject);
-	put_text(p, ".");
-	put_number(p, esc->detail);
-}
 
 /* "=_" stands in no quoted-printable text, and nobody could know the id when
- * the original's header was written. */
+ * the original was written. */
 static void
 put_boundary(struct page *p, const struct bounce *b, const char *before,
     const char *after)
 {
-	put_text(p, before);
-	put_text(p, "=_");
-	put_id(p, &b->id);
-	put_text(p, after);
+	page_text(p, before);
+	page_text(p, "=_");
+	page_id(p, &b->id);
+	page_text(p, after);
 }
 
-/* -- the words
+/* -- the parts
  * ------------------------------------------------------------------ */
 
-/* What a person makes of an enhanced code (RFC 3463). detail 1000: any. */
-static const struct {
-	uint16_t subject, detail;
-	const char *words;
-} meanings[] = {
-	{ 1, 1,
-	    "There is no such mailbox there. Is the address spelt "
-	    "right?" },
-	{ 1, 2,
-	    "The part behind the @ is no domain that takes mail. Is it "
-	    "spelt right?" },
-	{ 1, 3, "The address is not of a form that the server understands." },
-	{ 1, 10, "That domain says that it accepts no mail at all." },
-	{ 2, 1, "The mailbox is switched off." },
-	{ 2, 2, "The mailbox is full." },
-	{ 2, 3, "The message is too large for this mailbox." },
-	{ 3, 4, "The message is too large for that server." },
-	{ 4, 4, "The domain names no server that could be reached for mail." },
-	{ 4, 6, "The mail would go round in a circle." },
-	{ 4, 1000, "The server for this address could not be reached." },
-	{ 6, 3, "The message has 8-bit text, which that server cannot take." },
-	{ 7, 1000,
-	    "The server refused the message for reasons of its own "
-	    "policy." },
-};
-
-/* RFC 3464, 2.3.3 */
-static const struct {
-	const char *field, *words;
-} successes[] = {
-	[BOUNCE_DELIVERED] = { "delivered", "It is in the mailbox." },
-	[BOUNCE_RELAYED] = { "relayed",
-	    "The next server has it; that one sends no such notices." },
-	[BOUNCE_EXPANDED] = { "expanded",
-	    "It went on to the addresses behind this one." },
-};
-
-static const char *
-meaning_of(const struct verdict *v)
+/* UTF-8 may stand in it as it is: nobody on its way is without SMTPUTF8, or it
+ * goes nowhere anyway. */
+static bool
+may_be_8bit(const struct bounce *b)
 {
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-		if (meanings[i].subject == v->esc.subject &&
-		    (meanings[i].detail == v->esc.detail ||
-			meanings[i].detail == 1000))
-			return meanings[i].words;
-	return verdict_is_permanent(v)
-	    ? "The server refused the message."
-	    : "The server could not take the message so far.";
+	return b->takes_8bit || !slice_is_ascii(b->sender);
 }
 
 static void
-put_rcpt_words(struct page *p, const struct bounce *b,
-    const struct bounce_rcpt *r)
+put_type(struct page *p, const struct bounce *b, const char *type,
+    const char *encoding)
 {
-	put_text(p, "  <");
-	put_clean(p, r->address, 320);
-	put_text(p, ">\r\n    ");
-	put_text(p,
-	    b->is_success ? successes[r->action].words
-			  : meaning_of(&r->verdict));
-	put_text(p, "\r\n");
-	if (r->verdict.text.len > 0) {
-		put_text(p,
-		    r->remote.len > 0 ? "    The server said: "
-				      : "    In detail: ");
-		if (r->remote.len > 0) {
-			put_number(p, r->verdict.code);
-			put_text(p, " ");
-		}
-		put_clean(p, r->verdict.text, FIELD_TEXT);
-		put_text(p, "\r\n");
-	}
-	if (!b->is_delayed && !b->is_success &&
-	    !verdict_is_permanent(&r->verdict)) {
-		put_text(p, "    It was tried again and again since ");
-		put_date(p, b->arrived);
-		put_text(p, ".\r\n");
-	}
-	put_text(p, "\r\n");
+	put_boundary(p, b, "\r\n--", "\r\nContent-Type: ");
+	page_text(p, type);
+	page_text(p, encoding);
+	page_text(p, "\r\n\r\n");
 }
 
+#define ENCODING "\r\nContent-Transfer-Encoding: "
+
+/* Of a type that may be encoded. is_plain: its form needs none. */
 static void
-put_words(struct page *p, const struct bounce *b)
+put_part(struct page *p, const struct bounce *b, const char *type,
+    struct slice text, bool is_plain)
 {
-	put_boundary(p, b, "\r\n--",
-	    "\r\n"
-	    "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
-	put_text(p, "This is the mail server at ");
-	put_clean(p, b->hostname, 255);
-	put_text(p, ".\r\n\r\n");
-	if (b->is_delayed)
-		put_text(p,
-		    "Your message could not be delivered YET to the "
-		    "addresses below. You need not\r\ndo anything: it is "
-		    "kept and tried again until ");
-	else if (b->is_success)
-		put_text(p,
-		    "You asked to be told: your message reached the addresses "
-		    "below.\r\n\r\n");
-	else
-		put_text(p,
-		    "I am sorry: your message could not be delivered to the "
-		    "addresses below.\r\nIt will not be tried again; to "
-		    "others it may have been delivered.\r\n\r\n");
-	if (b->is_delayed) {
-		put_date(p, b->expires);
-		put_text(p, ".\r\n\r\n");
-	}
-	for (size_t i = 0; i < b->n_rcpts; i++)
-		put_rcpt_words(p, b, &b->rcpts[i]);
-	put_text(p, "The server knows the message as ");
-	put_id(p, &b->original);
-	put_text(p,
-	    "; whoever runs it can find\r\nthe message's whole way "
-	    "under this name. The header of your message is "
-	    "attached.\r\n");
-}
+	bool is_ascii = slice_is_ascii(text);
 
-/* -- the fields (RFC 3464, 2.2 and 2.3)
- * -------------------------------------------- */
-
-/* xtext of RFC 3461, 4, decoded; what is not of its form stays as it is. */
-static void
-put_xtext(struct page *p, struct slice s, size_t max)
-{
-	uint8_t plain[512];
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len && n < sizeof(plain); i++) {
-		struct slice digits = SLICE("0123456789ABCDEF");
-		size_t high = SIZE_MAX, low = SIZE_MAX;
-
-		if (s.at[i] == '+' && s.len - i > 2) {
-			high = slice_find_byte(digits, s.at[i + 1]);
-			low = slice_find_byte(digits, s.at[i + 2]);
-		}
-		if (high != SIZE_MAX && low != SIZE_MAX) {
-			plain[n++] = (uint8_t)(high << 4 | low);
-			i += 2;
-		} else {
-			plain[n++] = s.at[i];
-		}
-	}
-	put_clean(p, slice_of(plain, n), max);
-}
-
-static void
-put_original_rcpt(struct page *p, struct slice orcpt)
-{
-	struct slice type;
-
-	if (!slice_take_until(&orcpt, ';', &type) || type.len == 0)
-		return;
-	put_text(p, "Original-Recipient: ");
-	put_clean(p, type, 60);
-	put_text(p, "; ");
-	put_xtext(p, orcpt, 400);
-	put_text(p, "\r\n");
-}
-
-static void
-put_diagnostic(struct page *p, const struct bounce_rcpt *r)
-{
-	struct slice rest = r->remote, host;
-
-	if (!slice_take_until(&rest, ' ', &host))
-		host = r->remote;
-	if (host.len > 0) {
-		put_text(p, "Remote-MTA: dns; ");
-		put_clean(p, host, 255);
-		put_text(p, "\r\n");
-	}
-	put_text(p,
-	    host.len > 0 ? "Diagnostic-Code: smtp; "
-			 : "Diagnostic-Code: x-ulak; ");
-	put_number(p, r->verdict.code);
-	put_text(p, " ");
-	put_esc(p, &r->verdict.esc);
-	put_text(p, " ");
-	put_clean(p, r->verdict.text, FIELD_TEXT);
-	put_text(p, "\r\n");
-}
-
-static void
-put_rcpt_fields(struct page *p, const struct bounce *b,
-    const struct bounce_rcpt *r)
-{
-	put_text(p, "\r\n");
-	put_original_rcpt(p, r->orcpt);
-	put_text(p, "Final-Recipient: rfc822; ");
-	put_clean(p, r->address, 320);
-	put_text(p, "\r\nAction: ");
-	put_text(p,
-	    b->is_success       ? successes[r->action].field
-		: b->is_delayed ? "delayed"
-				: "failed");
-	put_text(p, "\r\nStatus: ");
-	put_esc(p, &r->verdict.esc);
-	put_text(p, "\r\n");
-	put_diagnostic(p, r);
-	put_text(p, "Last-Attempt-Date: ");
-	put_date(p, b->now);
-	put_text(p, "\r\n");
-	if (b->is_delayed) {
-		put_text(p, "Will-Retry-Until: ");
-		put_date(p, b->expires);
-		put_text(p, "\r\n");
+	if (is_plain && (is_ascii || may_be_8bit(b))) {
+		put_type(p, b, type, is_ascii ? "" : ENCODING "8bit");
+		page_put(p, text);
+	} else {
+		put_type(p, b, type, ENCODING "quoted-printable");
+		page_quoted_printable(p, text);
 	}
 }
 
+/* What `write` writes, in the type for ASCII or the one for UTF-8. */
 static void
-put_fields(struct page *p, const struct bounce *b)
+put_written(struct page *p, const struct bounce *b,
+    void (*write)(struct page *, const struct bounce *), const char *type,
+    const char *type_utf8)
 {
-	put_boundary(p, b, "\r\n--",
-	    "\r\n"
-	    "Content-Type: message/delivery-status\r\n\r\n");
-	if (b->envid.len > 0) {
-		put_text(p, "Original-Envelope-Id: ");
-		put_xtext(p, b->envid, 100);
-		put_text(p, "\r\n");
-	}
-	put_text(p, "Reporting-MTA: dns; ");
-	put_clean(p, b->hostname, 255);
-	put_text(p, "\r\nX-Ulak-Message: ");
-	put_id(p, &b->original);
-	put_text(p, "\r\nArrival-Date: ");
-	put_date(p, b->arrived);
-	put_text(p, "\r\n");
-	for (size_t i = 0; i < b->n_rcpts; i++)
-		put_rcpt_fields(p, b, &b->rcpts[i]);
+	struct buf text;
+	struct page inner = { &text, 0 };
+
+	buf_init(&text, BOUNCE_MAX);
+	write(&inner, b);
+	if (inner.r == 0)
+		put_part(p, b,
+		    slice_is_ascii(buf_slice(&text)) ? type : type_utf8,
+		    buf_slice(&text), true);
+	else if (p->r == 0)
+		p->r = inner.r;
+	buf_deinit(&text);
 }
 
-/* -- the original's header
+/* -- the original
  * ----------------------------------------------------------- */
 
 /* Only whole lines, and nothing behind the empty one. */
@@ -343,68 +104,248 @@ header_is_plain(struct slice header)
 		    (line.len >= 2 && line.at[0] == '-' && line.at[1] == '-'))
 			return false;
 		for (size_t i = 0; i < line.len; i++)
-			if (!ascii_is_print(line.at[i]) && line.at[i] != '\t')
+			if (line.at[i] < 128 && !ascii_is_print(line.at[i]) &&
+			    line.at[i] != '\t')
 				return false;
 	}
 	return true;
 }
 
+/* As RFC 2045, 2.7 and 2.8 want it for 7bit and 8bit. */
 static bool
-qp_is_plain(struct slice line, size_t i)
+content_is_plain(struct slice content)
 {
-	uint8_t c = line.at[i];
-
-	if (c == ' ' || c == '\t')
-		return i + 1 < line.len; /* not at the end of a line */
-	return ascii_is_print(c) && c != '=' && !(c == '-' && i == 0);
-}
-
-/* RFC 2045, 6.7 */
-static void
-put_quoted_printable(struct page *p, struct slice text)
-{
-	static const char hex[] = "0123456789ABCDEF";
 	struct slice line;
 
-	while (p->r == 0 && slice_take_crlf_line(&text, &line)) {
-		size_t column = 0;
+	if (slice_find_byte(content, '\0') != SIZE_MAX)
+		return false;
+	while (slice_take_crlf_line(&content, &line))
+		if (line.len > LINE_MAX ||
+		    slice_find_byte(line, '\n') != SIZE_MAX ||
+		    slice_find_byte(line, '\r') != SIZE_MAX)
+			return false;
+	return content.len <= LINE_MAX &&
+	    slice_find_byte(content, '\n') == SIZE_MAX &&
+	    slice_find_byte(content, '\r') == SIZE_MAX;
+}
 
-		for (size_t i = 0; i < line.len; i++) {
-			uint8_t c = line.at[i];
-			char code[3] = { '=', hex[c >> 4], hex[c & 15] };
+static bool
+is_global(const struct bounce *b)
+{
+	return b->is_smtputf8 && !slice_is_ascii(header_whole(b->content)) &&
+	    slice_is_utf8(header_whole(b->content));
+}
 
-			if (column > QP_LINE - 4) {
-				put_text(p, "=\r\n");
-				column = 0;
-			}
-			if (qp_is_plain(line, i)) {
-				put(p, slice_of(&c, 1));
-				column++;
-			} else {
-				put(p, slice_of(code, sizeof(code)));
-				column += sizeof(code);
-			}
-		}
-		put_text(p, "\r\n");
-	}
+/* A message/rfc822 is sent as it is or not at all (RFC 2046, 5.2.1); message/
+ * global may be encoded (RFC 6532, 3.7), which needs a last line with its end.
+ */
+static bool
+is_sent_whole(const struct bounce *b)
+{
+	if (!b->is_full || b->requires_tls)
+		return false;
+	if (content_is_plain(b->content) &&
+	    (slice_is_ascii(b->content) || may_be_8bit(b)))
+		return true;
+	return is_global(b) && slice_ends(b->content, SLICE("\r\n"));
+}
+
+static void
+put_whole(struct page *p, const struct bounce *b)
+{
+	put_part(p, b, is_global(b) ? "message/global" : "message/rfc822",
+	    b->content, content_is_plain(b->content));
 }
 
 static void
 put_header(struct page *p, const struct bounce *b)
 {
-	struct slice header = header_whole(b->header);
+	struct slice header = header_whole(b->content);
+	bool is_utf8 = is_global(b);
 
-	put_boundary(p, b, "\r\n--",
-	    "\r\nContent-Type: text/rfc822-headers\r\n");
-	if (header_is_plain(header)) {
-		put_text(p, "\r\n");
-		put(p, header);
-	} else {
-		put_text(p,
-		    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-		put_quoted_printable(p, header);
+	put_part(p, b,
+	    is_utf8 ? "message/global-headers" : "text/rfc822-headers", header,
+	    header_is_plain(header) && (is_utf8 || slice_is_ascii(header)));
+}
+
+/* Its sender wants no TLS where that is in the way (RFC 8689, 3), nor then for
+ * what is told of it (6). */
+static bool
+wants_no_tls(const struct bounce *b)
+{
+	struct slice header = header_whole(b->content), line;
+
+	while (!b->requires_tls && slice_take_crlf_line(&header, &line))
+		if (slice_skip_nocase(&line, SLICE("TLS-Required:")))
+			return slice_equal_nocase(slice_trim(line),
+			    SLICE("No"));
+	return false;
+}
+
+/* -- the words
+ * ------------------------------------------------------------------ */
+
+/* What a person makes of an enhanced code (RFC 3463). detail 1000: any. */
+static const struct {
+	uint16_t subject, detail;
+	const char *words;
+} meanings[] = {
+	{ 1, 1,
+	    "There is no such mailbox there. Is the address spelt "
+	    "right?" },
+	{ 1, 2,
+	    "The part behind the @ is no domain that takes mail. Is it "
+	    "spelt right?" },
+	{ 1, 3, "The address is not of a form that the server understands." },
+	{ 1, 10, "That domain says that it accepts no mail at all." },
+	{ 2, 1, "The mailbox is switched off." },
+	{ 2, 2, "The mailbox is full." },
+	{ 2, 3, "The message is too large for this mailbox." },
+	{ 3, 4, "The message is too large for that server." },
+	{ 4, 4, "The domain names no server that could be reached for mail." },
+	{ 4, 7, "It could not be there in time." },
+	{ 4, 6, "The mail would go round in a circle." },
+	{ 4, 1000, "The server for this address could not be reached." },
+	{ 6, 3, "The message has 8-bit text, which that server cannot take." },
+	{ 6, 7,
+	    "The message or an address in it is not in ASCII, which that "
+	    "server cannot take." },
+	{ 7, 10,
+	    "You asked for verified TLS all the way, and there is none to "
+	    "that server." },
+	{ 7, 30,
+	    "You asked for verified TLS all the way, and that server does "
+	    "not promise it." },
+	{ 7, 17, "The mailbox has another owner than the one you know." },
+	{ 7, 19,
+	    "You asked who owns the mailbox, and that server cannot tell." },
+	{ 7, 1000,
+	    "The server refused the message for reasons of its own "
+	    "policy." },
+};
+
+static const char *const success_words[] = {
+	[BOUNCE_DELIVERED] = "It is in the mailbox.",
+	[BOUNCE_RELAYED] =
+	    "The next server has it; that one sends no such notices.",
+	[BOUNCE_EXPANDED] = "It went on to the addresses behind this one.",
+};
+
+static const char *
+meaning_of(const struct verdict *v)
+{
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+		if (meanings[i].subject == v->esc.subject &&
+		    (meanings[i].detail == v->esc.detail ||
+			meanings[i].detail == 1000))
+			return meanings[i].words;
+	return verdict_is_permanent(v)
+	    ? "The server refused the message."
+	    : "The server could not take the message so far.";
+}
+
+static void
+put_rcpt_words(struct page *p, const struct bounce *b,
+    const struct bounce_rcpt *r)
+{
+	page_text(p, "  <");
+	page_utf8(p, r->address, 320);
+	page_text(p, ">\r\n    ");
+	page_text(p,
+	    b->is_success ? success_words[r->action] : meaning_of(&r->verdict));
+	page_text(p, "\r\n");
+	if (r->verdict.text.len > 0) {
+		page_text(p,
+		    r->remote.len > 0 ? "    The server said: "
+				      : "    In detail: ");
+		if (r->remote.len > 0) {
+			page_number(p, r->verdict.code);
+			page_text(p, " ");
+		}
+		page_clean(p, r->verdict.text, FIELD_TEXT);
+		page_text(p, "\r\n");
 	}
-	put_boundary(p, b, "\r\n--", "--\r\n");
+	if (!b->is_delayed && !b->is_success &&
+	    !verdict_is_permanent(&r->verdict)) {
+		page_text(p, "    It was tried again and again since ");
+		page_date(p, b->arrived);
+		page_text(p, ".\r\n");
+	}
+	page_text(p, "\r\n");
+}
+
+static void
+write_what(struct page *p, const struct bounce *b)
+{
+	if (b->is_delayed) {
+		page_text(p,
+		    "Your message could not be delivered YET to the "
+		    "addresses below. You need not\r\ndo anything: it is "
+		    "kept and tried again until ");
+		page_date(p, b->expires);
+		page_text(p, ".\r\n\r\n");
+	} else if (b->is_success) {
+		page_text(p,
+		    "You asked to be told: your message reached the addresses "
+		    "below.\r\n\r\n");
+	} else {
+		page_text(p,
+		    "I am sorry: your message could not be delivered to the "
+		    "addresses below.\r\nIt will not be tried again; to "
+		    "others it may have been delivered.\r\n\r\n");
+	}
+}
+
+static void
+write_words(struct page *p, const struct bounce *b)
+{
+	page_text(p, "This is the mail server at ");
+	page_clean(p, b->hostname, 255);
+	page_text(p, ".\r\n\r\n");
+	write_what(p, b);
+	for (size_t i = 0; i < b->n_rcpts; i++)
+		put_rcpt_words(p, b, &b->rcpts[i]);
+	page_text(p, "The server knows the message as ");
+	page_id(p, &b->original);
+	page_text(p,
+	    "; whoever runs it can find\r\nthe message's whole way "
+	    "under this name. ");
+	page_text(p,
+	    is_sent_whole(b) ? "Your message is attached.\r\n"
+			     : "The header of your message is attached.\r\n");
+}
+
+/* -- the whole
+ * ------------------------------------------------------------------ */
+
+static void
+put_head(struct page *p, const struct bounce *b)
+{
+	page_text(p,
+	    "Return-Path: <>\r\nFrom: Mail Delivery System "
+	    "<MAILER-DAEMON@");
+	page_clean(p, b->hostname, 255);
+	page_text(p, ">\r\nTo: <");
+	page_utf8(p, b->sender, 320);
+	page_text(p, ">\r\nDate: ");
+	page_date(p, b->now);
+	page_text(p,
+	    b->is_success       ? "\r\nSubject: Your message has arrived"
+		: b->is_delayed ? "\r\nSubject: Your message is late"
+				: "\r\nSubject: Your message could not be "
+				  "delivered");
+	page_text(p, "\r\nMessage-ID: <");
+	page_id(p, &b->id);
+	page_text(p, "@");
+	page_clean(p, b->hostname, 255);
+	page_text(p, ">\r\nAuto-Submitted: auto-replied\r\n");
+	if (wants_no_tls(b))
+		page_text(p, "TLS-Required: No\r\n");
+	page_text(p,
+	    "MIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/report; "
+	    "report-type=delivery-status;\r\n");
+	put_boundary(p, b, "\tboundary=\"", "\"\r\n");
 }
 
 int
@@ -412,31 +353,15 @@ bounce_compose(const struct bounce *b, struct buf *out)
 {
 	struct page p = { out, 0 };
 
-	put_text(&p,
-	    "Return-Path: <>\r\nFrom: Mail Delivery System "
-	    "<MAILER-DAEMON@");
-	put_clean(&p, b->hostname, 255);
-	put_text(&p, ">\r\nTo: <");
-	put_clean(&p, b->sender, 320);
-	put_text(&p, ">\r\nDate: ");
-	put_date(&p, b->now);
-	put_text(&p,
-	    b->is_success       ? "\r\nSubject: Your message has arrived"
-		: b->is_delayed ? "\r\nSubject: Your message is late"
-				: "\r\nSubject: Your message could not be "
-				  "delivered");
-	put_text(&p, "\r\nMessage-ID: <");
-	put_id(&p, &b->id);
-	put_text(&p, "@");
-	put_clean(&p, b->hostname, 255);
-	put_text(&p,
-	    ">\r\nAuto-Submitted: auto-replied\r\n"
-	    "MIME-Version: 1.0\r\n"
-	    "Content-Type: multipart/report; "
-	    "report-type=delivery-status;\r\n");
-	put_boundary(&p, b, "\tboundary=\"", "\"\r\n");
-	put_words(&p, b);
-	put_fields(&p, b);
-	put_header(&p, b);
+	put_head(&p, b);
+	put_written(&p, b, write_words, "text/plain; charset=us-ascii",
+	    "text/plain; charset=utf-8");
+	put_written(&p, b, bounce_fields, "message/delivery-status",
+	    "message/global-delivery-status");
+	if (is_sent_whole(b))
+		put_whole(&p, b);
+	else
+		put_header(&p, b);
+	put_boundary(&p, b, "\r\n--", "--\r\n");
 	return p.r;
 }

@@ -3,12 +3,14 @@
  * queue/bounce - the letter that tells a sender what became of his mail
  *
  * Composes a delivery status notification (RFC 3464 in RFC 6522's
- * multipart/report): words for a person, fields for a program, and the header
- * of the original. Everything that came from outside (addresses, replies, the
- * header) is cleaned or encoded: the result is 7-bit, its lines end in CRLF
- * and none is longer than 998 octets.
+ * multipart/report): words for a person, fields for a program, and of the
+ * original its header, or all of it. Everything that came from outside
+ * (addresses, replies, the header) is cleaned or encoded: lines end in CRLF,
+ * none is longer than 998 octets, and the result is 7-bit. Only where nothing
+ * on its way can be in the way of it (`takes_8bit`, or a sender in UTF-8) has
+ * it 8-bit parts: UTF-8 (RFC 6533), and the original as it was.
  *
- * Pure. Size: about 2 KiB a recipient and three times the header at most;
+ * Pure. Size: about 2 KiB a recipient and three times the original at most;
  * BOUNCE_MAX holds any.
  */
 #ifndef QUEUE_BOUNCE_H
@@ -47,9 +49,15 @@ struct bounce {
 	struct slice sender;    /* to whom this goes */
 	bool is_delayed;        /* only late so far */
 	bool is_success;        /* NOTIFY=SUCCESS (RFC 3461, 5.2.2) */
+	bool is_full;           /* `content` is all of it (RET=FULL) */
+	bool is_smtputf8;       /* the original was mail of RFC 6531 */
+	bool requires_tls;      /* RFC 8689 */
+	bool takes_8bit;        /* the sender's mailbox is here */
 	int64_t now, arrived, expires;
-	struct slice envid;  /* xtext; may be empty */
-	struct slice header; /* of the original, or its beginning */
+	int64_t deliver_by;   /* RFC 2852; 0: not said */
+	struct slice envid;   /* xtext; may be empty */
+	struct slice content; /* of the original: its header, or the beginning
+			       * of that, or all of it */
 	const struct bounce_rcpt *rcpts;
 	size_t n_rcpts; /* 1 to BOUNCE_RCPTS */
 };

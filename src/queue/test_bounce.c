@@ -17,8 +17,8 @@ example(const struct bounce_rcpt *rcpts, size_t n)
 		.now = T0,
 		.arrived = T0 - TIME_HOUR,
 		.expires = T0 + TIME_DAY,
-		.header = SLICE("From: anna@one.example\r\nSubject: hi\r\n\r\n"
-				"secret text"),
+		.content = SLICE("From: anna@one.example\r\nSubject: hi\r\n\r\n"
+				 "secret text"),
 		.rcpts = rcpts,
 		.n_rcpts = n,
 	};
@@ -143,7 +143,7 @@ headers_by_table(void **state)
 		struct buf out;
 
 		test_case(headers[i].what);
-		b.header = test_exact_copy(headers[i].header);
+		b.content = test_exact_copy(headers[i].header);
 		buf_init(&out, BOUNCE_MAX);
 		test_int(bounce_compose(&b, &out), BUF_OK);
 		check_form(buf_slice(&out));
@@ -154,7 +154,7 @@ headers_by_table(void **state)
 		test_true(slice_find(buf_slice(&out), SLICE("\nBcc")) ==
 		    SIZE_MAX);
 		buf_deinit(&out);
-		test_free_copy(b.header);
+		test_free_copy(b.content);
 	}
 }
 
@@ -174,7 +174,7 @@ the_largest_fits(void **state)
 		rcpts[i] = (struct bounce_rcpt){ slice_of(junk, 320),
 			slice_of(junk, 512), slice_of(junk, 320),
 			{ 550, { 5, 999, 999 }, slice_of(junk, 1024) } };
-	b.header = slice_of(junk, sizeof(junk));
+	b.content = slice_of(junk, sizeof(junk));
 	buf_init(&out, BOUNCE_MAX);
 	test_int(bounce_compose(&b, &out), BUF_OK);
 	check_form(buf_slice(&out));
@@ -221,7 +221,161 @@ a_success_is_told_as_one(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(a_success_is_told_as_one),
+/* What comes back of the mail, and how it is written. */
+static const struct {
+	const char *what;
+	const char *sender;
+	bool is_full, is_smtputf8, takes_8bit, requires_tls;
+	struct slice content;
+	const char *want, *want_not;
+	bool is_8bit;
+} thirds[] = {
+	{ "all of it", "anna@one.example", true, false, false, false,
+	    SLICE("A: b\r\n\r\n\x01-- text\r\n--\r\nno end"),
+	    "Your message is attached.\r\n|Content-Type: message/rfc822\r\n"
+	    "\r\nA: b\r\n\r\n\x01-- text\r\n--\r\nno end\r\n--=_",
+	    "Transfer", false },
+	{ "8-bit, and its sender is here", "anna@one.example", true, false,
+	    true, false, SLICE("A: b\r\n\r\n\xff secret\r\n"),
+	    "message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	    "A: b\r\n\r\n\xff secret\r\n\r\n--=_",
+	    "us-ascii\r\nContent-Tr", true },
+	{ "8-bit, and its sender is not here", "anna@one.example", true, false,
+	    false, false, SLICE("A: b\r\n\r\n\xff secret\r\n"),
+	    "The header of your|text/rfc822-headers\r\n\r\nA: b\r\n", "secret",
+	    false },
+	{ "a NUL", "anna@one.example", true, false, true, false,
+	    SLICE("A: b\r\n\r\nx\0 secret\r\n"), "text/rfc822-headers\r\n",
+	    "secret", false },
+	{ "a lone CR", "anna@one.example", true, false, true, false,
+	    SLICE("A: b\r\n\r\nx\ry secret\r\n"), "text/rfc822-headers\r\n",
+	    "secret", false },
+	{ "a lone LF at the end", "anna@one.example", true, false, true, false,
+	    SLICE("A: b\r\n\r\nx secret\n"), "text/rfc822-headers\r\n",
+	    "x secret", false },
+	{ "it requires TLS (RFC 8689, 5)", "anna@one.example", true, false,
+	    true, true, SLICE("A: b\r\n\r\nx secret\r\n"),
+	    "text/rfc822-headers\r\n", "x secret", false },
+	{ "not asked for", "anna@one.example", false, false, true, false,
+	    SLICE("A: b\r\n\r\nx secret\r\n"), "text/rfc822-headers\r\n",
+	    "x secret", false },
+	{ "UTF-8, to ASCII (RFC 6533, 4.5)", "anna@one.example", true, true,
+	    false, false, SLICE("A: \xc3\xa9\r\n\r\ntext\r\n"),
+	    "message/global\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\nA: =C3=A9\r\n\r\ntext\r\n",
+	    "rfc822-headers", false },
+	{ "its header", "anna@one.example", false, true, false, false,
+	    SLICE("A: \xc3\xa9\r\n\r\ntext\r\n"),
+	    "message/global-headers\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\nA: =C3=A9\r\n",
+	    "text\r\n\r\n--", false },
+	{ "UTF-8, to UTF-8", "\xc3\xa9@one.example", true, true, false, false,
+	    SLICE("A: \xc3\xa9\r\n\r\ntext\r\n"),
+	    "To: <\xc3\xa9@one.example>\r\n|message/global\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n\r\nA: \xc3\xa9\r\n",
+	    "=C3", true },
+	{ "its header here", "anna@one.example", false, true, true, false,
+	    SLICE("A: \xc3\xa9\r\n\r\ntext\r\n"),
+	    "message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n"
+	    "\r\nA: \xc3\xa9\r\n",
+	    "=C3", true },
+	{ "said to be UTF-8, and it is not", "anna@one.example", false, true,
+	    true, false, SLICE("A: \xff\r\n\r\n"),
+	    "text/rfc822-headers\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\nA: =FF\r\n",
+	    "global", false },
+	{ "no TLS wanted (RFC 8689, 6)", "anna@one.example", false, false,
+	    false, false, SLICE("A: b\r\ntls-required:  no\r\n\r\n"),
+	    "\r\nTLS-Required: No\r\nMIME", "X-", false },
+	{ "only said in the body", "anna@one.example", true, false, false,
+	    false, SLICE("A: b\r\n\r\nTLS-Required: No\r\n"), "A: b\r\n",
+	    "TLS-Required: No\r\nMIME", false },
+	{ "no TLS wanted, and REQUIRETLS", "anna@one.example", false, false,
+	    false, true, SLICE("A: b\r\nTLS-Required: No\r\n\r\n"), "A: b\r\n",
+	    "TLS-Required: No\r\nMIME", false },
+};
+
+static void
+has_all(struct slice text, const char *wanted)
+{
+	struct slice rest = slice_cstr(wanted), want;
+
+	while (rest.len > 0) {
+		if (!slice_take_until(&rest, '|', &want)) {
+			want = rest;
+			rest.len = 0;
+		}
+		if (slice_find(text, want) == SIZE_MAX)
+			test_slice(text, want);
+	}
+}
+
+static void
+what_comes_back(void **state)
+{
+	const struct bounce_rcpt rcpt = { .address = SLICE("b@two.example"),
+		.verdict = VERDICT(550, 5, 1, 1, "no") };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(thirds) / sizeof(thirds[0]); i++) {
+		struct bounce b = example(&rcpt, 1);
+		struct slice text;
+		struct buf out;
+
+		test_case(thirds[i].what);
+		b.sender = slice_cstr(thirds[i].sender);
+		b.content = test_exact_copy(thirds[i].content);
+		b.is_full = thirds[i].is_full;
+		b.is_smtputf8 = thirds[i].is_smtputf8;
+		b.takes_8bit = thirds[i].takes_8bit;
+		b.requires_tls = thirds[i].requires_tls;
+		buf_init(&out, BOUNCE_MAX);
+		test_int(bounce_compose(&b, &out), BUF_OK);
+		text = buf_slice(&out);
+		has_all(text, thirds[i].want);
+		if (strcmp(thirds[i].want_not, "X-") != 0)
+			test_int(slice_find(text,
+				     slice_cstr(thirds[i].want_not)),
+			    SIZE_MAX);
+		test_int(slice_is_ascii(text), !thirds[i].is_8bit);
+		buf_deinit(&out);
+		test_free_copy(b.content);
+	}
+}
+
+/* RFC 6533, 4.1: as it is where it can be read, encoded where it cannot. */
+static void
+an_address_in_utf8(void **state)
+{
+	const struct bounce_rcpt rcpt = { .address =
+					      SLICE("\xc3\xa9@two.example"),
+		.verdict = VERDICT(550, 5, 1, 1, "no") };
+	struct bounce b = example(&rcpt, 1);
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, BOUNCE_MAX);
+	test_int(bounce_compose(&b, &out), BUF_OK);
+	check_form(buf_slice(&out));
+	has_all(buf_slice(&out),
+	    "charset=utf-8\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n|  <=C3=A9@two.example>\r\n|"
+	    "Content-Type: message/global-delivery-status\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n|"
+	    "Final-Recipient: utf-8; =C3=A9@two.example\r\n");
+	buf_reset(&out, 0);
+	b.takes_8bit = true;
+	test_int(bounce_compose(&b, &out), BUF_OK);
+	has_all(buf_slice(&out),
+	    "global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n|"
+	    "Final-Recipient: utf-8; \xc3\xa9@two.example\r\n|"
+	    "  <\xc3\xa9@two.example>\r\n");
+	buf_deinit(&out);
+}
+
+TEST_MAIN(cmocka_unit_test(what_comes_back),
+    cmocka_unit_test(an_address_in_utf8),
+    cmocka_unit_test(a_success_is_told_as_one),
     cmocka_unit_test(a_failure_is_told_to_people_and_programs),
     cmocka_unit_test(a_delay_says_until_when),
     cmocka_unit_test(headers_by_table), cmocka_unit_test(the_largest_fits))

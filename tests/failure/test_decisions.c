@@ -167,7 +167,7 @@ run_bounce(void *ctx)
 	const struct bounce b = {
 		.hostname = SLICE("mx.one.example"),
 		.sender = SLICE("anna@one.example"),
-		.header = SLICE("Subject: x\r\nFrom: anna\xff\r\n\r\n"),
+		.content = SLICE("Subject: x\r\nFrom: anna\xff\r\n\r\n"),
 		.rcpts = &rcpt,
 		.n_rcpts = 1,
 	};

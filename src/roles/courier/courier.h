@@ -178,7 +178,7 @@ struct notice {
 	struct id id;
 	size_t sent;
 	uint64_t credit;
-	bool is_committed;
+	bool is_committed, is_smtputf8;
 };
 
 int notice_start(struct courier *c, uint64_t number,

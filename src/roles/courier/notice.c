@@ -39,7 +39,9 @@ notice_commit(struct notice *n)
 {
 	struct wire_bounce_commit m = { .body = n->body_number,
 		.id = n->id,
-		.summary = buf_slice(&n->summary) };
+		.summary = buf_slice(&n->summary),
+		.is_8bit = !slice_is_ascii(buf_slice(&n->body)),
+		.is_smtputf8 = n->is_smtputf8 };
 
 	n->is_committed = true;
 	(void)wire_send_bounce_commit(n->courier->store, n->number, 0, &m);
@@ -120,10 +122,16 @@ notice_compose(struct notice *n, const struct wire_bounce_make *m)
 		.arrived = m->arrived,
 		.expires = m->expires,
 		.envid = m->envid,
-		.header = m->header,
+		.content = m->header,
+		.is_full = m->is_full,
+		.is_smtputf8 = m->is_smtputf8,
+		.requires_tls = m->requires_tls,
+		.takes_8bit = m->takes_8bit,
+		.deliver_by = m->deliver_by,
 		.rcpts = rcpts };
 	int r;
 
+	n->is_smtputf8 = !slice_is_ascii(m->sender);
 	if (!read_rcpts(m, rcpts, &b.n_rcpts))
 		return ERR_ORIGIN(-EPROTO);
 	r = bounce_compose(&b, &n->body);

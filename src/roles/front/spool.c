@@ -254,7 +254,7 @@ compose(struct spool_run *s)
 	if (header == NULL)
 		return -ENOMEM;
 	n = spool_file_read(s, header, n, s->file.body_at);
-	b.header =
+	b.content =
 	    slice_upto(slice_of(header, n), header_len(slice_of(header, n)));
 	memset(rcpts, 0, sizeof(rcpts));
 	for (size_t i = 0; i < head->n_rcpts; i++)
@@ -281,7 +281,7 @@ begin_report(struct spool_run *s)
 	s->talk.n_rcpts = 1;
 	s->talk.text = slice_from(buf_slice(&s->report), BOUNCE_RETURN_PATH);
 	s->talk.size = s->talk.text.len;
-	s->talk.is_8bit = false;
+	s->talk.is_8bit = !slice_is_ascii(s->talk.text);
 	return spool_talk_begin(s);
 }
 

@@ -49,6 +49,7 @@ struct out_bounce {
 	size_t n_rows;
 	struct env_timer timer;
 	bool is_committing, requires_tls;
+	int64_t priority; /* RFC 6710, 4.6: as the mail's */
 };
 
 /* They are looked for as soon as a slot is free; late ones by the next sweep.
@@ -128,8 +129,8 @@ struct load {
 	uint64_t numbers[OUT_ROWS];
 	struct slice sender, envid;
 	uint8_t ret;
-	int64_t arrived, expires, deliver_by;
-	bool is_full, is_smtputf8, requires_tls;
+	int64_t arrived, expires, deliver_by, priority;
+	bool is_full, is_smtputf8, requires_tls, takes_8bit;
 	size_t header_len;
 	uint8_t header[CONTENT_MAX];
 };
@@ -293,19 +294,19 @@ is_sender_here(struct db *db, struct slice sender)
 /* RFC 3461, 6.2: all of it for a failure, when that was asked for and it is
  * not too large; RFC 8689, 5: never, when it requires TLS. */
 static bool
-is_returned_whole(struct db *db, const struct load *l,
-    const struct q_message_place *p)
+is_returned_whole(const struct load *l, const struct q_message_place *p)
 {
 	return l->kind == BOUNCE_FAILED && p->ret == 1 && !p->requires_tls &&
 	    !p->is_binary && !p->is_bad &&
 	    p->stored_len - p->relay_from <= CONTENT_MAX &&
-	    (!p->is_8bit || is_sender_here(db, l->sender));
+	    (!p->is_8bit || l->takes_8bit || p->is_smtputf8);
 }
 
 /* A header that cannot be read is no reason to say nothing. */
 static int
 load_message(struct db *db, struct load *l)
 {
+	bool is_here = is_sender_here(db, l->sender);
 	struct q_message_place p;
 	int r = DB_ONE(message_place, db, &p, .id = l->message);
 	uint64_t n;
@@ -320,7 +321,9 @@ load_message(struct db *db, struct load *l)
 	l->deliver_by = p.deliver_by;
 	l->is_smtputf8 = p.is_smtputf8;
 	l->requires_tls = p.requires_tls;
-	l->is_full = is_returned_whole(db, l, &p);
+	l->priority = p.priority;
+	l->takes_8bit = is_here;
+	l->is_full = is_returned_whole(l, &p);
 	n = l->is_full ? p.stored_len : p.header_len;
 	if (n > p.stored_len || p.relay_from > n)
 		return 0;
@@ -364,7 +367,9 @@ send_make(struct out_bounce *b, const struct load *l)
 		.hostname = slice_cstr(o->settings->hostname),
 		.is_full = l->is_full,
 		.is_smtputf8 = l->is_smtputf8,
-		.deliver_by = l->deliver_by };
+		.deliver_by = l->deliver_by,
+		.requires_tls = l->requires_tls,
+		.takes_8bit = l->takes_8bit };
 
 	return wire_send_bounce_make(b->courier->channel, b->number, 0, &m);
 }
@@ -389,6 +394,7 @@ load_done(struct store_read *read, int r)
 		memcpy(b->rows, l->numbers, sizeof(b->rows));
 		b->n_rows = l->n;
 		b->requires_tls = l->requires_tls;
+		b->priority = l->priority;
 		if (r != 0)
 			env_log(o->env, ENV_WARN, "bounce-read", "errno=%d",
 			    -r);
@@ -604,7 +610,7 @@ struct commit {
 	char sender_text[LIMIT_ADDRESS + 1];
 	uint64_t rows[OUT_ROWS];
 	size_t n_rows;
-	int64_t now, lifetime;
+	int64_t now, lifetime, priority;
 	uint64_t size;
 	struct buf summary, domain, canonical;
 	/* results */
@@ -738,7 +744,8 @@ insert_message(struct db *db, const struct commit *c)
 		.summary = buf_slice(&c->summary),
 		.is_8bit = c->is_8bit,
 		.is_smtputf8 = c->is_smtputf8,
-		.requires_tls = c->requires_tls };
+		.requires_tls = c->requires_tls,
+		.priority = c->priority };
 
 	return ERR_TRACE(message_insert(db, &m));
 }
@@ -758,7 +765,8 @@ queue_target(struct db *db, const struct commit *c, uint32_t n, uint8_t state)
 		.expires = c->now + c->lifetime,
 		.orcpt = SLICE(""),
 		.state = state,
-		.due = c->now };
+		.due = c->now,
+		.priority = c->priority };
 
 	return ERR_TRACE(queue_add(db, &q));
 }
@@ -880,7 +888,8 @@ tell_watchers(struct outbound *o, const struct commit *c)
 			outbound_queued(o,
 			    &(struct outbound_row){
 				.route = buf_slice(&c->domain),
-				.lane = LANE_BOUNCE });
+				.lane = LANE_BOUNCE,
+				.priority = c->priority });
 		else if (o->options.changed != NULL)
 			o->options.changed(o->options.ctx, t->account,
 			    t->mailbox, t->modseq);
@@ -930,6 +939,7 @@ commit_new(struct out_bounce *b, const struct wire_bounce_commit *m,
 	c->is_8bit = m->is_8bit;
 	c->is_smtputf8 = m->is_smtputf8;
 	c->requires_tls = b->requires_tls;
+	c->priority = b->priority;
 	memcpy(c->sender_text, b->sender, sizeof(c->sender_text));
 	c->sender = slice_cstr(c->sender_text);
 	memcpy(c->rows, b->rows, sizeof(c->rows));
