@@ -88,6 +88,9 @@ enum {
 	LIMIT_RATE_ROWS = 32768,   /* networks that are counted: 1.5 MiB */
 	LIMIT_DNSBL_LISTS = 16,
 	LIMIT_GREYLIST = 100000, /* rows in memory and on disk */
+	LIMIT_GREYLIST_BYTES = 32 * 1024 * 1024, /* of them in memory; 150 a
+						  * row is usual */
+	LIMIT_GREYLIST_ALLOWED = 1000, /* who never waits; each is compared */
 	/* content filters (milter, Rspamd, clamd) */
 	LIMIT_HOOKS = 8,                    /* filters that are configured */
 	LIMIT_MILTER_PACKET = 64 * 1024,    /* libmilter's is 65,535 and one */

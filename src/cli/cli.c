@@ -25,6 +25,7 @@ static const struct cli_command *const commands[] = {
 	&cli_send,
 	&cli_sendmail,
 	&cli_queue,
+	&cli_greylist,
 	&cli_trace,
 	&cli_status,
 	&cli_verify,

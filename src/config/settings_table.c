@@ -194,8 +194,7 @@ const struct settings_key settings_keys[] = {
 	{ "greylist", "enabled", KIND_BOOL, MEMBER(greylist), "false", 0, 0,
 	    false,
 	    "Mail from somebody new to a recipient is put off once (451 "
-	    "4.7.1). "
-	    "Who is known is kept in memory: a restart forgets it." },
+	    "4.7.1); a domain's option greylist may say otherwise for it." },
 	{ "greylist", "delay", KIND_DURATION, MEMBER(greylist_delay), "5m", 0,
 	    TIME_DAY, false, "How long it is put off." },
 	{ "greylist", "window", KIND_DURATION, MEMBER(greylist_window), "2d",

@@ -565,3 +565,47 @@ def test_greylist(server):
     # it has passed often enough: nobody of that network waits any more
     assert rcpt("203.0.113.77", "a@third.example").startswith("250")
     assert Talk(25).envelope().startswith("250")  # exempt
+
+
+def test_greylist_outlives_a_restart(server):
+    server.restart(greylist=["enabled = true", 'delay = "1s"'])
+
+    def rcpt(ip, sender):
+        return as_client(ip).envelope(sender)
+
+    def rows(*which):
+        return {(r["client"], r["sender"], r["state"]) for r in server.cli_json("greylist", "list", *which)}
+    assert rcpt("203.0.115.1", "a@known.example").startswith("451 4.7.1")
+    assert rcpt("203.0.115.1", "a@waits.example").startswith("451 4.7.1")
+    assert rcpt("198.18.0.1", "a@named.example").startswith("451 4.7.1")
+    time.sleep(1.1)
+    assert rcpt("203.0.115.2", "b@known.example").startswith("250")
+    net = "203.0.115.0/24"
+    assert rows("--client", net) == {(net, "known.example", "known"), (net, "waits.example", "waiting"), (net, "", "client")}
+    assert rows("--sender", "named.example") == {("client.example", "named.example", "waiting")}
+    server.stop()
+    server.start()
+    assert rows("--client", net) == {(net, "known.example", "known"), (net, "waits.example", "waiting"), (net, "", "client")}
+    begun = time.monotonic()
+    assert rcpt("203.0.115.3", "c@known.example").startswith("250")
+    assert rcpt("203.0.115.3", "c@waits.example").startswith("250")
+    assert time.monotonic() - begun < 2
+    # a person helps
+    assert server.cli("greylist", "remove", "--sender", "known.example").stdout == "1 row\n"
+    assert rcpt("203.0.115.3", "c@known.example").startswith("451")
+    server.cli("greylist", "allow", "203.0.112.0/21", "--note", "a test")
+    server.cli("greylist", "allow", "Client.example")
+    assert [r["client"] for r in server.cli_json("greylist", "allowed")] == ["203.0.112.0/21", "client.example"]
+    wait_for(lambda: rcpt("203.0.115.3", "c@known.example").startswith("250"), what="the allowed network")
+    assert rcpt("198.18.0.1", "a@other.example").startswith("250")
+    assert rcpt("198.18.0.2", "a@other.example").startswith("451")
+    server.cli("greylist", "disallow", "203.0.112.0/21")
+    wait_for(lambda: rcpt("203.0.115.3", "d@third.example").startswith("451"), what="the end of it")
+    assert server.cli("greylist", "disallow", "203.0.112.0/21", check=False).returncode == 1
+    assert server.cli("greylist", "allow", "not a client", check=False).returncode == 1
+    server.kill_role("store")
+    wait_for(lambda: server.cli("greylist", "list", check=False).returncode == 0, what="the store's return")
+    # what came within the last two seconds may be lost
+    assert {(net, "waits.example", state) for state in ("waiting", "known")} & rows("--client", net)
+    server.cli("greylist", "remove", "--all")
+    assert rows() == set()

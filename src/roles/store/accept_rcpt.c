@@ -197,12 +197,15 @@ decide(struct peer *p, const struct rcpt_job *j,
 	struct verdict v =
 	    rcpt_verdict(rcpt_weigh(result, j->size, j->rrvs), j->may_relay);
 	int64_t wait;
+	bool is_put_off;
 	struct txn *t;
 
 	if (!verdict_is_ok(&v) || j->how != VERIFY_NOT)
 		return wire_verdict_of(&v);
-	if (!greylist_pass(p->role->greylist, &j->grey, result->greylist,
-		&wait))
+	is_put_off = !greylist_pass(p->role->greylist, &j->grey,
+	    result->greylist, &wait);
+	greylist_written_behind(p->role);
+	if (is_put_off)
 		return say_greylisted(wait);
 	t = txn_get(p, j->txn);
 	if (t != NULL &&
@@ -492,7 +495,7 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j = rcpt_job_new(c, h, m);
 	if (j == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	if (c->peer == WIRE_MX && !m->is_lmtp)
+	if (c->peer == WIRE_MX && !m->is_lmtp && !j->by_network)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
 	/* a login's limits, and a network's sender, are looked at each time */

@@ -78,6 +78,15 @@ static const struct admin_command commands[] = {
 	{ SLICE("alias add"), "address target", .change = add_alias },
 	{ SLICE("alias list"), "domain?", .look = list_aliases },
 	{ SLICE("alias remove"), "address target?", .change = remove_alias },
+	{ SLICE("greylist list"), "client? sender? recipient? state? limit?",
+	    .at_once = list_greylist },
+	{ SLICE("greylist remove"), "client? sender? recipient? all?",
+	    .at_once = remove_greylist },
+	{ SLICE("greylist allow"), "client note?", .change = allow_greylist,
+	    .changes_greylist = true },
+	{ SLICE("greylist disallow"), "client", .change = disallow_greylist,
+	    .changes_greylist = true },
+	{ SLICE("greylist allowed"), "", .look = list_greylist_allowed },
 	{ SLICE("trace"), "id? address? limit?", .look = tell_trace },
 	{ SLICE("status"), "", .look = tell_status },
 	{ SLICE("verify"), "", .job = tell_verify },
@@ -147,6 +156,8 @@ finish(struct admin_job *j, int r)
 		accept_forget_addresses(s);
 		if (j->command->ends_logins)
 			handles_drop_account(s, j->account);
+		if (j->command->changes_greylist)
+			greylist_allowed_changed(s);
 		if (j->command->changes_keys)
 			(void)store_role_load_keys(s);
 	}
@@ -270,7 +281,9 @@ start(struct admin_job *j)
 {
 	struct store_role *s = j->asker.role;
 
-	if (j->command->look != NULL) {
+	if (j->command->at_once != NULL) {
+		finish(j, j->command->at_once(j));
+	} else if (j->command->look != NULL) {
 		j->number =
 		    (s->strangers ? 1u : 0u) | (s->submission ? 2u : 0u);
 		j->read.run = run_look;

@@ -10,6 +10,7 @@
  *   admin_options.c domains, groups and accounts with what is set
  *   admin_names.c   members, known recipients, granted senders
  *   admin_address.c where a mail to an address would go
+ *   admin_greylist.c  the greylist's
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -36,8 +37,9 @@ struct admin_command {
 	const char *args; /* names, one space between; '?': may be missing */
 	int (*look)(struct db *db, struct admin_job *j);
 	int (*change)(struct db *db, struct admin_job *j);
-	void (*job)(struct env_job *job); /* looks in its own way */
-	bool changes_keys, ends_logins;
+	void (*job)(struct env_job *job);    /* looks in its own way */
+	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
+	bool changes_keys, ends_logins, changes_greylist;
 };
 
 struct admin_job {
@@ -135,5 +137,13 @@ int add_alias(struct db *db, struct admin_job *j);
 int remove_alias(struct db *db, struct admin_job *j);
 int add_key(struct db *db, struct admin_job *j);
 int remove_key(struct db *db, struct admin_job *j);
+
+/* -- admin_greylist.c -- */
+
+int list_greylist(struct admin_job *j);
+int remove_greylist(struct admin_job *j);
+int allow_greylist(struct db *db, struct admin_job *j);
+int disallow_greylist(struct db *db, struct admin_job *j);
+int list_greylist_allowed(struct db *db, struct admin_job *j);
 
 #endif

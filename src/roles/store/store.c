@@ -683,6 +683,8 @@ prepare(struct role *r)
 		    &s->outbound);
 	if (result == 0)
 		result = expander_new(s);
+	if (result == 0)
+		result = greylist_rows_new(s);
 	return ERR_TRACE(result);
 }
 
@@ -695,6 +697,7 @@ started(struct role *r)
 	keep_reserve(s, !s->disk_is_full && s->submission);
 	outbound_start(s->outbound);
 	expander_look(s);
+	greylist_rows_start(s);
 	return 0;
 }
 
@@ -719,6 +722,7 @@ stop(struct role *r)
 		return;
 	s->is_stopping = true;
 	s->n_ticks = 0;
+	greylist_rows_stop(s);
 	env_timer_stop(s->env, &s->tick);
 	s->tick.fire = on_stop_poll;
 	(void)env_timer_set(s->env, &s->tick, env_now(s->env) + TIME_MS);
@@ -746,6 +750,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	if (ctx->store != NULL && store_is_idle(ctx->store) &&
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
+		greylist_rows_free(ctx);
 		greylist_free(ctx->greylist);
 		expander_free(ctx);
 		outbound_free(ctx->outbound);

@@ -10,6 +10,7 @@
  *   store.c      the role's life, peers, room on the disk
  *   accept*.c    MAIL, RCPT and COMMIT (accept_impl.h); bodies.c
  *   clients.c    CLIENT_ASK, CLIENT_NOTE: what networks do
+ *   greylist_rows.c  what greylist.c remembers, in the database
  *   expander.c   large lists, behind the transaction
  *   handles.c    verifiers, grants, handles
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
@@ -61,6 +62,7 @@ struct store_role {
 	struct map locks;   /* account -> struct handle, POP3's */
 	struct rate *rate;  /* clients.c */
 	struct greylist *greylist;
+	struct greylist_writer *greylist_writer;
 	struct list keys;
 	int64_t started;
 	/* room on the disk */
@@ -167,6 +169,14 @@ int on_client_ask(struct channel *c, const struct wire_head *h,
 int on_client_note(struct channel *c, const struct wire_head *h,
     const struct wire_client_note *m);
 void clients_peer_lost(struct peer *p);
+/* -- greylist_rows.c -- */
+int greylist_rows_new(struct store_role *s); /* reads them */
+void greylist_rows_start(struct store_role *s);
+void greylist_rows_stop(struct store_role *s); /* writes the rest */
+void greylist_rows_free(struct store_role *s);
+/* Rows have changed in memory, perhaps. */
+void greylist_written_behind(struct store_role *s);
+void greylist_allowed_changed(struct store_role *s);
 /* -- expander.c -- */
 int expander_new(struct store_role *s);
 void expander_free(struct store_role *s);
