@@ -301,17 +301,14 @@ void
 smtp_server_answer_expn(struct smtp_server *s, const struct verdict *v,
     struct slice members, struct smtp_effect *e)
 {
-	struct verdict trouble = verdict_trouble();
-
+	if (v->code / 100 != 2) {
+		smtp_server_answer(s, v, e);
+		return;
+	}
 	assert(s->state == SMTP_WAIT_VRFY);
 	*e = (struct smtp_effect){ 0 };
 	server_leave_wait(s);
-	if (!verdict_is_ok(v))
-		server_say_verdict(s, e,
-		    verdict_is_temporary(v) || verdict_is_permanent(v)
-			? v
-			: &trouble);
-	else if (members.len == 0)
+	if (members.len == 0)
 		server_say(s, e, SMTP_SAY_EXPN_MANY);
 	else if (!slice_is_ascii(members) && !s->asked_in_utf8)
 		server_say(s, e, SMTP_SAY_EXPN_UTF8);
@@ -661,7 +658,7 @@ smtp_server_answer(struct smtp_server *s, const struct verdict *verdict,
 	size_t i = 0;
 
 	*e = (struct smtp_effect){ 0 };
-	if (!verdict_is_ok(&v) && !verdict_is_temporary(&v) &&
+	if (v.code / 100 != 2 && !verdict_is_temporary(&v) &&
 	    !verdict_is_permanent(&v))
 		v = verdict_trouble();
 	while (i < N_ANSWERS - 1 && answers[i].state != s->state)

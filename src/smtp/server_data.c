@@ -265,7 +265,8 @@ server_on_bdat(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		s->is_chunked = true;
 		server_enter(s, SMTP_WAIT_DATA);
 		e->todo = SMTP_DO_DATA;
-	} else if (s->config.kind == SMTP_LMTP && is_last &&
+	} else if (why != SMTP_SAY_NOT_IMPLEMENTED &&
+	    s->config.kind == SMTP_LMTP && is_last &&
 	    s->state == SMTP_ENVELOPE && s->n_rcpts == 0) {
 		eat_chunk(s, e, (struct verdict){ 0 }); /* RFC 2033, 4.3 */
 	} else {
