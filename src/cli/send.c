@@ -268,6 +268,10 @@ on_ready(struct send *s)
 	}
 	mail.n_rcpts = n > SMTP_CLIENT_RCPTS ? SMTP_CLIENT_RCPTS : n;
 	mail.is_8bit = !slice_is_ascii(buf_slice(&s->message));
+	mail.is_smtputf8 = !slice_is_ascii(mail.sender);
+	for (size_t i = 0; i < mail.n_rcpts; i++)
+		mail.is_smtputf8 =
+		    mail.is_smtputf8 || !slice_is_ascii(mail.rcpts[i]);
 	s->left = buf_slice(&s->message);
 	smtp_client_mail(&s->talk.client, &mail);
 }

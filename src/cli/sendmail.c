@@ -381,6 +381,7 @@ begin_mail(struct sendmail *m, const struct slice *rcpts, size_t n)
 		.n_rcpts = n,
 		.size = m->mail.header.len + m->mail.body.len,
 		.is_8bit = m->mail.is_8bit,
+		.is_smtputf8 = m->mail.is_utf8,
 		.notify = m->mail.notify,
 		.ret = m->mail.ret,
 		.envid = m->mail.envid };

@@ -157,6 +157,24 @@ def test_some_recipients_are_refused(running):
     find(running, USER, subject)
 
 
+def test_addresses_that_are_not_ascii(running):
+    """RFC 6531: from the arguments, from the header, and by way of the spool."""
+    user = "jürgen@three.example"
+    running.account(user)
+    subjects = [new_subject() for _ in range(3)]
+    running.sendmail("-f", user, USER, text=f"Subject: {subjects[0]}\nTo: x\n\nx\n")
+    assert f"Return-Path: <{user}>".encode() in find(running, USER, subjects[0])
+    running.sendmail("-t", text=f"Subject: {subjects[1]} ü\nTo: Jürgen <{user}>, {USER}\n\nx\n")
+    assert b"with UTF8SMTP" in find(running, USER, subjects[1])
+    running.stop()
+    running.sendmail(user, USER, text=f"Subject: {subjects[2]}\n\nx\n")
+    running.start()
+    wait_for(lambda: running.spooled() == [], what="an empty spool")
+    assert b"with UTF8SMTP" in find(running, USER, subjects[2])
+    running.cli("send", "--server", running.address, "--password-file", os.path.join(running.dir, "password"), "-f", USER, user, stdin=f"Subject: {subjects[0]}\n\nx\n")
+    wait_for(lambda: running.cli("trace", user).stdout.count(f"delivered  {user}") == 3, what="three mails for the other")
+
+
 def test_wishes_about_reports(running):
     """RFC 3461 from -N, -R and -V, also by way of the spool."""
     subject = new_subject()

@@ -171,6 +171,8 @@ begin_mail(struct spool_run *s)
 		.is_8bit = t->is_8bit };
 	const struct spool *head = &s->file.head;
 
+	mail.is_smtputf8 = head->is_utf8;
+
 	if (t->text.at == NULL) { /* a report has no wishes of its own */
 		mail.notify = (uint8_t)head->notify;
 		mail.ret = (uint8_t)head->ret;
