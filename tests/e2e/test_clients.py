@@ -5,6 +5,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -116,7 +117,7 @@ read_all = true
             uid, group = pwd.getpwnam(user)[2:4]
             subprocess.run(["chown", "-R", f"{uid}:{group}", str(tmp_path)], check=True, stderr=subprocess.DEVNULL)
             for parent in tmp_path.parents:
-                if str(parent).startswith("/tmp/"):
+                if str(parent).startswith(tempfile.gettempdir() + "/"):
                     os.chmod(parent, os.stat(parent).st_mode | 0o755)
         except (KeyError, subprocess.CalledProcessError, PermissionError):
             pytest.skip("getmail refuses to run as root, and no other user can be had here")

@@ -7,7 +7,7 @@ server that listens there and holds the world they speak of. Files of another
 kind, and those that only the pure session can play, are left out. --tls: TLS
 from the first byte (kind submissions). --slow: one byte a write.
 Ends with 0 when every file went as written, else with 1 and the first line
-that did not.
+that did not. Several are played at a time.
 """
 import argparse
 import glob
@@ -15,7 +15,9 @@ import os
 import socket
 import ssl
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+AT_ONCE = 6
 PURE = {"pure", "no-cert", "commit-fails", "auth-is-down"}
 SPECIAL = {"xclient", "strict"}
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -174,12 +176,17 @@ def main():
     args = p.parse_args()
     args.kind = args.kind or ("submissions" if args.tls else "mx")
     files = args.files or sorted(glob.glob(os.path.join(HERE, "*.smtp")))
-    played, wrong = 0, []
-    for path in files:
+
+    def outcome(path):
         try:
-            played += play(path, args)
+            return play(path, args), None
         except Mismatch as e:
-            wrong.append(str(e))
+            return False, str(e)
+    # They know nothing of each other, and most of their time they wait.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(outcome, files))
+    played = sum(was_played for was_played, _ in outcomes)
+    wrong = [why for _, why in outcomes if why]
     for text in wrong:
         print(text)
     print(f"{played} of {len(files)} transcripts as written, {len(wrong)} not")
