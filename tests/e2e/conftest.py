@@ -50,6 +50,25 @@ def world(request):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+class Told(Ulak):
+    PORTS = {**Ulak.PORTS, "lmtp": 24}
+
+
+@pytest.fixture(scope="session")
+def told(world):
+    """A server that listens for LMTP, relays for its network, and tells more."""
+    server = Told(os.path.join(world.dir, "told"), "told.example", "192.0.2.60", world.dns, extra={
+        "smtp": ['vrfy = "yes"', 'expn = "login"', 'withheld = ["lmtp:DSN", "mx:DSN"]', "max_per_client = 10000"],
+        "relay": ['networks = ["192.0.2.0/24", "127.0.0.0/8"]'], "outbound": FAST["outbound"]})
+    server.init()
+    server.start()
+    server.account("bob@told.example")
+    server.cli("alias", "add", "team@told.example", "user@told.example")
+    server.cli("alias", "add", "team@told.example", "bob@told.example")
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def one(world):
     return world.one

@@ -13,13 +13,13 @@ from world import PASSWORD, tls_context
 
 
 class Talk:
-    def __init__(self, server, port, tls=False):
+    def __init__(self, server, port, tls=False, hello="EHLO"):
         self.sock = socket.create_connection((server.address, port), 20)
         if tls:
             self.sock = tls_context().wrap_socket(self.sock)
         self.file = self.sock.makefile("rb")
         self.reply()
-        self.say("EHLO client.example", 250)
+        self.offers = self.say(hello + " client.example", 250)
 
     def reply(self):
         text = b""
