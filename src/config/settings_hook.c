@@ -136,8 +136,8 @@ read_time(const struct toml_node *n, int64_t *ret, const struct trouble *t)
 	int64_t us;
 
 	if (n->type != TOML_STRING || !settings_duration_parse(n->text, &us) ||
-	    us < 10 * TIME_MS || us > 30 * TIME_MINUTE)
-		return refuse(t, "needs a duration from \"10ms\" to \"30m\"");
+	    us < 10 * TIME_MS || us > 9 * TIME_MINUTE)
+		return refuse(t, "needs a duration from \"10ms\" to \"9m\"");
 	*ret = us;
 	return true;
 }

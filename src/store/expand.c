@@ -61,7 +61,7 @@ struct work {
 	int64_t expires;
 	uint32_t next_n;
 	struct slice list, sender, after; /* of the list that is worked off */
-	struct slice mail_sender;
+	struct slice mail_sender, hold;
 	struct slice summary;
 	uint64_t size;
 	struct rcpt_name names[EXPAND_SLICE];
@@ -83,7 +83,8 @@ read_work(struct work *w)
 	w->expires = x.expires;
 	w->next_n = x.next_n;
 	w->s->message = x.message;
-	if (!arena_copy(arena, x.sender, &w->mail_sender))
+	if (!arena_copy(arena, x.sender, &w->mail_sender) ||
+	    !arena_copy(arena, x.hold, &w->hold))
 		return ERR_ORIGIN(-ENOMEM);
 	r = DB_ONE(message_summary, w->db, &m, .id = x.message);
 	if (r != 0)
@@ -209,7 +210,8 @@ enqueue(struct work *w, const struct rcpt_target *t, struct slice route,
 		.expires = w->expires,
 		.orcpt = SLICE(""),
 		.state = state,
-		.due = w->s->now };
+		.due = w->s->now,
+		.hold = w->hold };
 	int r = queue_add(w->db, &q);
 
 	return r != 0 ? r : ERR_TRACE(message_ref(w->db, &w->s->message, 1));
@@ -231,8 +233,8 @@ to_account(struct work *w, const struct rcpt_target *t)
 
 	if (r != 0 || db_changed(w->db) == 0)
 		return ERR_TRACE(r);
-	if (t->room < w->size) {
-		m.fate = EXPAND_WAITING;
+	if (w->hold.len > 0 || t->room < w->size) {
+		m.fate = w->hold.len > 0 ? EXPAND_HELD : EXPAND_WAITING;
 		r = enqueue(w, t, SLICE(""), ROW_LOCAL);
 	} else {
 		r = mailbox_deliver(w->db, &d);
@@ -248,7 +250,8 @@ to_account(struct work *w, const struct rcpt_target *t)
 static int
 to_foreign(struct work *w, const struct rcpt_target *t)
 {
-	struct expand_member m = { .fate = EXPAND_QUEUED,
+	struct expand_member m = { .fate = w->hold.len > 0 ? EXPAND_HELD
+							   : EXPAND_QUEUED,
 		.address = t->name.canonical,
 		.route = t->route };
 	struct slice local;

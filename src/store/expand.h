@@ -25,6 +25,7 @@ struct expand_begin {
 	struct slice sender;
 	uint32_t next_n; /* of its next queue row */
 	int64_t expires, now;
+	struct slice hold; /* not empty: its rows are held, and why */
 	/* result */
 	uint64_t expansion;
 };
@@ -40,6 +41,7 @@ enum expand_fate {
 	EXPAND_DELIVERED,
 	EXPAND_QUEUED,
 	EXPAND_WAITING, /* its mailbox is full: queued, until there is room */
+	EXPAND_HELD,    /* queued, until somebody looks at it */
 	EXPAND_MISSED   /* nobody there */
 };
 struct expand_member {

@@ -108,6 +108,8 @@ queue_add(struct db *db, const struct queue_add *q)
 {
 	bool is_done = q->state == ROW_DELIVERED || q->state == ROW_EXPANDED;
 	int64_t due = q->due > q->now ? q->due : q->now;
+	bool is_held = q->hold.len > 0 &&
+	    (q->state == ROW_WAITING || q->state == ROW_LOCAL);
 	struct q_counter_next row;
 	int r = DB_ONE(counter_next, db, &row, .name = SLICE("queue"), .n = 1);
 
@@ -121,7 +123,8 @@ queue_add(struct db *db, const struct queue_add *q)
 		    .orcpt = q->orcpt, .by_at = q->by, .by_mode = q->by_mode,
 		    .priority = q->priority, .rrvs = q->rrvs,
 		    .rrvs_continue = q->rrvs_continue,
-		    .code = is_done ? 250 : 0, .class = is_done ? 2 : 0);
+		    .code = is_done ? 250 : 0, .class = is_done ? 2 : 0,
+		    .hold = is_held, .text = is_held ? q->hold : SLICE(""));
 	if (r == 0 && db_changed(db) == 0)
 		return DB_E_EXISTS;
 	if (r == 0)

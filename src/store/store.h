@@ -174,6 +174,7 @@ struct queue_add {
 	uint8_t by_mode;
 	int64_t rrvs; /* RFC 7293 */
 	bool rrvs_continue;
+	struct slice hold; /* not empty: it is held, and why */
 };
 int queue_add(struct db *db, const struct queue_add *q); /* one reference */
 

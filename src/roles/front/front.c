@@ -286,6 +286,8 @@ peer_place(struct front *f, enum wire_role peer)
 		return &f->keeper;
 	case WIRE_RESOLVER:
 		return &f->resolver;
+	case WIRE_HOOK:
+		return &f->hook;
 	default:
 		return NULL;
 	}
@@ -470,6 +472,7 @@ deinit(struct role *r)
 	replace_peer(f, &f->store);
 	replace_peer(f, &f->keeper);
 	replace_peer(f, &f->resolver);
+	replace_peer(f, &f->hook);
 	origin_rules_free(f);
 	tls_server_free(f->tls);
 	map_deinit(&f->conns);

@@ -59,6 +59,18 @@ struct conn_proto {
 	    const struct wire_rcpt_answer *);
 	void (*body_credit)(struct conn *, const struct wire_body_credit *);
 	void (*body_refused)(struct conn *, const struct wire_body_refused *);
+	void (*body_piece_data)(struct conn *, uint32_t ticket,
+	    const struct wire_body_piece_data *);
+	void (*hook_answer)(struct conn *, uint32_t ticket,
+	    const struct wire_hook_answer *);
+	void (*hook_want)(struct conn *, uint32_t ticket,
+	    const struct wire_hook_want *);
+	void (*hook_body)(struct conn *, uint32_t ticket,
+	    const struct wire_hook_body *);
+	void (*hook_rewrite)(struct conn *, uint32_t ticket,
+	    const struct wire_hook_rewrite *);
+	void (*hook_header)(struct conn *, uint32_t ticket,
+	    const struct wire_hook_header *);
 	void (*done)(struct conn *, uint32_t ticket, const struct wire_done *);
 	void (*mailbox_rows)(struct conn *, uint32_t ticket,
 	    const struct wire_mailbox_rows *);
@@ -103,7 +115,7 @@ struct conn {
 	int64_t paused_at;
 	uint8_t state; /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
-	bool is_unspoken; /* in the clear, and no byte is out yet */
+	bool is_unspoken;     /* in the clear, and no byte is out yet */
 	bool is_tls_first;    /* the handshake comes before the session */
 	struct slice refusal; /* to whom is not served; in the clear only */
 	char tls_text[96];
@@ -115,8 +127,8 @@ struct front {
 	struct env *env;
 	const struct settings *settings;
 	enum wire_role kind; /* WIRE_MX, WIRE_USER or WIRE_LOCAL */
-	struct channel *store, *keeper,
-	    *resolver;           /* NULL while there is none */
+	struct channel *store, *keeper, *resolver,
+	    *hook;               /* NULL while there is none */
 	struct wire_state state; /* what the store last said */
 	char hostname[256];
 	struct tls_server *tls; /* certificates by name; keys in the keeper */
@@ -125,7 +137,8 @@ struct front {
 	struct purse memory;
 	uint64_t next_number, next_body, next_txn;
 	uint32_t next_ticket;
-	void *own; /* front.c's */
+	uint64_t pieces_due; /* octets of bodies that the store is asked for */
+	void *own;           /* front.c's */
 };
 
 /* -- for protocols ------------------------------------------------------- */

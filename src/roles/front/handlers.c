@@ -40,6 +40,12 @@ WITH_TICKET(rcpt_answer)
 WITHOUT_TICKET(body_credit)
 WITHOUT_TICKET(body_refused)
 WITH_TICKET(done)
+WITH_TICKET(body_piece_data)
+WITH_TICKET(hook_answer)
+WITH_TICKET(hook_want)
+WITH_TICKET(hook_body)
+WITH_TICKET(hook_rewrite)
+WITH_TICKET(hook_header)
 WITH_TICKET(mailbox_rows)
 WITH_TICKET(mailbox_opened)
 WITH_TICKET(mailbox_done)
@@ -147,6 +153,12 @@ const struct wire_mx_handlers front_mx_handlers = {
 	.body_refused = on_body_refused,
 	.done = on_done,
 	.dns_answer = on_dns_answer,
+	.body_piece_data = on_body_piece_data,
+	.hook_answer = on_hook_answer,
+	.hook_want = on_hook_want,
+	.hook_body = on_hook_body,
+	.hook_rewrite = on_hook_rewrite,
+	.hook_header = on_hook_header,
 };
 
 const struct wire_local_handlers front_local_handlers = {
@@ -181,6 +193,12 @@ const struct wire_user_handlers front_user_handlers = {
 	.expunged = on_expunged,
 	.copied = on_copied,
 	.dns_answer = on_dns_answer,
+	.body_piece_data = on_body_piece_data,
+	.hook_answer = on_hook_answer,
+	.hook_want = on_hook_want,
+	.hook_body = on_hook_body,
+	.hook_rewrite = on_hook_rewrite,
+	.hook_header = on_hook_header,
 };
 
 /* A conn may end itself in these calls, but is freed later: the list stands. */

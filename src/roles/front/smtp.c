@@ -395,6 +395,7 @@ on_start(struct conn *c)
 	config.may_xclient = origin_may_xclient(c);
 	login_init(&x->login, c, "smtp", smtp_on_login);
 	buf_init(&x->gathered, SMTP_GATHER);
+	smtp_filter_init(c);
 	smtp_server_init(&x->s, &config);
 	conn_set_idle(c, f->settings->smtp_idle);
 	smtp_server_start(&x->s, &e);
@@ -413,6 +414,7 @@ on_closed(struct conn *c)
 		    (unsigned long long)c->number);
 	login_deinit(&x->login);
 	smtp_forget_transaction(c);
+	smtp_filter_closed(c);
 	smtp_drop_handle(c);
 	buf_deinit(&x->gathered);
 	explicit_bzero(&x->s, sizeof(x->s));
@@ -462,6 +464,7 @@ on_store_lost(struct conn *c)
 	case SMTP_WAIT_RCPT:
 	case SMTP_WAIT_COMMIT:
 		x->waits_for_origin = false;
+		smtp_filter_store_lost(c);
 		smtp_answer_trouble(c);
 		break;
 	case SMTP_WAIT_VRFY:
@@ -487,6 +490,8 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 	login_on_lost(&x->login, peer);
 	if (peer == WIRE_STORE)
 		on_store_lost(c);
+	else if (peer == WIRE_HOOK)
+		smtp_filter_lost(c);
 }
 
 static void
@@ -497,7 +502,10 @@ on_origin_known(struct conn *c)
 	if (!x->waits_for_origin)
 		return;
 	x->waits_for_origin = false;
-	smtp_do_rcpt(c);
+	if (x->s.state == SMTP_WAIT_CONNECT)
+		smtp_do_connect(c);
+	else
+		smtp_do_rcpt(c);
 	smtp_go_on(c);
 }
 
@@ -549,4 +557,10 @@ const struct conn_proto smtp_proto = {
 	.body_credit = smtp_on_body_credit,
 	.body_refused = smtp_on_body_refused,
 	.done = smtp_on_done,
+	.body_piece_data = smtp_on_body_piece_data,
+	.hook_answer = smtp_on_hook_answer,
+	.hook_want = smtp_on_hook_want,
+	.hook_body = smtp_on_hook_body,
+	.hook_rewrite = smtp_on_hook_rewrite,
+	.hook_header = smtp_on_hook_header,
 };

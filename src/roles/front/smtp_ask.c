@@ -9,12 +9,13 @@
 
 /* -- log ------------------------------------------------------------------- */
 
-static void
-log_mail(struct conn *c, const char *id, const struct verdict *v)
+void
+smtp_log_mail(struct conn *c, const struct verdict *v)
 {
 	struct smtp *x = smtp_of(c);
-	char sender[LOG_QUOTE], helo[LOG_QUOTE];
+	char sender[LOG_QUOTE], helo[LOG_QUOTE], id[ID_TEXT + 1];
 
+	id_print(&x->id, id);
 	env_log(conn_front(c)->env, ENV_INFO, "mail",
 	    "id=%s code=%u client=%s helo=%s sender=%s rcpts=%u size=%llu", id,
 	    v->code, c->peer_text,
@@ -23,8 +24,8 @@ log_mail(struct conn *c, const char *id, const struct verdict *v)
 	    x->s.n_rcpts, (unsigned long long)x->s.body_size);
 }
 
-static void
-log_refused_rcpt(struct conn *c, const struct verdict *v)
+void
+smtp_log_refused_rcpt(struct conn *c, const struct verdict *v)
 {
 	struct smtp *x = smtp_of(c);
 	char sender[LOG_QUOTE], rcpt[LOG_QUOTE], text[LOG_QUOTE];
@@ -70,6 +71,7 @@ asked(struct conn *c, int r)
 void
 smtp_do_connect(struct conn *c)
 {
+	const struct verdict yes = VERDICT(220, 0, 0, 0, "");
 	struct verdict over;
 
 	if (!origin_check_rate(c, &over)) {
@@ -84,21 +86,29 @@ smtp_do_connect(struct conn *c)
 			"wait for this greeting before you speak"));
 		return;
 	}
-	smtp_answer(c, VERDICT(220, 0, 0, 0, ""));
+	/* filters hear its name together with its address */
+	if (smtp_filter_is_wanted(c) && !origin_is_known(c))
+		smtp_of(c)->waits_for_origin = true;
+	else
+		smtp_filter_ask(c, SMTP_FILTER_CONNECT, &yes);
 }
 
 /* The same about the name that it says. */
 void
 smtp_do_helo(struct conn *c)
 {
-	smtp_answer(c, VERDICT(250, 0, 0, 0, ""));
+	const struct verdict yes = VERDICT(250, 0, 0, 0, "");
+
+	smtp_filter_ask(c, SMTP_FILTER_HELO, &yes);
 }
 
 /* The same about the envelope as a whole. */
 void
 smtp_do_data(struct conn *c)
 {
-	smtp_answer(c, VERDICT(250, 0, 0, 0, ""));
+	const struct verdict yes = VERDICT(250, 0, 0, 0, "");
+
+	smtp_filter_ask(c, SMTP_FILTER_DATA, &yes);
 }
 
 static uint64_t
@@ -122,7 +132,7 @@ smtp_do_mail(struct conn *c)
 		.sender = slice_cstr(x->s.sender),
 		.client = slice_cstr(c->peer_text),
 		.size = x->s.params.size };
-
+	const struct verdict yes = VERDICT(250, 2, 1, 0, "");
 	struct verdict over;
 
 	if (!origin_check_rate(c, &over)) {
@@ -130,7 +140,7 @@ smtp_do_mail(struct conn *c)
 		return;
 	}
 	if (conn_front(c)->kind == WIRE_MX) {
-		smtp_answer(c, VERDICT(250, 2, 1, 0, ""));
+		smtp_filter_ask(c, SMTP_FILTER_MAIL, &yes);
 		return;
 	}
 	if (conn_front(c)->kind == WIRE_LOCAL) {
@@ -154,7 +164,7 @@ is_refused_origin(struct conn *c)
 	if (origin_check_rate(c, &v) &&
 	    origin_check_rcpt(c, slice_cstr(smtp_of(c)->s.rcpt), &v, text))
 		return false;
-	log_refused_rcpt(c, &v);
+	smtp_log_refused_rcpt(c, &v);
 	smtp_answer(c, v);
 	return true;
 }
@@ -273,7 +283,7 @@ send_commit(struct conn *c, struct slice summary)
 		.protocol = slice_cstr(smtp_server_protocol(&x->s)),
 		.envid = slice_cstr(x->s.envid),
 		.ret = x->s.params.ret,
-		.is_8bit = smtp_server_is_8bit(&x->s),
+		.is_8bit = smtp_server_is_8bit(&x->s) || x->filter.is_8bit,
 		.is_binary = x->s.params.body == SMTP_BODY_BINARYMIME,
 		.is_smtputf8 = x->s.params.is_smtputf8,
 		.requires_tls = x->s.params.requires_tls,
@@ -284,21 +294,38 @@ send_commit(struct conn *c, struct slice summary)
 		.priority = x->s.params.priority,
 		.is_per_rcpt = x->s.config.kind == SMTP_LMTP,
 		.relay_from = x->relay_from,
+		.discards = x->filter.discards,
+		.quarantine = slice_cstr(x->filter.quarantine),
 		.summary = summary };
 
 	x->ticket = front_ticket(conn_front(c));
 	return wire_send_commit(store_of(c), c->number, x->ticket, &commit);
 }
 
+/* All of the message is at the store now; then the filters may look at it. */
 void
 smtp_do_commit(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	conn_set_idle(c, conn_front(c)->settings->smtp_idle);
+	smtp_do_body(c, (struct slice){ 0 });
+	if (!smtp_filter_is_wanted(c))
+		smtp_commit_now(c);
+	else if (x->body_has_failed || store_of(c) == NULL || x->txn_is_lost ||
+	    smtp_send_gathered(c) != 0)
+		smtp_answer(c, verdict_trouble());
+	else
+		smtp_filter_end(c);
+}
+
+void
+smtp_commit_now(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
 	struct buf summary;
 	int r;
 
-	conn_set_idle(c, conn_front(c)->settings->smtp_idle);
-	smtp_do_body(c, (struct slice){ 0 });
 	if (x->body_has_failed || store_of(c) == NULL || x->txn_is_lost) {
 		smtp_answer_trouble(c);
 		return;
@@ -375,7 +402,10 @@ smtp_on_auth_refused(struct conn *c, uint32_t ticket,
 void
 smtp_on_handle(struct conn *c, uint32_t ticket, const struct wire_handle *m)
 {
-	login_on_handle(&smtp_of(c)->login, ticket, m);
+	struct smtp *x = smtp_of(c);
+
+	(void)slice_to_cstr(m->address, x->user, sizeof(x->user));
+	login_on_handle(&x->login, ticket, m);
 }
 
 static bool
@@ -390,9 +420,13 @@ void
 smtp_on_mail_answer(struct conn *c, uint32_t ticket,
     const struct wire_mail_answer *m)
 {
-	if (!is_awaited(c, ticket, SMTP_WAIT_MAIL))
+	struct verdict v = verdict_of(&m->verdict);
+
+	if (smtp_filter_store_answer(c, ticket, &v) ||
+	    !is_awaited(c, ticket, SMTP_WAIT_MAIL))
 		return;
-	smtp_answer(c, verdict_of(&m->verdict));
+	smtp_of(c)->ticket = 0; /* the filters' turn */
+	smtp_filter_ask(c, SMTP_FILTER_MAIL, &v);
 	smtp_go_on(c);
 }
 
@@ -403,17 +437,20 @@ smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
 	struct verdict v = verdict_of(&m->verdict);
 	bool is_vrfy = is_awaited(c, ticket, SMTP_WAIT_VRFY);
 
-	if (!is_vrfy && !is_awaited(c, ticket, SMTP_WAIT_RCPT))
+	if (smtp_filter_store_answer(c, ticket, &v) ||
+	    (!is_vrfy && !is_awaited(c, ticket, SMTP_WAIT_RCPT)))
 		return;
 	if (!is_vrfy && !verdict_is_ok(&v))
-		log_refused_rcpt(c, &v);
+		smtp_log_refused_rcpt(c, &v);
 	origin_count(c, RATE_RCPTS, 1);
 	if (v.code == 550 && v.esc.subject == 1) /* RFC 3463, 3.2 */
 		origin_count(c, RATE_UNKNOWN, 1);
-	if (is_vrfy)
+	if (is_vrfy) {
 		smtp_answer_vrfy(c, v, &m->rows);
-	else
-		smtp_answer(c, v);
+	} else {
+		smtp_of(c)->ticket = 0; /* the filters' turn */
+		smtp_filter_ask(c, SMTP_FILTER_RCPT, &v);
+	}
 	smtp_go_on(c);
 }
 
@@ -452,7 +489,7 @@ smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m)
 		v.text = slice_of(id, ID_TEXT);
 		origin_count(c, RATE_MAILS, 1);
 	}
-	log_mail(c, id, &v);
+	smtp_log_mail(c, &v);
 	answer_each(c, m, v);
 	smtp_go_on(c);
 }

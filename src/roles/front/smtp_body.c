@@ -30,6 +30,7 @@ smtp_forget_transaction(struct conn *c)
 	struct smtp *x = smtp_of(c);
 	struct wire_txn_drop drop = { .txn = x->txn };
 
+	smtp_filter_forget(c);
 	smtp_forget_body(c);
 	if (x->txn != 0 && !x->txn_is_lost && store_of(c) != NULL)
 		(void)wire_send_txn_drop(store_of(c), c->number, 0, &drop);
@@ -79,14 +80,15 @@ smtp_send_gathered(struct conn *c)
 }
 
 /* Bytes of the stored message, in order. */
-static void
-emit(struct conn *c, struct slice part)
+void
+smtp_emit(struct conn *c, struct slice part)
 {
 	struct smtp *x = smtp_of(c);
 	int r;
 
 	if (x->body_has_failed)
 		return;
+	x->stored += part.len;
 	if (x->summary != NULL)
 		summary_feed(x->summary, part);
 	if (part.len <= SMTP_GATHER - x->gathered.len) {
@@ -133,7 +135,8 @@ emit_trace(struct conn *c, int64_t wall_us)
 	    buf_printf(&trace, "X-Ulak-Lists: %.*s\r\n", SLICE_FMT(tag)) !=
 		BUF_OK)
 		smtp_refuse_body(c);
-	emit(c, buf_slice(&trace));
+	x->trace_len = (uint32_t)trace.len;
+	smtp_emit(c, buf_slice(&trace));
 	buf_deinit(&trace);
 }
 
@@ -168,6 +171,7 @@ smtp_do_begin(struct conn *c)
 	x->body = ++f->next_body;
 	x->body_is_open = x->body_has_failed = false;
 	x->credit = LIMIT_CREDIT;
+	x->stored = 0;
 	x->summary = summary_begin(); /* NULL is an empty one */
 	if (x->txn_is_lost || f->store == NULL) {
 		smtp_refuse_body(c);
@@ -184,7 +188,7 @@ smtp_do_body(struct conn *c, struct slice body)
 	struct slice part;
 
 	while (smtp_server_body_part(&smtp_of(c)->s, &body, &part))
-		emit(c, part);
+		smtp_emit(c, part);
 }
 
 void
@@ -192,7 +196,7 @@ smtp_on_body_credit(struct conn *c, const struct wire_body_credit *m)
 {
 	struct smtp *x = smtp_of(c);
 
-	if (m->body != x->body)
+	if (smtp_filter_credit(c, m) || m->body != x->body)
 		return;
 	x->credit += m->bytes;
 	smtp_unstall(c);
@@ -204,7 +208,8 @@ smtp_on_body_refused(struct conn *c, const struct wire_body_refused *m)
 	struct smtp *x = smtp_of(c);
 	struct verdict v = verdict_of(&m->verdict);
 
-	if (m->body != x->body || !smtp_server_has_body(&x->s))
+	if (smtp_filter_body_refused(c, m) || m->body != x->body ||
+	    !smtp_server_has_body(&x->s))
 		return;
 	x->body_has_failed = true;
 	smtp_server_refuse_body(&x->s, &v);

@@ -4,7 +4,8 @@
  *
  * smtp.c drives the session (input, effects, the conn's calls), smtp_ask.c
  * sends its questions and takes the answers, smtp_body.c makes the message of
- * what streams by. Nobody else includes this.
+ * what streams by, smtp_filter.c and smtp_rewrite.c have it looked at and
+ * changed by content filters. Nobody else includes this.
  */
 #ifndef ROLES_FRONT_SMTP_IMPL_H
 #define ROLES_FRONT_SMTP_IMPL_H
@@ -13,6 +14,7 @@
 #include "roles/front/front.h"
 #include "roles/front/login.h"
 #include "roles/front/origin.h"
+#include "roles/front/smtp_filter.h"
 #include "smtp/server.h"
 #include "sys/log.h"
 
@@ -26,11 +28,13 @@ struct smtp {
 	/* login */
 	struct login login;
 	uint32_t handle;
-	bool handle_is_lost; /* with the store that gave it */
+	bool handle_is_lost;          /* with the store that gave it */
+	char user[LIMIT_ADDRESS + 1]; /* of the login */
+	struct smtp_filter filter;
 	/* a reply that is held back (e.delay_ms), and what follows it */
 	struct env_timer tarpit;
 	struct smtp_effect held;
-	bool waits_for_origin; /* in WAIT_RCPT */
+	bool waits_for_origin; /* in WAIT_RCPT; for filters in WAIT_CONNECT */
 	unsigned n_errors_told;
 	/* transaction */
 	uint64_t txn; /* 0: the store knows of none */
@@ -44,6 +48,8 @@ struct smtp {
 	bool body_has_failed;
 	uint64_t credit;
 	uint32_t relay_from;
+	uint32_t trace_len; /* of the fields that we put in front */
+	uint64_t stored;    /* octets of the body, with them */
 	struct buf gathered;
 	struct summary *summary;
 	bool is_stalled, is_stopping, is_eating;
@@ -109,7 +115,20 @@ void smtp_on_rcpt_answer(struct conn *c, uint32_t ticket,
 void smtp_on_done(struct conn *c, uint32_t ticket, const struct wire_done *m);
 void smtp_drop_handle(struct conn *c);
 
+/* Once the filters have nothing against it. */
+void smtp_commit_now(struct conn *c);
+/* It was refused, or nothing of it is kept. */
+void smtp_log_mail(struct conn *c, const struct verdict *v);
+void smtp_log_refused_rcpt(struct conn *c, const struct verdict *v);
+
+/* smtp_filter.c, smtp_rewrite.c: what they share */
+void smtp_filter_trouble(struct conn *c);
+void smtp_filter_next_edit(struct conn *c);
+void smtp_rewrite_sender(struct conn *c, struct slice sender);
+void smtp_rewrite_forget(struct conn *c);
+
 /* smtp_body.c */
+void smtp_emit(struct conn *c, struct slice part);
 void smtp_do_begin(struct conn *c);
 void smtp_do_body(struct conn *c, struct slice body);
 int smtp_send_gathered(struct conn *c);

@@ -111,12 +111,16 @@ verdict_of(const struct milter_effect *e)
 static void
 keep_refusal(struct part *p, const struct verdict *v)
 {
-	size_t n = v->text.len < sizeof(p->refusal_text)
-	    ? v->text.len
-	    : sizeof(p->refusal_text);
+	size_t n = 0;
 
-	if (n > 0)
-		memmove(p->refusal_text, v->text.at, n);
+	/* libmilter wants a percent sign written twice */
+	for (size_t i = 0; i < v->text.len && n < sizeof(p->refusal_text);
+	     i++) {
+		p->refusal_text[n++] = (char)v->text.at[i];
+		if (v->text.at[i] == '%' && i + 1 < v->text.len &&
+		    v->text.at[i + 1] == '%')
+			i++;
+	}
 	p->refusal = *v;
 	p->refusal.text = slice_of(p->refusal_text, n);
 	p->has_refused = true;

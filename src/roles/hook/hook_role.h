@@ -126,7 +126,8 @@ struct session {
 	/* the question */
 	uint8_t stage; /* enum stage */
 	uint32_t ticket;
-	unsigned at; /* part that is asked */
+	int64_t until; /* env_now() at which all of its parts are to be done */
+	unsigned at;   /* part that is asked */
 	bool is_discarded;
 	/* the transaction */
 	struct arena arena;

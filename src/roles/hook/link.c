@@ -33,11 +33,14 @@ link_wait(struct part *p, int64_t us)
 {
 	struct env *env = p->session->role->env;
 
+	int64_t at = env_now(env) + us;
+
 	p->timer.fire = on_timer;
 	if (us == 0)
 		env_timer_stop(env, &p->timer);
 	else
-		(void)env_timer_set(env, &p->timer, env_now(env) + us);
+		(void)env_timer_set(env, &p->timer,
+		    at < p->session->until ? at : p->session->until);
 }
 
 static void

@@ -48,27 +48,42 @@ txn_get(struct peer *p, uint64_t number)
 	return t;
 }
 
-/* The last that was approved under this name is not to get it after all. */
-int
-on_rcpt_drop(struct channel *c, const struct wire_head *h,
-    const struct wire_rcpt_drop *m)
+static void
+take_out(struct txn *t, struct approval **at)
 {
-	struct txn *t = map_get_number(&peer_of(c)->txns, m->txn);
-	struct approval **at = NULL;
-
-	(void)h;
-	if (t == NULL)
-		return 0;
-	for (struct approval **a = &t->first; *a != NULL; a = &(*a)->next)
-		if (slice_equal_nocase((*a)->rcpt, m->rcpt))
-			at = a;
-	if (at == NULL)
-		return 0; /* a name that leads nowhere else */
 	if (t->last == &(*at)->next)
 		t->last = at;
 	t->n_targets -= (*at)->result.n_targets;
 	*at = (*at)->next;
 	t->n--;
+}
+
+/* Who was approved under this name is not to get it after all: the last such
+ * one, or each. */
+int
+on_rcpt_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_rcpt_drop *m)
+{
+	struct txn *t = map_get_number(&peer_of(c)->txns, m->txn);
+	struct approval **at = NULL, **a;
+
+	(void)h;
+	if (t == NULL)
+		return 0;
+	for (a = &t->first; *a != NULL;) {
+		bool is_meant = slice_equal_nocase((*a)->rcpt, m->rcpt);
+
+		if (is_meant && m->all) {
+			take_out(t, a);
+			t->is_emptied = t->n == 0;
+			continue;
+		}
+		if (is_meant)
+			at = a;
+		a = &(*a)->next;
+	}
+	if (at != NULL)
+		take_out(t, at);
 	return 0;
 }
 

@@ -55,6 +55,7 @@ struct acceptance {
 	size_t n_locals, n_remotes, n_lists, n_left_out;
 	struct sending sending; /* of a login: account is not 0 */
 	int64_t now, lifetime, relay_lifetime;
+	struct slice hold; /* why nobody gets it yet, or empty */
 	uint8_t lane;
 	bool is_repeat, is_per_rcpt;
 };
@@ -215,7 +216,8 @@ enqueue(struct db *db, struct acceptance *a, const struct remote *to,
 		.by_mode = a->row.by_mode,
 		.priority = a->row.priority,
 		.rrvs = to->rrvs,
-		.rrvs_continue = to->rrvs_continue };
+		.rrvs_continue = to->rrvs_continue,
+		.hold = a->hold };
 	int r = queue_add(db, &q);
 
 	a->row.refs += r == 0;
@@ -268,7 +270,8 @@ apply_lists(struct db *db, struct acceptance *a)
 		.sender = a->row.sender,
 		.next_n = (uint32_t)(a->n_remotes + a->n_locals),
 		.expires = a->now + a->lifetime,
-		.now = a->now };
+		.now = a->now,
+		.hold = a->hold };
 	int r = a->n_lists == 0 ? 0 : expand_begin(db, &e);
 
 	if (r != 0 || a->n_lists == 0)
@@ -349,13 +352,17 @@ note_remote(const struct acceptance *a, const struct remote *to)
 	struct store_role *s = a->asker.role;
 	struct event event = { .message = a->row.id,
 		.at = a->now,
-		.kind = "queued",
+		.kind = a->hold.len > 0 ? "held" : "queued",
 		.address = to->name.canonical,
-		.text = to->state == ROW_LOCAL ? SLICE("INBOX, at its release")
-					       : to->route };
+		.text = a->hold.len > 0      ? a->hold
+		    : to->state == ROW_LOCAL ? SLICE("INBOX, at its release")
+					     : to->route };
+	bool is_on_its_way = to->state == ROW_WAITING || to->state == ROW_LOCAL;
 
-	if (to->state == ROW_WAITING || to->state == ROW_LOCAL)
+	if (is_on_its_way)
 		events_add(store_events(s->store), &event);
+	if (is_on_its_way && a->hold.len > 0)
+		return; /* due when somebody releases it */
 	outbound_queued(s->outbound,
 	    &(struct outbound_row){ .route = to->route,
 		.lane = a->lane,
@@ -574,7 +581,7 @@ add_local(struct acceptance *a, const struct approval *from,
 	bool is_member = (t->via & RCPT_VIA_GROUP) != 0;
 	struct local *to;
 
-	if (a->row.hold_until > a->now) {
+	if (a->row.hold_until > a->now || a->hold.len > 0) {
 		add_row(a, from,
 		    (struct remote){ .name = t->name,
 			.sender = t->sender,
@@ -688,6 +695,7 @@ copy_envelope(struct acceptance *a, const struct txn *t,
 	    !arena_copy(&a->arena, m->helo, &row->helo) ||
 	    !arena_copy(&a->arena, m->protocol, &row->protocol) ||
 	    !arena_copy(&a->arena, m->envid, &row->envid) ||
+	    !arena_copy(&a->arena, m->quarantine, &a->hold) ||
 	    !arena_copy(&a->arena, m->summary, &row->summary))
 		return false;
 	buf_init(e, SEGMENT_ENVELOPE_MAX);
@@ -787,6 +795,26 @@ may_commit(struct peer *p, const struct txn *t, const struct wire_commit *m)
 	    handle_find(p, m->handle, GRANT_SUBMIT) != NULL;
 }
 
+/* Filters want nothing of it kept, or leave nobody to get it. */
+static void
+discard(struct channel *c, const struct wire_head *h,
+    const struct wire_commit *m)
+{
+	struct store_role *s = peer_of(c)->role;
+	const struct event event = { .message = m->id,
+		.at = env_wall(s->env),
+		.kind = "discarded",
+		.address = m->sender,
+		.text = m->discards ? SLICE("by a content filter")
+				    : SLICE("a content filter has taken all "
+					    "recipients out") };
+
+	events_add(store_events(s->store), &event);
+	(void)wire_send_done(c, h->session, h->ticket,
+	    &(struct wire_done){
+		.id = m->id, .verdict = accept_verdict(s, 0) });
+}
+
 int
 on_commit(struct channel *c, const struct wire_head *h,
     const struct wire_commit *m)
@@ -795,10 +823,12 @@ on_commit(struct channel *c, const struct wire_head *h,
 	struct txn *t = map_get_number(&p->txns, m->txn);
 	struct body *body = accept_take_body(p, m->body);
 	struct acceptance *a = NULL;
+	bool discards =
+	    t != NULL && (m->discards || (t->n == 0 && t->is_emptied));
 	bool is_ok = body != NULL && is_sound(m) && may_commit(p, t, m) &&
 	    m->relay_from <= body_len(body);
 
-	if (is_ok)
+	if (is_ok && !discards)
 		a = acceptance_new(c, h, t, m);
 	if (t != NULL)
 		txn_free(p, t);
@@ -807,8 +837,12 @@ on_commit(struct channel *c, const struct wire_head *h,
 		return 0;
 	}
 	body_free(body);
-	(void)wire_send_done(c, h->session, h->ticket,
-	    &(struct wire_done){ .id = m->id,
-		.verdict = accept_verdict(p->role, is_ok ? -ENOMEM : -EIO) });
+	if (discards)
+		discard(c, h, m);
+	else
+		(void)wire_send_done(c, h->session, h->ticket,
+		    &(struct wire_done){ .id = m->id,
+			.verdict =
+			    accept_verdict(p->role, is_ok ? -ENOMEM : -EIO) });
 	return 0;
 }

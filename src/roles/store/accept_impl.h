@@ -36,6 +36,7 @@ struct txn {
 	struct arena arena;
 	struct approval *first, **last;
 	unsigned n;
+	bool is_emptied;  /* filters have taken somebody out */
 	size_t n_targets; /* of all of them */
 };
 

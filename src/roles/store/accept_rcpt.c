@@ -495,7 +495,8 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	j = rcpt_job_new(c, h, m);
 	if (j == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	if (c->peer == WIRE_MX && !m->is_lmtp && !j->by_network)
+	if (c->peer == WIRE_MX && !m->is_lmtp && !j->by_network &&
+	    !m->by_filter)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
 	/* a login's limits, and a network's sender, are looked at each time */

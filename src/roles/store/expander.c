@@ -46,12 +46,14 @@ tell_member(struct expander *e, const struct expand_member *m)
 		[EXPAND_DELIVERED] = "delivered",
 		[EXPAND_QUEUED] = "queued",
 		[EXPAND_WAITING] = "queued",
+		[EXPAND_HELD] = "held",
 		[EXPAND_MISSED] = "missed",
 	};
 	static const char *const texts[] = {
 		[EXPAND_DELIVERED] = "into INBOX, as a member of a list",
 		[EXPAND_QUEUED] = "",
 		[EXPAND_WAITING] = "until there is room in the mailbox",
+		[EXPAND_HELD] = "as all of this message",
 		[EXPAND_MISSED] = "a member of a list that does not exist",
 	};
 	struct store_role *s = e->role;
@@ -65,7 +67,7 @@ tell_member(struct expander *e, const struct expand_member *m)
 	events_add(store_events(s->store), &event);
 	if (m->fate == EXPAND_DELIVERED)
 		scan_changed(s, m->account, m->modseq);
-	else if (m->fate != EXPAND_MISSED)
+	else if (m->fate != EXPAND_MISSED && m->fate != EXPAND_HELD)
 		outbound_queued(s->outbound,
 		    &(struct outbound_row){ .route = m->route,
 			.lane = m->lane,

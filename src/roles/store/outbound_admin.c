@@ -262,7 +262,9 @@ static int
 show_row(struct show *s, struct table *t, const struct q_queue_show *row,
     const char *state)
 {
-	bool is_own = row->last_code != 0;
+	/* a filter's reason for holding it came without a code */
+	bool is_own = row->last_code != 0 ||
+	    (row->hold && row->last_text.len > 0);
 	char id[ID_TEXT + 1];
 
 	id_print(&row->message, id);

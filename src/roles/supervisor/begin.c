@@ -158,20 +158,6 @@ find_users(struct supervisor *s)
 	return 0;
 }
 
-/* The role speaks to filters already, but no front shows it mail: better no
- * server than one whose owner believes that his mail is being filtered. */
-static int
-check_hooks(const struct supervisor *s)
-{
-	if (!s->table.has_hooks)
-		return 0;
-	(void)fprintf(stderr,
-	    "ulak: [[hook]]: this version does not show mail to content "
-	    "filters yet; take the section out of %s\n",
-	    s->config_path);
-	return ROLE_EXIT_CONFIG;
-}
-
 /* The store is to own what it keeps. Found out now, with a sentence, instead
  * of by calls that fail one after the other behind its walls. */
 static int
@@ -377,8 +363,6 @@ supervisor_begin(struct supervisor *s)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		int status = steps[i](s);
 
-		if (status == 0 && steps[i] == find_users)
-			status = check_hooks(s);
 		if (status == 0 && steps[i] == find_users)
 			status = check_data(s);
 		if (status == 0 && steps[i] == find_users)

@@ -381,9 +381,6 @@ static const struct {
 	    .status = ROLE_EXIT_CONFIG },
 	{ "another user's data directory", "", "belongs to user",
 	    .foreign = true, .status = ROLE_EXIT_CONFIG },
-	{ "filters that nobody would ask",
-	    "[[hook]]\nname='x'\nkind='milter'\naddress='inet:127.0.0.1:1'",
-	    "filters yet", .status = ROLE_EXIT_CONFIG },
 	{ "port taken", "", "has it", .taken = true,
 	    .status = ROLE_EXIT_TROUBLE },
 };

@@ -123,14 +123,15 @@ CREATE TABLE sending (
 ) STRICT, WITHOUT ROWID;
 
 -- A message whose large lists are being worked off: one reference to it.
--- next_n: of its next queue row.
+-- next_n: of its next queue row. hold: why its rows are held, or empty.
 CREATE TABLE expansion (
 	expansion INTEGER PRIMARY KEY,
 	message BLOB NOT NULL UNIQUE,
 	sender TEXT NOT NULL,
 	next_n INTEGER NOT NULL,
 	expires INTEGER NOT NULL,
-	created INTEGER NOT NULL
+	created INTEGER NOT NULL,
+	hold TEXT NOT NULL
 ) STRICT;
 
 -- Its lists, each once: how far it got (after), and whether it is at the end.
