@@ -297,13 +297,43 @@ add_missing(struct buf *out, struct slice section, struct slice name,
 	return header_find(section, name, &f) ? 0 : buf_add(out, field);
 }
 
+/* Who sends a message on says so in a block of fields that begins the header,
+ * with a date and a name (RFC 5322, 3.6.6). */
+static int
+add_resent(struct buf *out, struct slice section,
+    const struct inject_options *o)
+{
+	const struct {
+		struct slice name, field;
+	} wanted[] = {
+		{ SLICE("Resent-Date"), o->date },
+		{ SLICE("Resent-From"), o->from },
+		{ SLICE("Resent-Message-ID"), o->message_id },
+	};
+	struct slice rest = section;
+	struct header_field f;
+	bool is_resent = false;
+	int r = 0;
+
+	while (!is_resent && header_next(&rest, &f))
+		is_resent = slice_starts_nocase(f.name, SLICE("Resent-"));
+	for (size_t i = 0; is_resent && r == 0 && i < 3; i++) {
+		if (header_find(section, wanted[i].name, &f))
+			continue;
+		r = buf_add(out, SLICE("Resent-"));
+		if (r == 0)
+			r = buf_add(out, wanted[i].field);
+	}
+	return r;
+}
+
 static int
 write_header(struct buf *out, struct slice section,
     const struct inject_options *o)
 {
 	struct slice rest = section;
 	struct header_field f;
-	int r = 0;
+	int r = add_resent(out, section, o);
 
 	while (r == 0 && header_next(&rest, &f))
 		if (!IS_ONE_OF(f.name, dropped))

@@ -75,11 +75,21 @@ static const struct row {
 	{ "-t: names of this machine get the domain", SLICE("To: root\n"),
 	    false, true, INJECT_OK, SLICE("To: root\r\n" FROM DATE MID "\r\n"),
 	    { "root@here.example" } },
+	{ "resent: what is there stays as it is",
+	    SLICE("Resent-From: b@x.example\nresent-date: now\n"
+		  "Resent-Message-Id: <1@x>\nFrom: a\nDate: d\n"
+		  "Message-ID: m\n\n"),
+	    false, false, INJECT_OK,
+	    SLICE("Resent-From: b@x.example\r\nresent-date: now\r\n"
+		  "Resent-Message-Id: <1@x>\r\nFrom: a\r\nDate: d\r\n"
+		  "Message-ID: m\r\n\r\n"),
+	    { NULL } },
 	{ "-t: Resent- fields alone count when there are any",
 	    SLICE("To: a@x.example\nResent-To: b@x.example\n"
 		  "Resent-Bcc: c@x.example\n"),
 	    false, true, INJECT_OK,
-	    SLICE("To: a@x.example\r\nResent-To: b@x.example\r\n" FROM DATE MID
+	    SLICE("Resent-" DATE "Resent-" FROM "Resent-" MID
+		  "To: a@x.example\r\nResent-To: b@x.example\r\n" FROM DATE MID
 		  "\r\n"),
 	    { "b@x.example", "c@x.example" } },
 	{ "-t: a To in the body is none", SLICE("A: b\n\nTo: a@x.example\n"),

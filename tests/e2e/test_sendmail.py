@@ -259,6 +259,33 @@ def test_neomutt(running):
     find(running, USER, subject)
 
 
+PROGRAMS = {
+    "bsd-mailx": ["-n", "-s", "SUBJECT", "-b", "second@three.example", USER],
+    "mutt": ["-n", "-F", "/dev/null", "-e", "set sendmail='SENDMAIL -oem -oi' copy=no", "-s", "SUBJECT", "-b",
+             "second@three.example", USER],
+    "php": ["-n", "-d", "sendmail_path=SENDMAIL -t -i", "-r",
+            f'exit(mail("{USER}", "SUBJECT", "x\\n.\\ny\\n", "Bcc: second@three.example\\r\\nFrom: w@three.example", "-fw@three.example")'
+            " ? 0 : 1);"],
+    "perl": ["-MMail::Mailer", "-e", f"$m = Mail::Mailer->new('sendmail'); $m->open({{To => '{USER}', Bcc => 'second@three.example',"
+             "Subject => 'SUBJECT'}); print $m 'hello'; $m->close or die"],
+}
+
+
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if shutil.which(n)])
+def test_other_programs(running, name):
+    """Each finds sendmail in its own way; nobody sees the blind copy."""
+    subject = new_subject()
+    rc = os.path.join(running.dir, "mailrc")
+    with open(rc, "w") as f:
+        f.write(f"set sendmail={running.bin}/sendmail\n")
+    args = [a.replace("SUBJECT", subject).replace("SENDMAIL", f"{running.bin}/sendmail") for a in PROGRAMS[name]]
+    out = subprocess.run([shutil.which(name), *args], input=b"hello\n", capture_output=True, cwd=running.dir, timeout=60,
+                         env=running.env(MAILRC=rc, PERL_MAILERS=f"sendmail:{running.bin}/sendmail"), **CALLER)
+    assert out.returncode == 0, out.stderr
+    assert b"second" not in find(running, USER, subject)
+    assert running.count("second@three.example", subject) == 1
+
+
 def test_a_user_who_sends_too_much_waits(world):
     directory = os.path.join(world.dir, "sendmail.five.example")
     extra = dict(FAST, local=[f'socket = "{directory}/submit.sock"', f'spool = "{directory}/spool"', "rate = 2"])
