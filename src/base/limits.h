@@ -59,6 +59,13 @@ enum {
 	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */
 	LIMIT_CONN_OUT = 128 * 1024, /* replies a slow reader has not taken */
 
+	/* What one connection may cost a front: CONN_IN, CONN_OUT, what is known
+	 * of its mail by now (mail/summary.h, 320 KiB at most), 20 KiB for
+	 * session and TLS; idle 3 KiB, 20 in TLS. At the store: CREDIT for the
+	 * body that is on its way, TXN_ARENA for its recipients. A client
+	 * (address, or /64) beyond this hears 421; so the default of
+	 * max_per_client fits whatever its connections do. */
+	LIMIT_CLIENT_MEMORY = 64 * 1024 * 1024,
 	LIMIT_FRONT_MEMORY = 512 * 1024 * 1024, /* all connections of a front;
 						 * then they are dropped */
 

@@ -174,6 +174,13 @@ summary_feed(struct summary *s, struct slice bytes)
 	mime_feed(s->mime, bytes);
 }
 
+size_t
+summary_cost(const struct summary *s)
+{
+	return s == NULL ? 0
+			 : sizeof(*s) + s->arena.used + s->preview.text.size;
+}
+
 void
 summary_free(struct summary *s)
 {

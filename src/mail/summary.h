@@ -53,6 +53,8 @@ void summary_feed(struct summary *s, struct slice bytes);
  * summary is legal everywhere. */
 int summary_end(struct summary *s, struct buf *ret);
 void summary_free(struct summary *s); /* NULL is harmless */
+/* What it has allocated by now: at most SUMMARY_MEMORY. */
+size_t summary_cost(const struct summary *s);
 
 /* begin, feed, end of a message that is there whole. */
 int summary_make(struct slice message, struct buf *ret);

@@ -34,8 +34,13 @@ static void conn_soon(struct conn *c);
 static size_t
 conn_cost(const struct conn *c)
 {
+	size_t more = c->session == NULL || !c->is_started || c->is_closed ||
+		c->proto->cost == NULL
+	    ? 0
+	    : c->proto->cost(c);
+
 	return sizeof(*c) + c->proto->session_size + c->in.size + c->out.size +
-	    origin_cost(c) + (c->tls == NULL ? 0 : TLS_MEMORY);
+	    more + origin_cost(c) + (c->tls == NULL ? 0 : TLS_MEMORY);
 }
 
 /* The only assignment to c->state. */
@@ -94,6 +99,21 @@ conn_close_session(struct conn *c)
 	buf_init(&c->in, LIMIT_CONN_IN);
 }
 
+static bool
+pay_from(struct conn *c, struct purse *purse)
+{
+	struct purse *was = c->charge.purse;
+	size_t amount = c->charge.amount;
+
+	if (was == purse)
+		return true;
+	charge_release(&c->charge);
+	if (charge_take(&c->charge, purse, amount))
+		return true;
+	(void)charge_take(&c->charge, was, amount);
+	return false;
+}
+
 static void
 client_leave(struct conn *c)
 {
@@ -101,6 +121,8 @@ client_leave(struct conn *c)
 
 	if (client == NULL)
 		return;
+	if (c->charge.purse != NULL)
+		(void)pay_from(c, &c->front->memory);
 	c->client = NULL;
 	list_remove(&c->client_link);
 	if (--client->n > 0)
@@ -134,16 +156,42 @@ conn_free_now(struct conn *c)
 	conn_free(c);
 }
 
-/* False, and the conn is dead, when the front has no memory for it. */
+/* The last words to who must go for want of memory; in the clear, and between
+ * two replies only. Nothing is allocated. */
+static bool
+say_last(struct conn *c)
+{
+	if (c->state != CONN_OPEN || c->tls != NULL || c->out.len > 0 ||
+	    c->is_unspoken)
+		return false;
+	say_sorry(c->front, c->watch.fd, c->proto);
+	return true;
+}
+
+/* False, and the conn is dead, when the front or its client has no memory for
+ * it. */
 static bool
 conn_charge(struct conn *c)
 {
+	bool is_clients;
+
 	if (charge_change(&c->charge, conn_cost(c)))
 		return true;
-	env_log(c->front->env, ENV_WARN, "memory-limit", "client=%s",
-	    c->peer_text);
-	conn_kill(c, true);
+	if (c->is_started && !c->is_closed && c->proto->starved != NULL &&
+	    c->proto->starved(c) && charge_change(&c->charge, conn_cost(c)))
+		return true;
+	is_clients = c->charge.purse != &c->front->memory;
+	env_log(c->front->env, ENV_WARN, "memory-limit", "client=%s of=%s",
+	    c->peer_text, is_clients ? "client" : "front");
+	conn_kill(c, !say_last(c));
 	return false;
+}
+
+bool
+conn_bill_client(struct conn *c)
+{
+	return c->client == NULL || c->charge.purse == NULL ||
+	    pay_from(c, &c->client->memory);
 }
 
 /* -- time ---------------------------------------------------------------- */
@@ -605,6 +653,8 @@ client_join(struct conn *c)
 		if (client == NULL)
 			return false;
 		memcpy(client->key, key, CLIENT_KEY);
+		purse_init(&client->memory, &c->front->memory,
+		    LIMIT_CLIENT_MEMORY);
 		list_init(&client->conns);
 		if (map_put(&own->clients, slice_of(client->key, CLIENT_KEY),
 			client) < 0) {

@@ -31,6 +31,7 @@ enum {
 
 struct client {
 	uint8_t key[CLIENT_KEY];
+	struct purse memory; /* of those of its conns that are not exempt */
 	struct list conns;
 	uint32_t n;
 };
@@ -98,5 +99,8 @@ extern const struct wire_user_handlers front_user_handlers;
 extern const struct wire_local_handlers front_local_handlers;
 void front_lost_peer(struct front *f, enum wire_role peer);
 void front_store_room(struct front *f);
+/* From here on its client pays for it, too (LIMIT_CLIENT_MEMORY), not only the
+ * front. False, with nothing changed: its client has no more. */
+bool conn_bill_client(struct conn *c);
 
 #endif

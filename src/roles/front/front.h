@@ -29,7 +29,12 @@ struct conn_proto {
 	/* Said in the clear, instead of a greeting, to a client that there is
 	 * no memory for: a whole line, static. Empty: nothing is said. */
 	struct slice sorry;
-	size_t session_size;           /* zeroed memory at conn_session() */
+	size_t session_size;
+	/* What the session has allocated beside that; may be NULL. */
+	size_t (*cost)(const struct conn *);
+	/* There is no memory for it: it gives back what it can do without.
+	 * False: nothing; then the conn ends. May be NULL. */
+	bool (*starved)(struct conn *); /* zeroed memory at conn_session() */
 	void (*start)(struct conn *c); /* connected (and TLS up, if implicit) */
 	void (*input)(struct conn
 		*c); /* conn_in(c) has grown, or conn_resume */

@@ -255,7 +255,8 @@ refuse_proxy(struct origin *o, const char *why)
 	conn_gate_shut(c);
 }
 
-static void
+/* False: its client has no memory for one more. */
+static bool
 note_client(struct origin *o)
 {
 	struct conn *c = o->conn;
@@ -263,6 +264,7 @@ note_client(struct origin *o)
 	o->ip = ip_of_addr(&c->peer);
 	o->is_exempt = o->ip.family == 0 || c->front->kind == WIRE_LOCAL ||
 	    ip_networks_have(&origin_rules(c)->exempt, &o->ip);
+	return o->is_exempt || conn_bill_client(c);
 }
 
 static bool
@@ -271,10 +273,7 @@ set_client(struct origin *o, const struct ip *ip, uint16_t port)
 	struct env_addr peer = { .family = ip->family, .port = port };
 
 	memcpy(peer.bytes, ip->bytes, sizeof(peer.bytes));
-	if (!conn_set_peer(o->conn, &peer))
-		return false;
-	note_client(o);
-	return true;
+	return conn_set_peer(o->conn, &peer) && note_client(o);
 }
 
 static void
@@ -384,7 +383,12 @@ origin_begin(struct conn *c, const struct ip_networks *proxy)
 	o->conn = c;
 	o->timer.fire = on_timer;
 	o->lookups.fire = on_lookups_over;
-	note_client(o);
+	if (!note_client(o)) {
+		env_log(env, ENV_WARN, "memory-limit", "client=%s of=client",
+		    c->peer_text);
+		conn_gate_refuse(c);
+		return true;
+	}
 	if (!origin_is_proxy(proxy, &c->peer)) {
 		begin_count(o);
 		return true;

@@ -534,11 +534,34 @@ smtp_do_xclient(struct conn *c, struct slice args)
 	smtp_act(c, &e);
 }
 
+static size_t
+cost(const struct conn *c)
+{
+	const struct smtp *x = c->session;
+
+	return summary_cost(x->summary) + x->gathered.size;
+}
+
+/* An empty summary is legal everywhere: the mail is taken all the same. */
+static bool
+on_starved(struct conn *c)
+{
+	struct smtp *x = smtp_of(c);
+
+	if (x->summary == NULL)
+		return false;
+	summary_free(x->summary);
+	x->summary = NULL;
+	return true;
+}
+
 const struct conn_proto smtp_proto = {
 	.name = "smtp",
 	.sorry =
 	    SLICE("421 4.3.2 cannot serve you just now, try again soon\r\n"),
 	.session_size = sizeof(struct smtp),
+	.cost = cost,
+	.starved = on_starved,
 	.start = on_start,
 	.input = run,
 	.closed = on_closed,

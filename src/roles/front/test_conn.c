@@ -25,9 +25,10 @@ struct world {
 	int peer;
 	struct conn *c;
 	/* what the protocol saw */
-	unsigned started, closed, timeouts, rooms, lost, inputs;
-	size_t to_write; /* of a pulled output */
-	bool is_wordy;   /* it greets at length */
+	unsigned started, closed, timeouts, rooms, lost, inputs, starved;
+	size_t cost, can_give; /* of the session; what it can do without */
+	size_t to_write;       /* of a pulled output */
+	bool is_wordy;         /* it greets at length */
 };
 
 static struct world *world_of(struct conn *c);
@@ -131,10 +132,28 @@ on_stopping(struct conn *c)
 	conn_end(c);
 }
 
+static size_t
+cost(const struct conn *c)
+{
+	return LIST_ENTRY(c->front, struct world, front)->cost;
+}
+
+static bool
+on_starved(struct conn *c)
+{
+	struct world *w = world_of(c);
+
+	w->starved++;
+	w->cost -= w->can_give;
+	return w->can_give > 0;
+}
+
 static const struct conn_proto proto = {
 	.name = "test",
 	.sorry = SLICE("no room\r\n"),
 	.session_size = 100,
+	.cost = cost,
+	.starved = on_starved,
 	.start = on_start,
 	.input = on_input,
 	.closed = on_closed,
@@ -446,6 +465,63 @@ uses_up_the_memory(void **state)
 	leave(w);
 }
 
+/* A client has a share of the front's memory, over all its connections. */
+static void
+uses_up_its_share(void **state)
+{
+	struct env_addr other = { .family = 4, .bytes = { 192, 0, 2, 99 } };
+	struct world *w = *state;
+	struct conn *c;
+	size_t one;
+	int pair[2];
+
+	join(w);
+	turns(w, TIME_MS);
+	hear(w, SLICE("hello\r\n"));
+	one = w->front.memory.used;
+	test_int(w->c->client->memory.used, 0);
+	test_true(conn_bill_client(w->c));
+	test_true(conn_bill_client(w->c)); /* once */
+	test_int(w->c->client->memory.used, one);
+	test_int(w->c->client->memory.limit, LIMIT_CLIENT_MEMORY);
+	test_int(w->front.memory.used, one);
+	test_case("what the session has counts");
+	w->cost = 5000;
+	say(w, SLICE("a\r\n"));
+	hear(w, SLICE("a.\r\n"));
+	test_true(w->c->client->memory.used >= one + 5000);
+	test_case("it gives back what it can do without");
+	w->c->client->memory.limit = w->c->client->memory.used;
+	w->cost += 4000;
+	w->can_give = 9000;
+	say(w, SLICE("b\r\n"));
+	hear(w, SLICE("b.\r\n"));
+	test_int(w->starved, 1);
+	test_int(w->cost, 0);
+	w->can_give = 0;
+	test_case("another client has a share of its own");
+	test_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	c = conn_new(&w->front, pair[0], &other, SERVICE_MX, &proto, false);
+	assert_non_null(c);
+	test_true(conn_bill_client(c));
+	turns(w, TIME_MS);
+	hear_at(pair[1], SLICE("hello\r\n"));
+	test_true(c->client->memory.used > 0);
+	test_case("beyond its share");
+	w->cost = 100000;
+	say(w, SLICE("c\r\n"));
+	hear(w, SLICE("no room\r\n"));
+	test_int(w->closed, 1);
+	w->cost = 0;
+	test_int(write(pair[1], "d\r\n", 3), 3);
+	turns(w, TIME_MS);
+	hear_at(pair[1], SLICE("d.\r\n"));
+	leave(w);
+	test_int(close(pair[1]), 0);
+	turns(w, TIME_MS);
+	test_int(w->front.memory.used, 0);
+}
+
 /* As if that much time had passed: then its timer fires. */
 static void
 passes(struct world *w, int64_t us)
@@ -631,6 +707,7 @@ TEST_MAIN(cmocka_unit_test_setup_teardown(talks, setup, teardown),
     cmocka_unit_test_setup_teardown(slow_reader, setup, teardown),
     cmocka_unit_test_setup_teardown(floods, setup, teardown),
     cmocka_unit_test_setup_teardown(uses_up_the_memory, setup, teardown),
+    cmocka_unit_test_setup_teardown(uses_up_its_share, setup, teardown),
     cmocka_unit_test_setup_teardown(idles, setup, teardown),
     cmocka_unit_test_setup_teardown(vanishes, setup, teardown),
     cmocka_unit_test_setup_teardown(store_dies, setup, teardown),
