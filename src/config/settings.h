@@ -172,8 +172,9 @@ struct settings {
 	int64_t relay_lifetime; /* us; of mail for a domain of kind relay */
 
 	/* [outbound] */
-	uint16_t outbound_port;        /* 25 */
-	bool outbound_permit_loopback; /* for tests and laptops */
+	uint16_t outbound_port;                   /* 25 */
+	bool outbound_permit_loopback;            /* for tests and laptops */
+	char outbound_authorities[SETTINGS_PATH]; /* PEM; may be empty */
 	int64_t connect_timeout, greeting_timeout, command_timeout,
 	    data_timeout, dot_timeout;  /* us, RFC 5321 4.5.3.2 */
 	int64_t retry_first, retry_max; /* us */

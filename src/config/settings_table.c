@@ -303,6 +303,12 @@ const struct settings_key settings_keys[] = {
 	    MEMBER(outbound_permit_loopback), "false", 0, 0, true,
 	    "Other servers may be on a loopback address. For tests and "
 	    "laptops." },
+	{ "outbound", "authorities", KIND_PATH, MEMBER(outbound_authorities),
+	    "/etc/ssl/certs/ca-certificates.crt", 0, 0, false,
+	    "Whose word is taken for the certificates of other servers, where "
+	    "a sender requires TLS all the way (REQUIRETLS): a file of "
+	    "certificates in PEM. Without it such mail comes back. Other mail "
+	    "goes encrypted to whoever answers." },
 	{ "outbound", "connect_timeout", KIND_DURATION, MEMBER(connect_timeout),
 	    "30s", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long a connection to one address may take to be made." },

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -402,6 +403,73 @@ bytes_both_ways(void **state)
 	stop_keeper(w);
 }
 
+/* The leaf of a chain, as a file of authorities. */
+static void
+write_authority(const struct buf *chain, const char *path)
+{
+	const uint8_t *der = buf_slice(chain).at + 4;
+	X509 *x = d2i_X509(NULL, &der, (long)buf_slice(chain).len - 4);
+	FILE *f = fopen(path, "w");
+
+	test_true(x != NULL && f != NULL);
+	test_int(PEM_write_X509(f, x), 1);
+	X509_free(x);
+	(void)fclose(f);
+}
+
+/* A handshake succeeds in any case; whether the name is proven is another
+ * question (RFC 8689, 4.2.1). */
+static void
+who_is_verified(void **state)
+{
+	static const struct {
+		const char *host;
+		bool has_authority, is_verified;
+	} cases[] = {
+		{ "one.example", true, true },
+		{ "ONE.example", true, true },
+		{ "a.w.example", true, true },
+		{ "one.example", false, false },
+		{ "two.example", true, false },   /* its own authority */
+		{ "three.example", true, false }, /* gets one.example's */
+		{ "a.b.w.example", true, false },
+		{ "192.0.2.1", true, false },
+		{ NULL, true, false },
+	};
+	struct world *w = *state;
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s/authorities", w->dir);
+	write_authority(&w->chains[0], path);
+	start_keeper(w, GOOD);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_client *client;
+		struct tls *a, *b;
+		int pair[2];
+
+		test_case(cases[i].host == NULL ? "no host" : cases[i].host);
+		stream_pair(pair);
+		test_int(tls_client_new(w->env, &client), 0);
+		test_int(tls_client_trust(client, "/nothing/there"), -ENOENT);
+		if (cases[i].has_authority)
+			test_int(tls_client_trust(client, path), 0);
+		test_int(tls_accept_new(w->server, pair[0], &a), 0);
+		test_int(tls_connect_new(client, pair[1], cases[i].host, &b),
+		    0);
+		test_true(!tls_is_verified(b));
+		test_int(shake_both(a, b), 0);
+		test_int(tls_is_verified(b), cases[i].is_verified);
+		test_true(!tls_is_verified(a));
+		tls_free(a);
+		tls_free(b);
+		tls_client_free(client);
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+	}
+	stop_keeper(w);
+	test_int(unlink(path), 0);
+}
+
 /* An end without close_notify is an end, too. */
 static void
 ends_without_a_word(void **state)
@@ -599,6 +667,7 @@ bad_chains(void **state)
 
 TEST_MAIN(cmocka_unit_test_setup_teardown(by_name_and_version, setup, teardown),
     cmocka_unit_test_setup_teardown(bytes_both_ways, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_is_verified, setup, teardown),
     cmocka_unit_test_setup_teardown(ends_without_a_word, setup, teardown),
     cmocka_unit_test_setup_teardown(no_tls_at_all, setup, teardown),
     cmocka_unit_test_setup_teardown(keeper_in_trouble, setup, teardown),

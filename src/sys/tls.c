@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "sys/tls_provider.h"
 
@@ -59,6 +60,7 @@ struct tls {
 	SSL *ssl;
 	int fd, io_error, failed;
 	unsigned wants, send_wants; /* of the last call; of a send that waits */
+	bool has_host;              /* to be verified */
 	char error[ERROR_TEXT];
 };
 
@@ -437,6 +439,15 @@ tls_client_free(struct tls_client *c)
 	free(c);
 }
 
+int
+tls_client_trust(struct tls_client *c, const char *path)
+{
+	int ok = SSL_CTX_load_verify_file(c->ctx, path);
+
+	ERR_clear_error();
+	return ok == 1 ? 0 : -ENOENT;
+}
+
 /* -- connections --------------------------------------------------------- */
 
 static int
@@ -480,6 +491,21 @@ tls_accept_new(struct tls_server *s, int fd, struct tls **ret)
 	return 0;
 }
 
+/* What is not strong enough may be used, but is not called verified. */
+static void
+name_host(struct tls *t, const char *host)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+
+	if (SSL_set_tlsext_host_name(t->ssl, host) != 1)
+		ERR_clear_error();
+	X509_VERIFY_PARAM_set_auth_level(param, 2);
+	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	t->has_host = SSL_set1_host(t->ssl, host) == 1;
+	if (!t->has_host)
+		ERR_clear_error();
+}
+
 int
 tls_connect_new(struct tls_client *c, int fd, const char *host,
     struct tls **ret)
@@ -491,9 +517,8 @@ tls_connect_new(struct tls_client *c, int fd, const char *host,
 		return r;
 	/* An address is no name to ask for (RFC 6066, section 3). */
 	if (host != NULL && host[0] != '\0' &&
-	    !env_addr_parse(slice_cstr(host), &literal) &&
-	    SSL_set_tlsext_host_name((*ret)->ssl, host) != 1)
-		ERR_clear_error();
+	    !env_addr_parse(slice_cstr(host), &literal))
+		name_host(*ret, host);
 	SSL_set_connect_state((*ret)->ssl);
 	(*ret)->wants = ENV_WRITE;
 	return 0;
@@ -634,6 +659,13 @@ tls_goodbye(struct tls *t)
 	ERR_clear_error();
 	(void)SSL_shutdown(t->ssl);
 	ERR_clear_error();
+}
+
+bool
+tls_is_verified(const struct tls *t)
+{
+	return t->has_host && SSL_get0_peer_certificate(t->ssl) != NULL &&
+	    SSL_get_verify_result(t->ssl) == X509_V_OK;
 }
 
 const char *

@@ -34,7 +34,11 @@ void tls_client_free(struct tls_client *c);
 
 /* fd stays the caller's. */
 int tls_accept_new(struct tls_server *s, int fd, struct tls **ret);
-/* host: for SNI; nothing is verified here (opportunistic, RFC 7435). */
+/* Certificates of authorities (PEM) to go by; -ENOENT: no such file, or nothing
+ * of the kind in it. Without any nothing is ever verified. */
+int tls_client_trust(struct tls_client *c, const char *path);
+/* host: for SNI, and whose certificate it has to be for tls_is_verified; a
+ * handshake succeeds without, too (opportunistic, RFC 7435). */
 int tls_connect_new(struct tls_client *c, int fd, const char *host,
     struct tls **ret);
 void tls_free(struct tls *t);
@@ -53,6 +57,9 @@ bool tls_has_pending(const struct tls *t); /* decrypted bytes wait inside */
 void tls_goodbye(struct tls *t); /* sends close_notify, does not wait */
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);
+/* After the handshake, of a client's connection: the certificate is one for the
+ * host (RFC 6125), and an authority that we trust says so. */
+bool tls_is_verified(const struct tls *t);
 const char *tls_error(const struct tls *t); /* one line, never NULL */
 
 enum {

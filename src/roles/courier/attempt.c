@@ -283,6 +283,34 @@ attempt_on_outcomes(struct attempt *a, const struct verdict *failure)
 	attempt_finish(a);
 }
 
+/* RFC 8689, 4.2.1: who the hosts of the domain are is signed, whether it has MX
+ * records or is said to have none. */
+static bool
+is_route_secure(const struct attempt *a)
+{
+	for (size_t i = 0; i < a->n_answers; i++)
+		if (a->answers[i].question.type == DNS_MX &&
+		    slice_equal_nocase(a->answers[i].question.name, a->domain))
+			return a->answers[i].answer.is_secure;
+	return false;
+}
+
+bool
+attempt_has_more(const struct attempt *a)
+{
+	bool is_host_left = a->host < a->route.n_hosts &&
+	    (a->host + 1 < a->route.n_hosts ||
+		a->address < a->route.hosts[a->host].n_addresses);
+
+	return !a->is_routed || (is_host_left && a->n_tries < COURIER_TRIES);
+}
+
+void
+attempt_on_unfit(struct attempt *a)
+{
+	attempt_go_on(a);
+}
+
 static bool
 next_target(struct attempt *a, struct carrier_target *ret)
 {
@@ -303,6 +331,7 @@ next_target(struct attempt *a, struct carrier_target *ret)
 	address = &h->addresses[a->address++];
 	*ret = (struct carrier_target){ .host = h->name,
 		.is_literal = a->route.is_literal,
+		.is_secure = is_route_secure(a),
 		.in_the_clear = a->is_clear_next };
 	ret->address.family = address->family;
 	ret->address.port = a->courier->settings->outbound_port;

@@ -43,6 +43,7 @@ struct carrier {
 	uint8_t state;
 	uint8_t last_phase; /* of the client */
 	bool dot_is_out;
+	bool is_secure, is_verified; /* RFC 8689, 4.2.1 */
 	unsigned n_mails;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;
@@ -367,8 +368,10 @@ go_on_handshake(struct carrier *k)
 		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5, text);
 		return;
 	}
-	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s",
-	    tls_version(k->tls), tls_cipher(k->tls));
+	k->is_verified = k->is_secure && tls_is_verified(k->tls);
+	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s%s",
+	    tls_version(k->tls), tls_cipher(k->tls),
+	    k->is_verified ? ", verified" : "");
 	attempt_note(k->attempt, "* %s", k->tls_text);
 	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
 	smtp_client_tls_up(&k->client);
@@ -432,14 +435,35 @@ is_used_up(const struct carrier *k)
 	    (o->max_mails > 0 && k->n_mails >= o->max_mails);
 }
 
+/* What requires TLS all the way may find it at another host of the domain. */
+static bool
+look_elsewhere(struct carrier *k, const struct smtp_client_mail *mail)
+{
+	struct attempt *a = k->attempt;
+	struct verdict v = smtp_envelope_check_tls(&k->client.offer, mail);
+
+	if (v.code == 0 || !attempt_has_more(a))
+		return false;
+	attempt_note_client(a, &k->client);
+	smtp_client_dialogue_clear(&k->client);
+	attempt_note(a, "! %.*s", SLICE_FMT(v.text));
+	k->attempt = NULL;
+	a->carrier = NULL;
+	attempt_on_unfit(a);
+	return true;
+}
+
 static enum step
 on_ready(struct carrier *k)
 {
 	struct smtp_client_mail mail;
 
 	if (k->attempt != NULL) {
-		k->n_mails++;
 		attempt_fill_mail(k->attempt, &mail);
+		mail.is_verified = k->is_verified;
+		if (look_elsewhere(k, &mail))
+			return STEP_AGAIN;
+		k->n_mails++;
 		k->attempt->offers_dsn = offers(k, SMTP_EXT_DSN);
 		k->attempt->offers_deliverby = offers(k, SMTP_EXT_DELIVERBY);
 		smtp_client_mail(&k->client, &mail);
@@ -649,6 +673,7 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	if (k == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	k->courier = c;
+	k->is_secure = t->is_secure;
 	name_remote(k, t);
 	(void)slice_to_cstr(a->domain, k->route, sizeof(k->route));
 	attempt_note(a, "* connecting to %s%s", k->remote,

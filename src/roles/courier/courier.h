@@ -128,6 +128,10 @@ void attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret);
 /* The client wants the body: gives it what is there, ends it when it is whole.
  * False: the lease is over, nothing more may be sent. */
 bool attempt_give_body(struct attempt *a, struct smtp_client *client);
+/* Another host may be asked instead of the present one. */
+bool attempt_has_more(const struct attempt *a);
+/* The host was not good enough: on to the next. */
+void attempt_on_unfit(struct attempt *a);
 void attempt_settle(struct attempt *a, size_t i, const struct verdict *v);
 /* All recipients that will be are settled; the others get `failure`. */
 void attempt_on_outcomes(struct attempt *a, const struct verdict *failure);
@@ -153,6 +157,7 @@ struct carrier_target {
 	struct slice host; /* name of the MX or literal */
 	struct env_addr address;
 	bool is_literal, in_the_clear;
+	bool is_secure; /* the DNS has signed that it is the domain's host */
 };
 
 /* Begins to connect for the attempt: 0, or -errno at once. */

@@ -5,7 +5,8 @@
  * Talks to: the store (ATTEMPT and what belongs to it, bounces), a resolver
  * (DNS_ASK), mail servers anywhere (SMTP, TLS).
  *
- * May touch: outbound sockets, and the bodies it is given.
+ * May touch: outbound sockets, and the bodies it is given; at its start, the file
+ * of authorities.
  *
  * If it is taken over: whoever has it reads the mail in transit and can report
  * deliveries that were none. He has no mailbox, no key, no file.
@@ -294,8 +295,10 @@ courier_on_peer(struct role *role, enum wire_role peer, uint32_t instance,
 static int
 courier_prepare(struct role *role)
 {
+	const char *authorities = role->settings->outbound_authorities;
 	struct courier *c = role->ctx;
 	uint8_t seed[MAP_SEED];
+	int r;
 
 	c->role = role;
 	c->env = role->env;
@@ -305,7 +308,13 @@ courier_prepare(struct role *role)
 	list_init(&c->notices);
 	env_random(c->env, seed, sizeof(seed));
 	map_init(&c->attempts, seed);
-	return ERR_TRACE(tls_client_new(role->env, &c->tls));
+	r = tls_client_new(role->env, &c->tls);
+	if (r < 0)
+		return ERR_TRACE(r);
+	if (authorities[0] != '\0' && tls_client_trust(c->tls, authorities) < 0)
+		env_log(role->env, ENV_WARN, "no-authorities", "file=%s",
+		    authorities);
+	return 0;
 }
 
 static int
