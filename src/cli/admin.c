@@ -128,6 +128,11 @@ fail_socket(const char *path, int r)
 	if (r == -ECONNRESET)
 		return cli_fail(CLI_REFUSED,
 		    "%s: the server ended before it had answered", path);
+	if (r == -EACCES)
+		return cli_fail(CLI_REFUSED,
+		    "%s: permission denied; it is for root, the user that the "
+		    "server runs as, and members of the group ulak",
+		    path);
 	return cli_fail(CLI_REFUSED, "%s: %s", path, strerror(-r));
 }
 
@@ -284,7 +289,6 @@ print_end(const struct admin_answer *answer)
 					     : " rows");
 }
 
-/* As a person says it: a quota of 0 is none. */
 static void
 print_value(const struct table_column *c, const json_t *row)
 {
@@ -294,9 +298,7 @@ print_value(const struct table_column *c, const json_t *row)
 	if (value == NULL)
 		return;
 	table_cell(c->kind, value, cell);
-	(void)printf("%-20s  %s\n", c->name,
-	    strcmp(c->name, "quota") == 0 && strcmp(value, "0") == 0 ? "none"
-								     : cell);
+	(void)printf("%-20s  %s\n", c->name, cell);
 }
 
 int
@@ -344,6 +346,20 @@ print_answer(struct cli *cli, const struct admin_answer *answer)
 	return r;
 }
 
+/* A refusal names what it is about, unless it does so itself. */
+static int
+status_of(const struct cli *cli, const struct admin_answer *a)
+{
+	const char *what = cli->n_operands > 0 ? cli->operands[0] : "";
+	char text[TABLE_CELL], shown[TABLE_CELL];
+
+	if (a->code < 300 || what[0] == '\0' || strstr(a->text, what) != NULL)
+		return admin_status(a);
+	table_clean(slice_cstr(a->text), text);
+	table_clean(slice_cstr(what), shown);
+	return cli_fail(CLI_REFUSED, "%s: %s", shown, text);
+}
+
 int
 admin_run(struct cli *cli)
 {
@@ -354,7 +370,7 @@ admin_run(struct cli *cli)
 	if (r == CLI_OK)
 		r = admin_ask(cli, cli->action->admin->command, args, &answer);
 	if (r == CLI_OK) {
-		r = admin_status(&answer);
+		r = status_of(cli, &answer);
 		if (r == CLI_OK)
 			r = print_answer(cli, &answer);
 		admin_answer_deinit(&answer);

@@ -303,6 +303,10 @@ find_command(struct cli *cli, struct args *args)
 	int r = CLI_OK;
 	const char *word = next_word(cli, args, &r);
 
+	if (word != NULL && strcmp(word, "help") == 0) {
+		args->wants_help = true; /* `ulak help queue` */
+		word = next_word(cli, args, &r);
+	}
 	if (word == NULL)
 		return r != CLI_OK || args->wants_help
 		    ? r

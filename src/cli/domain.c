@@ -57,7 +57,7 @@ static const struct table_column show_columns[] = {
 	{ "subaddress", "subaddress", TABLE_TEXT },
 	{ "catch_all", "catch_all", TABLE_TEXT },
 	{ "case", "case", TABLE_TEXT },
-	{ "quota", "quota", TABLE_SIZE },
+	{ "quota", "quota", TABLE_QUOTA },
 	{ "greylist", "greylist", TABLE_TEXT },
 	{ "messages_per_hour", "messages_per_hour", TABLE_NUMBER },
 	{ "messages_per_day", "messages_per_day", TABLE_NUMBER },

@@ -86,7 +86,9 @@ table_cell(enum table_kind kind, const char *value, char out[TABLE_CELL])
 		(void)snprintf(out, TABLE_CELL, "%.19s", text);
 	} else if (kind == TABLE_BOOL) {
 		(void)snprintf(out, TABLE_CELL, "%s", n != 0 ? "yes" : "no");
-	} else if (kind == TABLE_SIZE) {
+	} else if (kind == TABLE_QUOTA && n == 0) {
+		(void)snprintf(out, TABLE_CELL, "none");
+	} else if (kind == TABLE_SIZE || kind == TABLE_QUOTA) {
 		print_size(n, out);
 	} else {
 		(void)snprintf(out, TABLE_CELL, "%" PRId64, n);
@@ -192,7 +194,8 @@ static void
 print_cell(const struct layout *l, size_t c, const char *cell, FILE *to)
 {
 	enum table_kind kind = l->columns[c].kind;
-	bool is_right = kind == TABLE_NUMBER || kind == TABLE_SIZE;
+	bool is_right =
+	    kind == TABLE_NUMBER || kind == TABLE_SIZE || kind == TABLE_QUOTA;
 	size_t pad = l->widths[c] - width(cell);
 
 	if (c > 0)

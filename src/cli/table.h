@@ -19,6 +19,7 @@ enum table_kind {
 	TABLE_TEXT,
 	TABLE_NUMBER,
 	TABLE_SIZE,
+	TABLE_QUOTA, /* a size; 0: none */
 	TABLE_TIME,
 	TABLE_BOOL
 };

@@ -41,6 +41,18 @@ static const struct {
 };
 
 static void
+quotas_may_be_none(void **state)
+{
+	char cell[TABLE_CELL];
+
+	(void)state;
+	table_cell(TABLE_QUOTA, "0", cell);
+	test_slice(slice_cstr(cell), SLICE("none"));
+	table_cell(TABLE_QUOTA, "2048", cell);
+	test_slice(slice_cstr(cell), SLICE("2.0 KiB"));
+}
+
+static void
 prints_tables(void **state)
 {
 	(void)state;
@@ -98,5 +110,5 @@ cuts_long_cells(void **state)
 	test_true(strlen(cell) < TABLE_CELL && strlen(cell) > TABLE_CELL - 10);
 }
 
-TEST_MAIN(cmocka_unit_test(prints_tables), cmocka_unit_test(prints_json),
-    cmocka_unit_test(cuts_long_cells))
+TEST_MAIN(cmocka_unit_test(prints_tables), cmocka_unit_test(quotas_may_be_none),
+    cmocka_unit_test(prints_json), cmocka_unit_test(cuts_long_cells))

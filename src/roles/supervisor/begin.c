@@ -38,7 +38,11 @@ seal_config(struct supervisor *s)
 	struct slice text;
 
 	if (fd == -1) {
-		(void)complain("cannot open", s->config_path, -errno);
+		(void)fprintf(stderr, "ulak: cannot open %s: %s%s\n",
+		    s->config_path, strerror(errno),
+		    errno == ENOENT ? "; `ulak init` makes one, -c FILE and "
+				      "$ULAK_CONFIG name another"
+				    : "");
 		return ROLE_EXIT_CONFIG;
 	}
 	r = supervisor_config_read(fd, &text);
