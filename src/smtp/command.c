@@ -30,9 +30,11 @@ smtp_line_take(struct slice *in, size_t max, struct slice *ret_line)
 	if (lf == 0 || line.at[lf - 1] != '\r')
 		return SMTP_LINE_E_BAD;
 	line.len--;
-	if (!is_line_clean(line))
+	if (slice_find_byte(line, '\r') != SIZE_MAX)
 		return SMTP_LINE_E_BAD;
 	*ret_line = line;
+	if (!is_line_clean(line))
+		return SMTP_LINE_E_CHARS;
 	return SMTP_LINE_OK;
 }
 

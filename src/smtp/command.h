@@ -17,13 +17,14 @@ enum {
 	SMTP_LINE_OK,
 	SMTP_LINE_MORE,      /* no line end yet */
 	SMTP_LINE_E_BAD,     /* ended, but not a command line */
+	SMTP_LINE_E_CHARS,   /* CRLF alone ends it, but what is in it! */
 	SMTP_LINE_E_TOO_LONG /* longer than `max`, ended or not */
 };
 
 /*
  * Takes one line off `in` (not with MORE; with TOO_LONG nothing is taken when
- * no line end is in sight). ret_line: without CRLF, only when OK. `max` counts
- * the CRLF.
+ * no line end is in sight). ret_line: without CRLF, when OK or E_CHARS, which
+ * is for the reply alone. `max` counts the CRLF.
  */
 int smtp_line_take(struct slice *in, size_t max, struct slice *ret_line);
 

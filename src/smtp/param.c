@@ -2,6 +2,7 @@
 #include "smtp/param.h"
 
 #include "base/time.h"
+#include "smtp/path.h"
 
 #define NAME(text)                                                             \
 	{                                                                      \
@@ -148,11 +149,34 @@ read_body(struct slice value, struct smtp_mail_params *p)
 	return SMTP_PARAMS_OK;
 }
 
-/* Kept and not believed (RFC 4954, 5). */
+/* What xtext stands for; `value` is xtext. */
+static struct slice
+decode_xtext(struct slice value, uint8_t *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		to[n++] = value.at[i];
+		if (value.at[i] == '+') {
+			to[n - 1] = (uint8_t)(hex_value(value.at[i + 1]) << 4 |
+			    hex_value(value.at[i + 2]));
+			i += 2;
+		}
+	}
+	return slice_of(to, n);
+}
+
+/* "<>" / mailbox, as xtext. Kept and not believed (RFC 4954, 5 and 8). */
 static int
 read_auth(struct slice value, struct smtp_mail_params *p)
 {
-	if (!is_xtext(value, false))
+	uint8_t text[SMTP_AUTH_MAX];
+	struct slice who;
+
+	if (value.len > sizeof(text) || !is_xtext(value, false))
+		return SMTP_PARAMS_E_VALUE;
+	who = decode_xtext(value, text);
+	if (!slice_equal(who, SLICE("<>")) && !smtp_address_is_valid(who))
 		return SMTP_PARAMS_E_VALUE;
 	p->auth = value;
 	return SMTP_PARAMS_OK;
@@ -400,7 +424,9 @@ read_rrvs(struct slice value, struct smtp_rcpt_params *p)
 	p->rrvs_may_continue = slice_equal_nocase(action, SLICE("C"));
 	if (!p->rrvs_may_continue && !slice_equal_nocase(action, SLICE("R")))
 		return SMTP_PARAMS_E_VALUE;
-	if (!time_parse_rfc3339(date, &p->rrvs))
+	/* no fractions of a second (RFC 7293, 3.1) */
+	if (slice_find_byte(date, '.') != SIZE_MAX ||
+	    !time_parse_rfc3339(date, &p->rrvs))
 		return SMTP_PARAMS_E_VALUE;
 	if (p->rrvs <= 0)
 		p->rrvs = 1; /* before there was mail; 0 is "not said" */

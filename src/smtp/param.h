@@ -55,6 +55,7 @@ enum { /* RFC 3461, 4.1; bits, as in RCPT_ASK and the queue */
 	SMTP_NOTIFY_DELAY = 8
 };
 enum {
+	SMTP_AUTH_MAX = 1000, /* xtext; more than any address needs */
 	SMTP_ENVID_MAX = 100, /* RFC 3461, 4.4; as xtext */
 	SMTP_ORCPT_MAX = 500, /* RFC 3461, 4.2 */
 	SMTP_BY_MIN = 60,     /* seconds; less cannot be promised with BY=;R */

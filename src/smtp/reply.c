@@ -60,6 +60,9 @@ static const struct {
 	[SMTP_SAY_UNKNOWN] = SAY(500, 5, 5, 1, "unknown command"),
 	[SMTP_SAY_BAD_LINE] =
 	    SAY(500, 5, 5, 2, "a command is printable ASCII and ends in CRLF"),
+	/* RFC 5321, 4.1.2 */
+	[SMTP_SAY_BAD_CHARS] = SAY(501, 5, 5, 2,
+	    "a character that may not be there: want printable ASCII"),
 	[SMTP_SAY_LINE_TOO_LONG] = SAY(500, 5, 5, 2, "line too long"),
 	/* RFC 4954, 6 */
 	[SMTP_SAY_AUTH_TOO_LONG] = SAY(500, 5, 5, 6, "line too long"),

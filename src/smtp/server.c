@@ -212,8 +212,8 @@ take_vrfy_path(struct slice args, struct smtp_path *ret_path)
 	    args.len == 0;
 }
 
-static bool
-is_told(const struct smtp_server *s, uint8_t who)
+bool
+server_is_told(const struct smtp_server *s, uint8_t who)
 {
 	return who == SMTP_TOLD_YES || (who == SMTP_TOLD_LOGIN && s->is_authed);
 }
@@ -250,7 +250,8 @@ on_vrfy(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
 	} else if (server_is_idle_too_long(s, e)) {
 		return;
-	} else if (is_told(s, s->config.vrfy) && take_vrfy_path(args, &path)) {
+	} else if (server_is_told(s, s->config.vrfy) &&
+	    take_vrfy_path(args, &path)) {
 		ask_about(s, path.address, is_utf8);
 		e->todo = SMTP_DO_VRFY;
 	} else {
@@ -286,8 +287,10 @@ on_expn(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
 	} else if (server_is_idle_too_long(s, e)) {
 		return;
-	} else if (!is_told(s, s->config.expn)) {
-		server_say(s, e, SMTP_SAY_EXPN);
+	} else if (!server_is_told(s, s->config.expn)) { /* RFC 5321, 7.3 */
+		server_say(s, e,
+		    s->config.expn == SMTP_TOLD_NO ? SMTP_SAY_EXPN
+						   : SMTP_SAY_VRFY);
 	} else if (!take_vrfy_path(args, &path)) {
 		server_say(s, e, SMTP_SAY_EXPN_WANT_ADDRESS);
 	} else {
@@ -520,7 +523,7 @@ on_command(struct smtp_server *s, struct slice line, bool is_more,
 	}
 	v = find_verb(s, name);
 	if (v != NULL && !slice_is_ascii(args) && !may_be_utf8(v)) {
-		server_complain(s, e, SMTP_SAY_BAD_LINE);
+		server_complain(s, e, SMTP_SAY_BAD_CHARS);
 	} else if (v != NULL) {
 		if ((v->states & IN(s->state)) != 0)
 			v->run(s, args, e);
@@ -557,6 +560,21 @@ discard(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 	return n;
 }
 
+/* RFC 5321, 4.1.2: a command that is known gets 501. */
+static void
+on_bad_chars(struct smtp_server *s, struct slice line, struct smtp_effect *e)
+{
+	struct slice name, args;
+
+	smtp_command_split(line, &name, &args);
+	if (s->state == SMTP_AUTH_LINE)
+		server_abort_auth(s, e, SMTP_SAY_BAD_LINE);
+	else
+		server_complain(s, e,
+		    find_verb(s, name) == NULL ? SMTP_SAY_BAD_LINE
+					       : SMTP_SAY_BAD_CHARS);
+}
+
 static size_t
 step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 {
@@ -579,6 +597,9 @@ step_line(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 			server_abort_auth(s, e, SMTP_SAY_BAD_LINE);
 		else
 			server_complain(s, e, SMTP_SAY_BAD_LINE);
+		break;
+	case SMTP_LINE_E_CHARS:
+		on_bad_chars(s, line, e);
 		break;
 	default:
 		if (s->state == SMTP_AUTH_LINE)

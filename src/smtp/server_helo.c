@@ -199,6 +199,8 @@ say_offers(struct smtp_server *s)
 	if (s->config.may_xclient)
 		server_add_line(s,
 		    "250-XCLIENT " SMTP_XCLIENT_ATTRIBUTES "\r\n");
+	if (server_is_told(s, s->config.expn))
+		server_add_line(s, "250-EXPN\r\n"); /* RFC 5321, 3.5.2 */
 	server_add_line(s, "250-HELP\r\n");
 	server_add_line(s, "250 ENHANCEDSTATUSCODES\r\n");
 }

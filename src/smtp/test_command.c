@@ -24,9 +24,9 @@ static const struct {
 	{ "LF", S("NOOP\nX"), SMTP_LINE_E_BAD, S(""), S("X") },
 	{ "LF alone", S("\nX"), SMTP_LINE_E_BAD, S(""), S("X") },
 	{ "CR inside", S("N\rP\r\nX"), SMTP_LINE_E_BAD, S(""), S("X") },
-	{ "NUL", S("N\0P\r\nX"), SMTP_LINE_E_BAD, S(""), S("X") },
+	{ "NUL", S("N\0P\r\nX"), SMTP_LINE_E_CHARS, S("N\0P"), S("X") },
 	{ "UTF-8", S("N\xc3\xa9\r\nX"), SMTP_LINE_OK, S("N\xc3\xa9"), S("X") },
-	{ "8-bit", S("N\x80P\r\nX"), SMTP_LINE_E_BAD, S(""), S("X") },
+	{ "8-bit", S("N\x80P\r\nX"), SMTP_LINE_E_CHARS, S("N\x80P"), S("X") },
 };
 
 static void
