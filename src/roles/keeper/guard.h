@@ -9,10 +9,10 @@
  * channel of the front: the answer comes the later the more there were, and
  * the next try of the kind has to wait for its turn before it is looked at, so
  * that a thousand connections guess no faster than one. Nobody is locked out:
- * who comes to an account from a network where he was let in of late waits for
- * one turn at most, whatever others do. Fixed memory; a full table forgets its
- * oldest; all is forgotten when the keeper starts anew. No I/O, no clock of
- * its own.
+ * who comes to an account from a network where he was let in of late waits no
+ * longer than behind a first bad one, whatever others do, and takes nobody's
+ * turn. Fixed memory; a full table forgets its oldest; all is forgotten when
+ * the keeper starts anew. No I/O, no clock of its own.
  */
 #ifndef ROLES_KEEPER_GUARD_H
 #define ROLES_KEEPER_GUARD_H
