@@ -609,3 +609,39 @@ def test_greylist_outlives_a_restart(server):
     assert {(net, "waits.example", state) for state in ("waiting", "known")} & rows("--client", net)
     server.cli("greylist", "remove", "--all")
     assert rows() == set()
+    # a domain of its own mind
+    assert rcpt("203.0.116.1", "a@known.example").startswith("451")
+    server.cli("domain", "set", "one.example", "greylist=off")
+    assert rcpt("203.0.116.1", "a@known.example").startswith("250")
+    server.cli("domain", "set", "one.example", "greylist=default")
+    assert rcpt("203.0.116.2", "a@other.example").startswith("451")
+    server.restart()
+    assert rcpt("203.0.116.2", "a@third.example").startswith("250")
+    server.cli("domain", "set", "one.example", "greylist=on")
+    assert rcpt("203.0.116.3", "a@fourth.example").startswith("451")
+    server.cli("domain", "set", "one.example", "greylist=default")
+
+
+def test_slow_and_dead_lists_cost_others_nothing(server):
+    """Forty clients wait for a list that never answers; their mail is taken after one time limit, not forty, and a client
+    that is exempt is served at once all the while; one event says so."""
+    server.restart(smtp=['lookup_timeout = "2s"'], dnsbl=['lists = ["dead.lists.example 5"]'])
+    since = len(server.log())
+    begun = time.monotonic()
+    waiting = [as_client(f"198.51.100.{i}") for i in range(1, 41)]
+    for t in waiting:
+        t.sock.sendall(f"EHLO client.example\r\nMAIL FROM:<a@client.example>\r\nRCPT TO:<{ALICE}>\r\n".encode())
+    beside = []
+    for _ in range(10):
+        at = time.monotonic()
+        t = Talk(25)
+        assert t.envelope().startswith("250") and t.data("beside").startswith("250")
+        beside.append(time.monotonic() - at)
+    for t in waiting:
+        t.reply()
+        assert t.reply().startswith("250") and t.reply().startswith("250")
+    took = time.monotonic() - begun
+    assert took < 8, took
+    assert sorted(beside)[5] < 1, beside
+    log = new_log(server, since)
+    assert log.count("event=dns-list-dead") == 1, log

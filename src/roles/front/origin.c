@@ -216,8 +216,11 @@ origin_on_client_answer(struct conn *c, uint32_t ticket,
 	bool is_ok = m->verdict.code / 100 == 2;
 
 	if (o == NULL || (ticket != 0 && ticket != o->ticket)) {
-		/* It was asked about somebody who has become another one. */
-		if (is_ok && c->front->store != NULL && ticket != 0)
+		/* It was asked about somebody who has become another one: when
+		 * that one was asked about, the store knows. */
+		if (is_ok &&
+		    (o == NULL || (o->ticket == 0 && !o->is_counted)) &&
+		    c->front->store != NULL && ticket != 0)
 			(void)wire_send_client_note(c->front->store, c->number,
 			    0, &gone);
 		return;

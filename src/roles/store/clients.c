@@ -76,6 +76,14 @@ log_over(struct store_role *s, struct slice client, unsigned over)
 	    SLICE_FMT(client), rate_name(over));
 }
 
+static void
+client_leave(struct peer *p, struct client *client)
+{
+	rate_leave(p->role->rate, client->who);
+	(void)map_take_number(&p->clients, client->number);
+	free(client);
+}
+
 int
 on_client_ask(struct channel *c, const struct wire_head *h,
     const struct wire_client_ask *m)
@@ -89,9 +97,13 @@ on_client_ask(struct channel *c, const struct wire_head *h,
 	struct ip ip;
 
 	/* A front says what it was told; nobody can be counted by less. */
-	if (!ip_parse(m->client, &ip) ||
-	    map_get_number(&p->clients, h->session) != NULL)
+	if (!ip_parse(m->client, &ip))
 		return -1;
+	/* It has become somebody else before our answer was there. */
+	client = map_get_number(&p->clients, h->session);
+	if (client != NULL)
+		client_leave(p, client);
+	ip = ip_unmapped(ip);
 	client = calloc(1, sizeof(*client));
 	if (client == NULL ||
 	    map_put_number(&p->clients, h->session, client) != 0) {
@@ -110,14 +122,6 @@ on_client_ask(struct channel *c, const struct wire_head *h,
 	log_over(s, m->client, over);
 	say_over(c, h->session, h->ticket, over);
 	return 0;
-}
-
-static void
-client_leave(struct peer *p, struct client *client)
-{
-	rate_leave(p->role->rate, client->who);
-	(void)map_take_number(&p->clients, client->number);
-	free(client);
 }
 
 int

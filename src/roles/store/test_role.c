@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "roles/role.h"
 #include "sasl/sasl.h"
 #include "store/store_fixture.h"
@@ -43,6 +44,7 @@ static struct {
 	pid_t role;
 	struct end supervisor, keeper, mx, a, b, control;
 	struct id_source ids;
+	uint64_t session; /* of the frames that are put */
 } w;
 
 /* -- frames
@@ -52,7 +54,7 @@ static void
 put_frame(struct end *e, uint16_t type, uint32_t ticket, struct buf *payload,
     int fd)
 {
-	struct wire_head h = { (uint32_t)payload->len, type, fd >= 0, SESSION,
+	struct wire_head h = { (uint32_t)payload->len, type, fd >= 0, w.session,
 		ticket };
 	uint8_t head[WIRE_HEAD];
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -177,6 +179,7 @@ setup(void **state)
 
 	(void)state;
 	memset(&w, 0, sizeof(w));
+	w.session = SESSION;
 	fixture_make(&w.f);
 	test_int(store_account_add(w.f.store, SLICE("otto@one.example"),
 		     SLICE(""), SLICE("v"), NULL),
@@ -191,6 +194,10 @@ setup(void **state)
 	    "mx.one.example");
 	w.settings.max_size = 1024 * 1024;
 	w.settings.lifetime = 1000000;
+	w.settings.clients_open = w.settings.clients_open_users = 2;
+	w.settings.clients_unknown = 1;
+	w.settings.greylist_delay = TIME_HOUR;
+	w.settings.greylist_window = w.settings.greylist_lifetime = TIME_DAY;
 	test_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	w.role = fork();
 	test_true(w.role >= 0);
@@ -1118,6 +1125,105 @@ names_of_logins_go_by_their_domain(void **state)
 	}
 }
 
+/* -- from whom
+ * ---------------------------------------------------------------- */
+
+static unsigned
+client(struct end *e, uint64_t session, const char *address)
+{
+	struct wire_client_answer m;
+
+	w.session = session;
+	PUT(e, client_ask, CLIENT_ASK, 3, .client = slice_cstr(address));
+	GET(e, client_answer, CLIENT_ANSWER, &m);
+	test_int(e->head.ticket, 3);
+	return m.verdict.code;
+}
+
+static void
+networks_have_one_measure(void **state)
+{
+	struct wire_client_answer m;
+
+	(void)state;
+	test_int(client(&w.mx, 1, "192.0.2.1"), 250);
+	test_int(client(&w.mx, 2, "192.0.2.2"), 250);
+	test_int(client(&w.mx, 3, "192.0.2.3"), 421);
+	test_int(client(&w.mx, 4, "192.0.3.1"), 250);
+	test_case("other services have another, over all their fronts");
+	test_int(client(&w.a, 1, "192.0.2.1"), 250);
+	test_int(client(&w.b, 1, "192.0.2.1"), 250);
+	test_int(client(&w.b, 2, "::ffff:192.0.2.1"), 421);
+	test_case("a front that asks twice has another client there now");
+	test_int(client(&w.mx, 2, "2001:db8::1"), 250);
+	test_int(client(&w.mx, 3, "192.0.2.3"), 250);
+	test_case("who leaves makes room");
+	PUT(&w.mx, client_note, CLIENT_NOTE, 0, .gone = true);
+	PUT(&w.mx, client_note, CLIENT_NOTE, 0, .gone = true);
+	test_int(client(&w.mx, 5, "192.0.2.5"), 250);
+	test_case("too many unknown recipients are told once");
+	PUT(&w.mx, client_note, CLIENT_NOTE, 0, .unknown = 1000);
+	GET(&w.mx, client_answer, CLIENT_ANSWER, &m);
+	test_int(w.mx.head.ticket, 0);
+	test_int(m.verdict.code, 421);
+	PUT(&w.mx, client_note, CLIENT_NOTE, 0, .unknown = 1000);
+	test_case("and whoever comes from there");
+	test_int(client(&w.mx, 6, "192.0.2.6"), 421);
+	test_case("what is no address ends the channel");
+	PUT(&w.mx, client_ask, CLIENT_ASK, 3, .client = SLICE("what"));
+	test_true(is_thrown_out(&w.mx));
+	test_case("and makes room for its clients");
+	(void)close(w.mx.fd);
+	add_peer(&w.mx, WIRE_MX, MX + 1);
+	test_int(client(&w.mx, 1, "192.0.3.1"), 250);
+	test_int(client(&w.mx, 2, "192.0.3.2"), 250);
+	test_int(client(&w.mx, 3, "192.0.3.3"), 421);
+	w.session = SESSION;
+}
+
+static unsigned
+rcpt_from(struct end *e, const char *address, bool is_lmtp)
+{
+	struct wire_rcpt_answer m;
+
+	PUT(e, rcpt_ask, RCPT_ASK, 9, .txn = 1, .rcpt = ANNA,
+	    .sender = STRANGER, .client = slice_cstr(address),
+	    .is_lmtp = is_lmtp);
+	GET(e, rcpt_answer, RCPT_ANSWER, &m);
+	return m.verdict.code;
+}
+
+static void
+the_greylist_can_be_helped(void **state)
+{
+	(void)state;
+	test_int(rcpt_from(&w.mx, "192.0.2.1", false), 250); /* it is off */
+	test_int(admin_words("domain set", "domain=one.example greylist=on"),
+	    250);
+	test_int(rcpt_from(&w.mx, "192.0.2.1", false), 451);
+	test_int(rcpt_from(&w.mx, "192.0.2.1", true), 250);
+	test_int(rcpt_from(&w.a, "192.0.2.1", false), 250); /* or denied */
+	test_int(admin_words("greylist list", "client=192.0.2.0/24"), 250);
+	test_int(admin_words("greylist list", "state=what"), 501);
+	test_int(admin_words("greylist list", "limit=many"), 501);
+	test_int(admin_words("greylist remove", ""), 501);
+	test_int(admin_words("greylist remove", "all=1 sender=two.example"),
+	    501);
+	test_int(admin_words("greylist remove", "sender=two.example"), 250);
+	test_int(admin_words("greylist allow", "client=no/where"), 501);
+	test_int(admin_words("greylist allow", "client=192.0.0.0/16"), 250);
+	test_int(admin_words("greylist allowed", ""), 250);
+	/* read anew behind the answer */
+	for (int i = 0; rcpt_from(&w.mx, "192.0.2.1", false) != 250; i++) {
+		test_true(i < 1000);
+		(void)usleep(10000);
+	}
+	test_int(rcpt_from(&w.mx, "198.51.100.1", false), 451);
+	test_int(admin_words("greylist disallow", "client=192.0.0.0/16"), 250);
+	test_int(admin_words("greylist disallow", "client=192.0.0.0/16"), 550);
+	test_int(admin_words("greylist remove", "all=1"), 250);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(only_the_approved_are_reached),
@@ -1130,4 +1236,5 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
-    CASE(a_full_mailbox_says_later))
+    CASE(a_full_mailbox_says_later), CASE(networks_have_one_measure),
+    CASE(the_greylist_can_be_helped))
