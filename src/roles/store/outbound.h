@@ -10,7 +10,9 @@
  *
  *   outbound.c          destinations, windows, slots: who is next
  *   outbound_attempt.c  ATTEMPT, the body, ATTEMPT_RESULT
- *   outbound_bounce.c   bounces, and notices of delay and success
+ *   outbound_bounce.c   bounces, and notices of delay and success; of one:
+ *   outbound_load.c     what it is made of
+ *   outbound_commit.c   it is kept
  *   outbound_sweep.c    what is over, late, or released by now
  *   outbound_admin.c    `ulak queue ...`
  *

@@ -263,8 +263,8 @@ show_row(struct show *s, struct table *t, const struct q_queue_show *row,
     const char *state)
 {
 	/* a filter's reason for holding it came without a code */
-	bool is_own = row->last_code != 0 ||
-	    (row->hold && row->last_text.len > 0);
+	bool is_own =
+	    row->last_code != 0 || (row->hold && row->last_text.len > 0);
 	char id[ID_TEXT + 1];
 
 	id_print(&row->message, id);

@@ -121,7 +121,7 @@ void outbound_bounces_look_late(struct outbound *o, int64_t before);
 void outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c);
 /* Nobody wants to hear that this one failed (RFC 3461, 5.2.6; 5321, 4.5.5). */
 bool outbound_is_unheard(struct slice sender, uint8_t notify);
-/* Takes a row away, with its reference. */
+/* Takes a row away, with its reference (outbound_commit.c). */
 int outbound_remove_row(struct db *db, uint64_t row);
 
 /* -- outbound_sweep.c

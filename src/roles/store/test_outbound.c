@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "queue/bounce.h"
 #include "roles/store/outbound_impl.h"
+#include "store/domain.h"
 #include "store/store_fixture.h"
 
 enum {
@@ -783,6 +784,58 @@ a_bounce_to_elsewhere_is_queued_and_never_bounced(void **state)
 	scene_close(&s, 0);
 }
 
+/* hub.example becomes a domain that is only passed on for. */
+static int
+relay_apply(struct db *db, struct store_write *w)
+{
+	static const struct option options[] = { { SLICE("kind"),
+						     SLICE("relay") },
+		{ SLICE("target"), SLICE("inside.example") } };
+	const struct option *bad;
+	int r = domain_set(db, SLICE("hub.example"), options, 2, &bad);
+
+	(void)w;
+	return r != 0 ? r
+		      : relay_rcpt_add(db, SLICE("hub.example"), SLICE("*"), 1);
+}
+
+static void
+relay_done(struct store_write *w, int r)
+{
+	(void)w;
+	test_int(r, 0);
+}
+
+/* A sender here whose mail goes elsewhere hears of it there. */
+static void
+a_bounce_follows_its_sender(void **state)
+{
+	struct store_write w = { .lane = STORE_LANE_BULK,
+		.apply = relay_apply,
+		.done = relay_done };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	test_int(store_alias_add(s.f.store, SLICE("sales@one.example"),
+		     SLICE("ok@far.example")),
+	    0);
+	test_int(store_domain_add(s.f.store, SLICE("hub.example")), 0);
+	store_submit(s.f.store, &w);
+	scene_run(&s);
+	test_case("an alias");
+	send_letter(&s, "sales@one.example", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 1);
+	test_slice(slice_cstr(s.seen), SLICE("no@two.example ok@far.example "));
+	test_case("a domain that is passed on for");
+	send_letter(&s, "ok@hub.example", RCPTS_OF("no@two.example"), 0);
+	test_int(s.n_bounces, 2);
+	test_slice(slice_cstr(s.seen),
+	    SLICE("no@two.example ok@far.example no@two.example "
+		  "ok@hub.example "));
+	scene_close(&s, 0);
+}
+
 static void
 nothing_bounces_to_nobody(void **state)
 {
@@ -1377,6 +1430,7 @@ TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(later_means_later),
     cmocka_unit_test(a_refusal_becomes_a_bounce_to_a_mailbox),
     cmocka_unit_test(a_bounce_to_elsewhere_is_queued_and_never_bounced),
+    cmocka_unit_test(a_bounce_follows_its_sender),
     cmocka_unit_test(nothing_bounces_to_nobody),
     cmocka_unit_test(a_dead_host_changes_no_row),
     cmocka_unit_test(what_a_dead_courier_had_is_tried_again),
