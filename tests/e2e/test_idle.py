@@ -34,3 +34,13 @@ def test_many_idle_and_slow_clients(server):
     # All mails of the ordinary client were taken beside them. How fast is for
     # bench/idle on a quiet machine to say, as is the memory without sanitizers.
     assert re.search(r"ratio \d", out.stdout), out.stdout
+
+
+def test_greedy_clients_and_large_messages(server):
+    """A short pass of bench/memory: nobody is broken off, and a mail beside them is taken. The figures are for the release build."""
+    out = subprocess.run(["/usr/bin/python3", os.path.join(os.path.dirname(BENCH), "memory"), "-n", "4", "-m", "6", "-l", "4",
+                          ADDRESS, "25", "user@one.example", str(server.process.pid)],
+                         capture_output=True, text=True, timeout=240)
+    assert out.returncode == 0, out.stdout + out.stderr
+    assert out.stdout.count("a mail beside them") == 6, out.stdout
+    assert "4 messages of 6 MiB at once" in out.stdout, out.stdout
