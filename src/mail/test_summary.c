@@ -246,89 +246,93 @@ believes_nothing(void **state)
 	buf_deinit(&blob);
 }
 
+/* kind parent offset header body lines, then short texts */
+static const struct hanging {
+	const char *what;
+	uint8_t part[2][6];
+	bool ok;
+} hangings[] = {
+	{ "right",
+	    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
+		{ MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    true },
+	{ "child before the body",
+	    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
+		{ MIME_TEXT, 0, 9, 10, 30, 0 } },
+	    false },
+	{ "child behind the end",
+	    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
+		{ MIME_TEXT, 0, 20, 10, 71, 0 } },
+	    false },
+	{ "child of a leaf",
+	    { { MIME_LEAF, 0, 0, 10, 90, 0 }, { MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    false },
+	{ "child of itself",
+	    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
+		{ MIME_TEXT, 1, 20, 10, 30, 0 } },
+	    false },
+	{ "child of a message, without an envelope",
+	    { { MIME_MESSAGE, 0, 0, 10, 90, 0 },
+		{ MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    false },
+	{ "smaller than the message",
+	    { { MIME_MULTIPART, 0, 0, 10, 89, 0 },
+		{ MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    false },
+	{ "more lines than octets",
+	    { { MIME_MULTIPART, 0, 0, 10, 90, 91 },
+		{ MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    false },
+	{ "no such kind",
+	    { { 9, 0, 0, 10, 90, 0 }, { MIME_TEXT, 0, 20, 10, 30, 0 } },
+	    false },
+};
+
+static void
+make_hanging(const struct hanging *row, struct buf *blob)
+{
+	struct buf work;
+	struct tlv_writer w = { &work, BUF_OK };
+
+	buf_init(blob, LIMIT_SUMMARY);
+	buf_init(&work, LIMIT_SUMMARY);
+	(void)buf_add(blob, SLICE("\1\0"));
+	tlv_put(&w, 100);
+	tlv_put(&w, 0);
+	tlv_put(&w, 10);
+	tlv_put(&w, 0);
+	(void)tlv_add_record(blob, SUMMARY_T_NUMBERS, buf_slice(&work));
+	(void)tlv_add_record(blob, SUMMARY_T_ENVELOPE,
+	    SLICE("\0\0\0\0\0\0\0\0\0\0"));
+	buf_reset(&work, LIMIT_SUMMARY);
+	tlv_put(&w, 2);
+	for (int k = 0; k < 2; k++) {
+		for (int n = 0; n < 6; n++)
+			tlv_put(&w,
+			    k == 0 && n == 1 ? MIME_NONE : row->part[k][n]);
+		/* type a, subtype b, no params, encoding c, 5 NIL, no params,
+		 * no languages, no envelope */
+		(void)buf_add(&work, SLICE("\2a\2b\0\2c\0\0\0\0\0\0\0\0"));
+	}
+	(void)tlv_add_record(blob, SUMMARY_T_TREE, buf_slice(&work));
+	buf_deinit(&work);
+}
+
 static void
 refuses_a_tree_that_does_not_hang_together(void **state)
 {
-	/* kind parent offset header body lines, then short texts */
-	static const struct {
-		const char *what;
-		uint8_t part[2][6];
-		bool ok;
-	} rows[] = {
-		{ "right",
-		    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    true },
-		{ "child before the body",
-		    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 0, 9, 10, 30, 0 } },
-		    false },
-		{ "child behind the end",
-		    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 0, 20, 10, 71, 0 } },
-		    false },
-		{ "child of a leaf",
-		    { { MIME_LEAF, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    false },
-		{ "child of itself",
-		    { { MIME_MULTIPART, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 1, 20, 10, 30, 0 } },
-		    false },
-		{ "child of a message, without an envelope",
-		    { { MIME_MESSAGE, 0, 0, 10, 90, 0 },
-			{ MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    false },
-		{ "smaller than the message",
-		    { { MIME_MULTIPART, 0, 0, 10, 89, 0 },
-			{ MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    false },
-		{ "more lines than octets",
-		    { { MIME_MULTIPART, 0, 0, 10, 90, 91 },
-			{ MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    false },
-		{ "no such kind",
-		    { { 9, 0, 0, 10, 90, 0 }, { MIME_TEXT, 0, 20, 10, 30, 0 } },
-		    false },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct buf blob, work;
-		struct tlv_writer w = { &work, BUF_OK };
+	for (size_t i = 0; i < sizeof(hangings) / sizeof(hangings[0]); i++) {
 		struct mime_tree tree;
 		struct arena a;
+		struct buf blob;
 
-		test_case(rows[i].what);
+		test_case(hangings[i].what);
 		arena_init(&a, SUMMARY_ARENA);
-		buf_init(&blob, LIMIT_SUMMARY);
-		buf_init(&work, LIMIT_SUMMARY);
-		(void)buf_add(&blob, SLICE("\1\0"));
-		tlv_put(&w, 100);
-		tlv_put(&w, 0);
-		tlv_put(&w, 10);
-		tlv_put(&w, 0);
-		(void)tlv_add_record(&blob, SUMMARY_T_NUMBERS,
-		    buf_slice(&work));
-		(void)tlv_add_record(&blob, SUMMARY_T_ENVELOPE,
-		    SLICE("\0\0\0\0\0\0\0\0\0\0"));
-		buf_reset(&work, LIMIT_SUMMARY);
-		tlv_put(&w, 2);
-		for (int k = 0; k < 2; k++) {
-			for (int n = 0; n < 6; n++)
-				tlv_put(&w,
-				    k == 0 && n == 1 ? MIME_NONE
-						     : rows[i].part[k][n]);
-			/* type a, subtype b, no params, encoding c, 5 NIL, no
-			 * params, no languages, no envelope */
-			(void)buf_add(&work,
-			    SLICE("\2a\2b\0\2c\0\0\0\0\0\0\0\0"));
-		}
-		(void)tlv_add_record(&blob, SUMMARY_T_TREE, buf_slice(&work));
+		make_hanging(&hangings[i], &blob);
 		test_int(summary_tree(buf_slice(&blob), 100, &a, &tree),
-		    rows[i].ok);
+		    hangings[i].ok);
 		buf_deinit(&blob);
-		buf_deinit(&work);
 		arena_reset(&a);
 	}
 }
