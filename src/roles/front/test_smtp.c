@@ -832,12 +832,8 @@ ends_in_order(void **state)
 }
 
 static void
-logs_in(void **state)
+is_not_let_in(struct world *w)
 {
-	struct world *w = *state;
-
-	give_store(w, true);
-	join(w, SERVICE_SUBMISSION);
 	test_case("no keeper");
 	say(w, "AUTH PLAIN AHUAcA==\r\n");
 	hear(w, "454 4.7.0 ");
@@ -856,7 +852,11 @@ logs_in(void **state)
 	say(w, "AUTH PLAIN AHUAcA==\r\n");
 	hear(w, "454 4.7.0 ");
 	w->has_no_handle = false;
+}
 
+static void
+is_challenged(struct world *w)
+{
 	test_case("a challenge, given up; and one that is answered badly");
 	say(w, "AUTH LOGIN\r\n");
 	hear(w, "334 Z28gb24=");
@@ -888,7 +888,11 @@ logs_in(void **state)
 	leave(w);
 	w->n_handle_drops = 0;
 	join(w, SERVICE_SUBMISSION);
+}
 
+static void
+sends_with_the_handle(struct world *w)
+{
 	test_case("accepted; the handle goes with every question");
 	say(w,
 	    "AUTH PLAIN AHUAcA==\r\nMAIL FROM:<u@one.example>\r\n"
@@ -908,7 +912,11 @@ logs_in(void **state)
 		      SLICE("@here.example>\r\n\r\nz\r\n")) != SIZE_MAX);
 	leave(w);
 	test_int(w->n_handle_drops, 1);
+}
 
+static void
+loses_the_store(struct world *w)
+{
 	test_case("the login goes with the store that gave it");
 	join(w, SERVICE_SUBMISSION);
 	say(w, "AUTH PLAIN AHUAcA==\r\n");
@@ -918,6 +926,12 @@ logs_in(void **state)
 	say(w, "MAIL FROM:<u@one.example>\r\n");
 	hear(w, "421 4.3.0 ");
 	leave(w);
+}
+
+static void
+loses_the_keeper(struct world *w)
+{
+	const struct wire_handle late = { .handle = 9 };
 
 	test_case("keeper lost while it thinks; its late answer is given back");
 	join(w, SERVICE_SUBMISSION);
@@ -927,16 +941,25 @@ logs_in(void **state)
 	channel_close(&w->keeper);
 	w->has_keeper = false;
 	hear(w, "454 4.7.0 ");
-	{
-		struct wire_handle late = { .handle = 9 };
-
-		w->n_handle_drops = 0;
-		test_int(wire_send_handle(&w->store, w->c->number, 1, &late),
-		    0);
-		turns(w, 5 * TIME_MS);
-		test_int(w->n_handle_drops, 1);
-	}
+	w->n_handle_drops = 0;
+	test_int(wire_send_handle(&w->store, w->c->number, 1, &late), 0);
+	turns(w, 5 * TIME_MS);
+	test_int(w->n_handle_drops, 1);
 	leave(w);
+}
+
+static void
+logs_in(void **state)
+{
+	struct world *w = *state;
+
+	give_store(w, true);
+	join(w, SERVICE_SUBMISSION);
+	is_not_let_in(w);
+	is_challenged(w);
+	sends_with_the_handle(w);
+	loses_the_store(w);
+	loses_the_keeper(w);
 }
 
 #define MX(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
