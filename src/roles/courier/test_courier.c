@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/test.h"
 #include "base/time.h"
 #include "policy/dns.h"
@@ -232,6 +233,10 @@ struct bench {
 	size_t n_attempts, n_wanted;
 	uint16_t mx_rcode;
 	struct got got[ATTEMPTS];
+	const struct wire_bounce_make *notice; /* or NULL: attempts */
+	struct buf body;                       /* of the notice */
+	uint64_t announced, credit;
+	bool is_8bit_notice, is_smtputf8_notice;
 };
 
 static void
@@ -271,9 +276,56 @@ static int
 on_courier_state(struct channel *c, const struct wire_head *h,
     const struct wire_courier_state *m)
 {
+	const struct bench *b = c->ctx;
+
 	(void)h;
 	test_true(m->free_slots > 0);
+	if (b->notice != NULL)
+		return wire_send_bounce_make(c, 70, 0, b->notice);
 	give_attempt(c->ctx);
+	return 0;
+}
+
+static int
+on_body_open(struct channel *c, const struct wire_head *h,
+    const struct wire_body_open *m)
+{
+	struct bench *b = c->ctx;
+
+	test_int(h->session, 70);
+	b->announced = m->size;
+	b->credit = LIMIT_CREDIT;
+	return 0;
+}
+
+/* More credit only when there is none left. */
+static int
+on_body_chunk(struct channel *c, const struct wire_head *h,
+    const struct wire_body_chunk *m)
+{
+	struct bench *b = c->ctx;
+	struct wire_body_credit more = { .body = m->body, .bytes = 100000 };
+
+	test_true(m->data.len <= b->credit);
+	test_int(buf_add(&b->body, m->data), BUF_OK);
+	b->credit -= m->data.len;
+	if (b->credit > 0)
+		return 0;
+	b->credit = more.bytes;
+	return wire_send_body_credit(c, h->session, 0, &more);
+}
+
+static int
+on_bounce_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_bounce_commit *m)
+{
+	struct bench *b = c->ctx;
+
+	test_int(h->session, 70);
+	test_true(m->summary.len > 0);
+	b->is_8bit_notice = m->is_8bit;
+	b->is_smtputf8_notice = m->is_smtputf8;
+	env_stop(b->env);
 	return 0;
 }
 
@@ -331,6 +383,9 @@ store_dispatch(struct channel *c, const struct wire_head *h,
 		.courier_state = on_courier_state,
 		.attempt_read = on_attempt_read,
 		.attempt_result = on_attempt_result,
+		.body_open = on_body_open,
+		.body_chunk = on_body_chunk,
+		.bounce_commit = on_bounce_commit,
 	};
 
 	return wire_dispatch_store(&handlers, c, c->peer, h, payload, fd);
@@ -868,6 +923,69 @@ wishes_by_table(void **state)
 	}
 }
 
+/* Composed here and sent as far as the credit goes; its form is the affair of
+ * queue/bounce. */
+static void
+notices_are_made(void **state)
+{
+	static char content[LIMIT_BOUNCE_CONTENT];
+	static const struct {
+		const char *what, *sender;
+		bool is_full, takes_8bit, is_8bit, is_smtputf8;
+		size_t least;
+	} notices[] = {
+		{ "a small one", "anna@one.example", false, false, false, false,
+		    500 },
+		{ "more than the credit", "anna@one.example", true, false,
+		    false, false, LIMIT_CREDIT },
+		{ "as it is", "anna@one.example", true, true, true, false,
+		    LIMIT_BOUNCE_CONTENT },
+		{ "to UTF-8", "\xc3\xa9@one.example", false, false, true, true,
+		    500 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LIMIT_BOUNCE_CONTENT; i += 4)
+		memcpy(content + i,
+		    i % 256 == 252 ? "\xc3\xa9\r\n" : "\xc3\xa9xy", 4);
+	for (size_t i = 0; i < sizeof(notices) / sizeof(notices[0]); i++) {
+		struct wire_bounce_make m = { .message = { { 1 } },
+			.sender = slice_cstr(notices[i].sender),
+			.hostname = SLICE("mx.one.example"),
+			.header = slice_of(content,
+			    notices[i].is_full ? sizeof(content) : 256),
+			.is_full = notices[i].is_full,
+			.is_smtputf8 = true,
+			.takes_8bit = notices[i].takes_8bit };
+		struct wire_outcome o = { .row = 1, .code = 550, .class = 5 };
+		struct wire_rcpt rcpt = { .row = 1,
+			.address = SLICE("bob@two.example") };
+		struct bench b = { .notice = &m };
+		struct buf rows, rcpts;
+
+		test_case(notices[i].what);
+		buf_init(&rows, 1000);
+		buf_init(&rcpts, 1000);
+		buf_init(&b.body, 1024 * 1024);
+		test_int(wire_outcome_add(&rows, &o), 0);
+		test_int(wire_rcpt_add(&rcpts, &rcpt), 0);
+		m.rows = (struct wire_list){ buf_slice(&rows), 1 };
+		m.rcpts = (struct wire_list){ buf_slice(&rcpts), 1 };
+		bench_fork(&b, 1);
+		bench_run(&b);
+		test_int(b.body.len, b.announced);
+		test_true(b.body.len > notices[i].least);
+		test_true(slice_starts(buf_slice(&b.body),
+		    SLICE("Return-Path: <>\r\nFrom: ")));
+		test_true(slice_ends(buf_slice(&b.body), SLICE("--\r\n")));
+		test_int(b.is_8bit_notice, notices[i].is_8bit);
+		test_int(b.is_smtputf8_notice, notices[i].is_smtputf8);
+		buf_deinit(&rows);
+		buf_deinit(&rcpts);
+		buf_deinit(&b.body);
+	}
+}
+
 static const struct {
 	const char *what, *route;
 	uint16_t mx_rcode;
@@ -919,6 +1037,7 @@ unreachable_by_table(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(servers_by_table), cmocka_unit_test(wishes_by_table),
+TEST_MAIN(cmocka_unit_test(servers_by_table),
+    cmocka_unit_test(notices_are_made), cmocka_unit_test(wishes_by_table),
     cmocka_unit_test(one_connection_for_two),
     cmocka_unit_test(unreachable_by_table))
