@@ -8,6 +8,7 @@ opendkim, rspamd and clamd are Debian's, with configurations of our own.
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -80,7 +81,8 @@ class Program:
     def __init__(self, place, name, args, port=None, env=None, path=None):
         self.log_path = os.path.join(place, name + ".log")
         self.out = open(self.log_path, "wb")
-        self.process = subprocess.Popen(args, stdout=self.out, stderr=self.out, env={**os.environ, **(env or {})})
+        self.process = subprocess.Popen(args, stdout=self.out, stderr=self.out, env={**os.environ, **(env or {})},
+                                        start_new_session=True)
 
         def answers():
             assert self.process.poll() is None, self.log()[-2000:]
@@ -98,12 +100,8 @@ class Program:
         return open(self.log_path, errors="replace").read()
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(5)
+        os.killpg(self.process.pid, signal.SIGKILL)  # its own session; libmilter takes its time to end
+        self.process.wait(5)
         self.out.close()
 
 
@@ -218,14 +216,14 @@ class Mailbox:
 
     def command(self, text):
         self.sock.sendall(b"x " + text.encode() + b"\r\n")
-        out = b""
+        lines = []
         while True:
             line = self.file.readline()
-            out += line
+            lines.append(line)
             assert line
             if line.startswith(b"x "):
                 assert line.startswith(b"x OK"), line
-                return out
+                return b"".join(lines)
 
     def uids(self, subject):
         return re.search(rb"SEARCH([0-9 ]*)", self.command(f'UID SEARCH SUBJECT "{subject}"'))[1].split()
@@ -520,8 +518,8 @@ def test_two_filters_in_order(two_filters, first, second):
 def test_filter_comes_back(server, place, filter_program):
     """Dead at first: the consequence, one event; alive again: used again."""
     port = 8811
-    server.use(hook("late", "milter", f"inet:{ADDRESS}:{port}"))
     since = len(server.log())
+    server.use(hook("late", "milter", f"inet:{ADDRESS}:{port}"))
     subject, source = mail()
     for _ in range(5):
         assert send(source).startswith("451 4.7.1")
@@ -539,3 +537,419 @@ def test_filter_comes_back(server, place, filter_program):
         assert "X-Filtered" in Mailbox().fetch(subject)
     finally:
         p.stop()
+
+
+# -- filters that lie -------------------------------------------------------------
+
+def packet(data):
+    return len(data).to_bytes(4, "big") + data
+
+
+class Liar:
+    """A milter that keeps to the protocol until the point that its mode names."""
+
+    def __init__(self):
+        self.mode = "fine"
+        self.socket = socket.create_server((ADDRESS, LIAR_PORT), backlog=200)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                s = self.socket.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(s, self.mode), daemon=True).start()
+
+    def serve(self, s, mode):
+        try:
+            with s, s.makefile("rb") as f:
+                while (size := f.read(4)) and len(size) == 4:
+                    body = f.read(int.from_bytes(size, "big"))
+                    self.answer(s, mode, body[:1])
+        except OSError:
+            pass
+
+    # what is said instead of "continue", by mode and command
+    LIES = {
+        ("garbage", b"O"): b"HTTP/1.1 400 what\r\n\r\n",
+        ("long", b"O"): b"\xff\xff\xff\xffO",
+        ("empty", b"O"): packet(b""),
+        ("old", b"O"): packet(b"O" + bytes([0, 0, 0, 1]) + bytes(8)),
+        ("unasked-steps", b"O"): packet(b"O" + bytes([0, 0, 0, 6]) + b"\xff" * 8),
+        ("unknown", b"M"): packet(b"Zwhat"),
+        ("edit-early", b"M"): packet(b"hX-A\0b\0") + packet(b"c"),
+        ("twice", b"R"): packet(b"c") + packet(b"r"),
+        ("bad-code", b"R"): packet(b"y250 2.0.0 fine\0"),
+        ("undeclared", b"E"): packet(b"hX-A\0b\0") + packet(b"c"),
+        ("smuggle", b"E"): packet(b"hX-A\0b\n\nSubject: injected\0") + packet(b"c"),
+        ("name", b"E"): packet(b"hX A:\0b\0") + packet(b"c"),
+        ("nul", b"E"): packet(b"hX-A\0b") + packet(b"c"),
+        ("bare-lf", b"E"): packet(b"bone\ntwo\r\n") + packet(b"c"),
+        ("no-line-end", b"E"): packet(b"bone\r\ntwo") + packet(b"c"),
+        ("bad-rcpt", b"E"): packet(b"+<\r\nx>\0") + packet(b"c"),
+        ("many-edits", b"E"): packet(b"+<alice@one.example>\0") * 200 + packet(b"c"),
+        ("long-header", b"E"): packet(b"hX-A\0" + b"y" * 60000 + b"\0") * 20 + packet(b"c"),
+    }
+
+    def answer(self, s, mode, command):
+        quiet = {"silent": b"O", "silent-mail": b"M", "silent-end": b"E"}.get(mode)
+        if command in (b"D", b"A", b"Q") or command == quiet:
+            return
+        if {"close": b"O", "close-rcpt": b"R", "close-end": b"E"}.get(mode) == command:
+            s.shutdown(socket.SHUT_RDWR)
+            return
+        if (mode, command) in self.LIES:
+            s.sendall(self.LIES[mode, command])
+            return
+        actions = 0 if mode == "undeclared" else 0x1ff
+        s.sendall(packet(b"O" + bytes([0, 0, 0, 6]) + actions.to_bytes(4, "big") + bytes(4)) if command == b"O"
+                  else packet(b"c"))
+
+
+@pytest.fixture(scope="module")
+def liar(place):
+    found = Liar()
+    yield found
+    found.socket.close()
+
+
+QUICK = {"connect_timeout": "1s", "timeout": "1s", "end_timeout": "1s"}
+MODES = sorted({mode for mode, _ in Liar.LIES} | {"silent", "silent-mail", "silent-end", "close", "close-rcpt", "close-end"})
+# the mail goes on without what may not be done
+HARMLESS = {"bad-rcpt"}
+
+
+def liar_hook(on_failure):
+    return hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", on_failure=on_failure, **QUICK)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_liar_is_no_answer(server, liar, mode):
+    server.use(liar_hook("tempfail"))
+    liar.mode = "fine"
+    subject, source = mail()
+    assert send(source).startswith("250")
+    liar.mode = mode
+    since = len(server.log())
+    subject, source = mail()
+    replies = []
+    for _ in range(2):
+        t = Talk()
+        t.say("EHLO client.example")
+        for line in ("MAIL FROM:<a@client.example>", "RCPT TO:<alice@one.example>"):
+            replies.append(t.say(line))
+            if not replies[-1].startswith("250"):
+                break
+        else:
+            replies.append(t.data(source))
+        assert t.say("NOOP").startswith("250"), "the session is usable"
+    if mode in HARMLESS:
+        return
+    assert replies[-1].startswith("451 4.7.1"), replies
+    assert not has("alice", subject)
+    assert server.log()[since:].count("event=filter-down") == 1
+
+
+@pytest.mark.parametrize("mode", ["silent", "garbage", "silent-mail", "close-rcpt", "smuggle", "close-end", "long-header"])
+def test_liar_that_may_be_passed_by(server, liar, mode):
+    server.use(liar_hook("accept"))
+    liar.mode = mode
+    subject, source = mail()
+    assert send(source).startswith("250")
+    got = Mailbox().fetch(subject)
+    assert "injected" not in got and "X-A" not in got and got.endswith("\r\n\r\nhello\r\n")
+
+
+def test_slow_filter_blocks_nobody_else(server, liar):
+    """Thirty mails wait for the filter side by side, not one after the other; a
+    service without filters does not feel it."""
+    server.use(liar_hook("tempfail"))
+    liar.mode = "silent-end"
+    replies = []
+
+    def one():
+        replies.append(send(mail()[1]))
+    begun = time.monotonic()
+    threads = [threading.Thread(target=one) for _ in range(30)]
+    for t in threads:
+        t.start()
+    quick = time.monotonic()
+    Talk(587).say("NOOP")
+    assert time.monotonic() - quick < 1
+    for t in threads:
+        t.join()
+    assert all(r.startswith("451 4.7.1") for r in replies) and len(replies) == 30
+    assert time.monotonic() - begun < 15
+
+
+def test_more_mails_than_connections(server, liar):
+    server.use(hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", max=2))
+    liar.mode = "fine"
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(send(mail()[1]))) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [r[:3] for r in replies] == ["250"] * 20, replies
+
+
+def test_client_that_leaves_while_the_filter_thinks(server, liar):
+    server.use(liar_hook("tempfail"))
+    liar.mode = "silent-end"
+    subject, source = mail()
+    for _ in range(5):
+        t = Talk()
+        for line in ("EHLO client.example", "MAIL FROM:<a@client.example>", "RCPT TO:<alice@one.example>", "DATA"):
+            t.say(line)
+        t.sock.sendall(source.encode() + b"\r\n.\r\n")
+        t.sock.close()
+    liar.mode = "fine"
+    time.sleep(0.2)
+    assert send(mail()[1]).startswith("250")
+    assert server.cli("verify").returncode == 0
+
+
+# -- Debian's filters -----------------------------------------------------------------
+
+def opendkim_key(place):
+    key = os.path.join(place, "dkim.pem")
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    out = subprocess.run(["openssl", "rsa", "-in", key, "-pubout"], check=True, capture_output=True, text=True).stdout
+    public = "".join(line for line in out.splitlines() if "-----" not in line)
+    with open(os.path.join(place, "dkim.public"), "w") as f:
+        f.write(f"s._domainkey.one.example v=DKIM1; k=rsa; p={public}\n")
+    return key
+
+
+@pytest.fixture(scope="module")
+def opendkim(place):
+    conf = os.path.join(place, "opendkim.conf")
+    with open(conf, "w") as f:
+        f.write(f"Mode sv\nDomain one.example\nSelector s\nKeyFile {opendkim_key(place)}\nRequireSafeKeys no\n"
+                f"Socket inet:{DKIM_PORT}@{ADDRESS}\nInternalHosts 192.0.2.99\nTestPublicKeys {place}/dkim.public\n"
+                f"Background no\nSyslog no\nCanonicalization relaxed/simple\nAuthservID mx.one.example\n"
+                f"AlwaysAddARHeader yes\nPidFile {place}/opendkim.pid\n")
+    p = Program(place, "opendkim", [shutil.which("opendkim", path="/usr/sbin"), "-f", "-x", conf], DKIM_PORT)
+    yield p
+    p.stop()
+
+
+def submit(source, rcpt="bob@one.example"):
+    import base64
+    t = Talk(465, tls=True)
+    t.say("EHLO client.example")
+    plain = base64.b64encode(b"\0alice@one.example\0" + PASSWORD.encode()).decode()
+    assert t.say("AUTH PLAIN " + plain).startswith("235")
+    assert t.say("MAIL FROM:<alice@one.example>").startswith("250")
+    assert t.say(f"RCPT TO:<{rcpt}>").startswith("250")
+    return t.data(source)
+
+
+@needs("opendkim")
+def test_opendkim_signs_and_verifies(server, opendkim):
+    """What it signed on the way out it finds intact on the way in: the bytes it
+    is shown are the bytes that are kept."""
+    server.use(hook("dkim", "milter", f"inet:{ADDRESS}:{DKIM_PORT}", services=["mx", "submission"]))
+    subject, source = mail(body="one\r\n..two\r\n\r\nthree  \r\n\r\n")
+    source = source.replace("a@client.example", "alice@one.example")
+    assert submit(source).startswith("250")
+    signed = Mailbox("bob").fetch(subject)
+    at = signed.index("DKIM-Signature:")
+    assert "d=one.example" in signed and "s=s" in signed and at < signed.index("From:")
+
+    signed = signed[at:].replace("\r\n.", "\r\n..")[:-2]
+    assert send(signed, rcpts=("carol@one.example",)).startswith("250")
+    got = Mailbox("carol").fetch(subject)
+    assert re.search(r"Authentication-Results: mx.one.example;\s+dkim=pass", got), got
+    # one octet more, and it is no longer true
+    subject, other = mail()
+    forged = signed.replace("three", "there") + " "
+    assert send(forged.replace("X-Nothing", "X"), rcpts=("alice@one.example",)).startswith("250")
+    assert "dkim=fail" in Mailbox().fetch(re.search(r"Subject: (\S+)", signed)[1])
+
+
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+@pytest.fixture(scope="module")
+def rspamd(place):
+    home = os.path.join(place, "rspamd")
+    os.makedirs(home)
+    os.chmod(home, 0o777)
+    conf = os.path.join(home, "rspamd.conf")
+    with open(conf, "w") as f:
+        f.write(f"""options {{ pidfile = "{home}/pid"; filters = ""; rundir = "{home}"; tempdir = "{home}";
+  enable_test_patterns = true; dns {{ nameserver = ["{ADDRESS}:5454:1"]; timeout = 0.1s; retransmits = 1; }} }}
+logging {{ type = "console"; level = "notice"; }}
+actions {{ reject = 15; rewrite_subject = 10; add_header = 6; greylist = 4; subject = "SPAM: %s"; }}
+worker "normal" {{ bind_socket = "{ADDRESS}:11333"; count = 1; }}
+""")
+    p = Program(place, "rspamd-log", [shutil.which("rspamd"), "-f", "-i", "-c", conf], 11333)
+    yield p
+    p.stop()
+
+
+@needs("rspamd")
+def test_rspamd(server, rspamd):
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11333", services=["mx", "submission"]))
+    subject, source = mail()
+    assert send(source).startswith("250")
+    assert has("alice", subject)
+    since = len(server.log())
+    subject, source = mail(body=GTUBE)
+    reply = send(source)
+    assert reply.startswith("554 5.7.1") and not has("alice", subject)
+    assert "event=filter-found" in server.log()[since:]
+    subject, source = mail(body="Y" + GTUBE[1:])
+    assert send(source).startswith("250")
+    assert "\r\nX-Spam: Yes\r\n" in Mailbox().fetch(subject)
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11333", on_found="quarantine"))
+    subject, source = mail(body=GTUBE)
+    reply = send(source)
+    assert reply.startswith("250") and not has("alice", subject)
+    assert reply.split()[2] in [r["id"] for r in server.cli_json("queue", "list", "--state", "held")]
+
+
+class FakeRspamd:
+    def __init__(self):
+        self.socket = socket.create_server((ADDRESS, 11444), backlog=100)
+        self.say = None
+        self.heard = b""
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                s = self.socket.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(s, self.say), daemon=True).start()
+
+    def serve(self, s, say):
+        try:
+            with s:
+                got = b""
+                while b"\r\n\r\n" not in got:
+                    more = s.recv(65536)
+                    if not more:
+                        return
+                    got += more
+                head, body = got.split(b"\r\n\r\n", 1)
+                size = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+                while len(body) < size:
+                    body += s.recv(65536)
+                self.heard = head + b"\r\n\r\n" + body
+                if say is not None:
+                    s.sendall(say)
+                else:
+                    time.sleep(5)
+        except OSError:
+            pass
+
+
+@pytest.fixture(scope="module")
+def fake_rspamd(place):
+    found = FakeRspamd()
+    yield found
+    found.socket.close()
+
+
+def http(json_text, how="length", status="200 OK"):
+    body = json_text.encode() if isinstance(json_text, str) else json_text
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+    if how == "chunks":
+        parts = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + 7]), body[i:i + 7]) for i in range(0, len(body), 7))
+        return (head + "Transfer-Encoding: chunked\r\n\r\n").encode() + parts + b"0\r\n\r\n"
+    if how == "close":
+        return (head + "Connection: close\r\n\r\n").encode() + body
+    return (head + f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+ACTIONS = [
+    ('{"action":"no action","score":1.5}', "250"), ('{"action":"greylist"}', "451 4.7.1"),
+    ('{"action":"soft reject","messages":{"smtp_message":"come again"}}', "451 4.7.1 come again"),
+    ('{"action":"reject","messages":{"smtp_message":"no\\r\\n250 yes"}}', "554 5.7.1 refused"),
+    ('{"action":"what"}', "451 4.7.1"), ("{}", "451"), ("[]", "451"), ("", "451"), ('{"action":"no action"', "451"),
+    ('{"action":"no action","action":"reject"}', "451"),
+    ('{"action":"no action","milter":{"add_headers":{"X-A":"b\\r\\n\\r\\ninjected"}}}', "451"),
+    ('{"action":"no action","milter":{"add_headers":{"X A":"b"}}}', "451"),
+    ("[" * 100000, "451"), (b"\xff\xfe", "451"),
+]
+
+
+@pytest.mark.parametrize("text,want", ACTIONS)
+def test_what_rspamd_may_say(server, fake_rspamd, text, want):
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    for how in ("length", "chunks", "close"):
+        fake_rspamd.say = http(text, how)
+        assert send(mail()[1]).startswith(want), how
+
+
+@pytest.mark.parametrize("said", [
+    None, b"", b"SMTP ready\r\n", b"HTTP/1.1 500 no\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    http('{"action":"no action"}')[:-3]])
+def test_http_that_is_none(server, fake_rspamd, said):
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    fake_rspamd.say = said
+    assert send(mail()[1]).startswith("451 4.7.1")
+
+
+def test_rspamd_hears_and_changes(server, fake_rspamd):
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    fake_rspamd.say = http('{"action":"rewrite subject","score":7,"required_score":15,"subject":"[SPAM] changed-subject",'
+                           '"milter":{"add_headers":{"X-Score":{"value":"7","order":0},"X-Two":["a","b"]},'
+                           '"remove_headers":{"X-Old":0}}}', "chunks")
+    subject, source = mail(more="X-Old: 1\r\nX-Old: 2\r\n")
+    reply = send(source, rcpts=("alice@one.example", "bob@one.example"))
+    assert reply.startswith("250")
+    head, body = fake_rspamd.heard.split(b"\r\n\r\n", 1)
+    for line in ("POST /checkv2 HTTP/1.1", "From: a@client.example", "Rcpt: alice@one.example", "Rcpt: bob@one.example",
+                 f"IP: {ADDRESS}", "Helo: client.example", "Queue-Id: " + reply.split()[2]):
+        assert line.encode() in head, (line, head)
+    assert body.decode() == source + "\r\n"
+    got = Mailbox().fetch("changed-subject").split("\r\n\r\n")[0].split("\r\n")
+    assert "Subject: [SPAM] changed-subject" in got and "X-Old: 1" not in got and "X-Old: 2" not in got
+    assert "X-Score: 7" in got and "X-Two: a" in got and "X-Two: b" in got
+    assert sum(x.startswith("Subject:") for x in got) == 1
+
+
+@pytest.fixture(scope="module")
+def clamd(place):
+    home = os.path.join(place, "clamd")
+    os.makedirs(os.path.join(home, "db"))
+    with open(os.path.join(home, "db", "test.ndb"), "w") as f:
+        f.write("Ulak.Test.Worm:0:*:" + b"ULAK-TEST-VIRUS-NOT-ONE".hex() + "\n")
+    conf = os.path.join(home, "clamd.conf")
+    with open(conf, "w") as f:
+        f.write(f"Foreground yes\nDatabaseDirectory {home}/db\nLocalSocket {home}/socket\nLocalSocketMode 666\n"
+                f"StreamMaxLength 2M\nLogVerbose yes\nMaxThreads 4\n")
+    p = Program(place, "clamd-log", [shutil.which("clamd", path="/usr/sbin"), "-c", conf], path=os.path.join(home, "socket"))
+    p.address = f"unix:{home}/socket"
+    yield p
+    p.stop()
+
+
+@needs("clamd")
+def test_clamd(server, clamd):
+    server.use(hook("virus", "clamd", clamd.address))
+    subject, source = mail(body="clean " * 50000)
+    assert send(source).startswith("250")
+    assert has("alice", subject)
+    subject, source = mail(body="x" * 70000 + "\r\nULAK-TEST-VIRUS-NOT-ONE")
+    reply = send(source)
+    assert reply.startswith("554 5.7.1") and "Ulak.Test.Worm" in reply
+    assert not has("alice", subject)
+    # more than it takes: an error of the filter, not a clean message
+    assert send(mail(body="large " * 500000)[1]).startswith("451 4.7.1")
+    server.use(hook("virus", "clamd", clamd.address, on_found="quarantine"))
+    reply = send(source)
+    assert reply.startswith("250") and not has("alice", subject)
+    held = [r for r in server.cli_json("queue", "list", "--state", "held") if r["id"] == reply.split()[2]]
+    assert held and "Ulak.Test.Worm" in held[0]["text"]
+    server.cli("queue", "delete", reply.split()[2])

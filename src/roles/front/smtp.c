@@ -539,7 +539,8 @@ cost(const struct conn *c)
 {
 	const struct smtp *x = c->session;
 
-	return summary_cost(x->summary) + x->gathered.size;
+	return summary_cost(x->summary) + x->gathered.size +
+	    x->filter.held.size + x->filter.edits.size;
 }
 
 /* An empty summary is legal everywhere: the mail is taken all the same. */

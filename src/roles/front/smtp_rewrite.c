@@ -172,6 +172,8 @@ smtp_on_hook_body(struct conn *c, uint32_t ticket,
 		smtp_filter_trouble(c);
 		return;
 	}
+	if (m->data.len == 0)
+		say_more(c); /* a body of nothing */
 	pass_held(c);
 }
 

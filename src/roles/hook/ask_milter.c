@@ -157,6 +157,9 @@ on_message_verdict(struct part *p, uint8_t command,
 		refuse(p, &v);
 	} else if (e->verdict == MILTER_DISCARD) {
 		part_finish(p, HOOK_DISCARD, NULL);
+	} else if (command == 'E' && p->has_body &&
+	    !hook_lines_end(&p->lines)) {
+		part_fail(p, "its body ends within a line");
 	} else if (command == 'E') {
 		filter_works(p->filter);
 		link_is_idle(p, true);
@@ -196,10 +199,14 @@ on_field_edit(struct part *p, const struct milter_effect *e)
 static const char *
 on_body_edit(struct part *p, const struct milter_effect *e)
 {
-	if (e->value.len == 0)
-		return NULL;
-	if (!session_body(p, e->value))
+	switch (session_body(p, e->value)) {
+	case SESSION_BAD:
 		return "its body has lines that do not end in CRLF";
+	case SESSION_KEPT:
+		return NULL;
+	case SESSION_SENT:
+		break;
+	}
 	link_pause(p, true); /* until the front has taken it */
 	link_wait(p, 0);
 	return NULL;

@@ -144,9 +144,11 @@ struct session {
 	struct hook_header header; /* of the part that is asked */
 	struct charge charge;
 	/* a rewrite */
+	struct buf body; /* another one, as far as it was not sent */
+	bool has_sent_body;
 	struct buf printed;
 	unsigned n_due; /* HOOK_MOREs */
-	bool is_rewriting, has_sent_header;
+	bool is_rewriting, has_said_rewrite, has_sent_header;
 	/* edits of the envelope */
 	struct buf edits;                 /* rows of hook_edit */
 	uint32_t n_edits, n_edits_before; /* ... this part was asked */
@@ -179,8 +181,14 @@ int session_feed_section(struct session *s);
 int session_need_header(struct part *p);
 bool session_edit(struct session *s, unsigned what, struct slice address);
 void session_quarantine(struct session *s, struct slice why);
-/* A piece of another body; more() follows. */
-bool session_body(struct part *p, struct slice data);
+/* A piece of another body. SESSION_SENT: more() follows, and nothing may be
+ * added before it. */
+enum session_body {
+	SESSION_KEPT,
+	SESSION_SENT,
+	SESSION_BAD /* lines do not end in CRLF */
+};
+enum session_body session_body(struct part *p, struct slice data);
 
 /* The part that is asked has decided. v: of HOOK_REFUSE. */
 void part_finish(struct part *p, unsigned action, const struct verdict *v);

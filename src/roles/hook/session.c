@@ -21,9 +21,9 @@ enum {
 	TXN_ARENA = 2 * 1024 * 1024,
 	RCPTS_FIRST = 16,
 	EDITS_MAX = LIMIT_HOOK_EDITS * (LIMIT_ADDRESS + 8),
-	/* a chunk here and one in a link's buffer; three copies of a header
+	/* two chunks here and two in a link's buffers; three copies of a header
 	 * while it is edited */
-	MESSAGE_COST = 3 * LIMIT_CHUNK,
+	MESSAGE_COST = 4 * LIMIT_CHUNK,
 	HEADER_COPIES = 3
 };
 
@@ -50,6 +50,7 @@ session_new(struct peer *p, uint64_t number, unsigned service)
 	s->stage = STAGE_NONE;
 	arena_init(&s->arena, TXN_ARENA);
 	buf_init(&s->chunk, LIMIT_CHUNK);
+	buf_init(&s->body, LIMIT_CHUNK);
 	buf_init(&s->printed, LIMIT_HEADER + 2);
 	buf_init(&s->edits, EDITS_MAX);
 	hook_section_init(&s->section);
@@ -80,11 +81,12 @@ forget_message(struct session *s)
 	hook_section_deinit(&s->section);
 	hook_section_init(&s->section);
 	buf_reset(&s->chunk, 0);
+	buf_reset(&s->body, 0);
 	buf_reset(&s->printed, 0);
 	buf_reset(&s->edits, 0);
 	s->n_edits = 0;
 	s->quarantine[0] = '\0';
-	s->wants = s->is_rewriting = false;
+	s->wants = s->is_rewriting = s->has_said_rewrite = false;
 	s->n_due = 0;
 	charge_release(&s->charge);
 }
@@ -106,6 +108,7 @@ session_free(struct session *s)
 	forget_message(s);
 	hook_section_deinit(&s->section);
 	buf_deinit(&s->chunk);
+	buf_deinit(&s->body);
 	buf_deinit(&s->printed);
 	buf_deinit(&s->edits);
 	arena_reset(&s->arena);
@@ -156,6 +159,9 @@ go(struct session *s)
 		hook_section_deinit(&s->section);
 		hook_section_init(&s->section);
 		buf_reset(&s->chunk, LIMIT_CHUNK);
+		buf_reset(&s->body, 0);
+		s->has_sent_body = s->is_rewriting = s->has_said_rewrite =
+		    false;
 		s->chunk_at = 0;
 		s->offset = 0;
 		s->wants = s->is_last = false;
@@ -311,18 +317,33 @@ session_quarantine(struct session *s, struct slice why)
 		(void)memcpy(s->quarantine, "filter", sizeof("filter"));
 }
 
-bool
+static void
+send_body(struct session *s)
+{
+	struct wire_hook_body m = { .data = buf_slice(&s->body),
+		.first = !s->has_sent_body };
+
+	s->has_sent_body = true;
+	s->n_due++;
+	(void)wire_send_hook_body(&s->peer->c, s->number, s->ticket, &m);
+	buf_reset(&s->body, LIMIT_CHUNK);
+}
+
+/* Filters send lines or chunks, as they like; the front gets chunks. */
+enum session_body
 session_body(struct part *p, struct slice data)
 {
 	struct session *s = p->session;
-	struct wire_hook_body m = { .data = data, .first = !p->has_body };
+	bool is_full = data.len > LIMIT_CHUNK - s->body.len;
 
 	if (!hook_lines_check(&p->lines, data))
-		return false;
+		return SESSION_BAD;
 	p->has_body = true;
-	s->n_due++;
-	(void)wire_send_hook_body(&s->peer->c, s->number, s->ticket, &m);
-	return true;
+	if (is_full)
+		send_body(s);
+	return buf_add(&s->body, data) != BUF_OK ? SESSION_BAD
+	    : is_full                            ? SESSION_SENT
+						 : SESSION_KEPT;
 }
 
 /* -- a rewrite ------------------------------------------------------------- */
@@ -347,8 +368,14 @@ rewrite(struct part *p)
 	struct session *s = p->session;
 	struct wire_hook_rewrite m = { .replaces = s->section.len,
 		.has_body = p->has_body };
-	int r = session_need_header(p);
+	int r;
 
+	if (s->body.len > 0 || (p->has_body && !s->has_sent_body)) {
+		s->is_rewriting = true;
+		send_body(s);
+		return; /* comes back with session_more */
+	}
+	r = session_need_header(p);
 	if (r == HOOK_OK)
 		r = hook_header_print(&s->header, &s->printed);
 	/* An empty line stands where one stood; another body needs one. */
@@ -362,7 +389,7 @@ rewrite(struct part *p)
 		part_fail(p, "its edits are too much");
 		return;
 	}
-	s->is_rewriting = true;
+	s->is_rewriting = s->has_said_rewrite = true;
 	s->has_sent_header = false;
 	s->n_due++;
 	(void)wire_send_hook_rewrite(&s->peer->c, s->number, s->ticket, &m);
@@ -376,7 +403,9 @@ session_more(struct session *s)
 	if (s->n_due == 0 || --s->n_due > 0 || s->stage != STAGE_END)
 		return;
 	p = &s->parts[s->at];
-	if (s->is_rewriting && !s->has_sent_header)
+	if (s->is_rewriting && !s->has_said_rewrite)
+		rewrite(p);
+	else if (s->is_rewriting && !s->has_sent_header)
 		send_header(s);
 	else if (!s->is_rewriting && p->filter->ops->more != NULL)
 		p->filter->ops->more(p);
@@ -388,7 +417,7 @@ session_rebuilt(struct session *s, uint64_t size)
 	if (s->stage != STAGE_END || !s->is_rewriting)
 		return;
 	s->size = size;
-	s->is_rewriting = false;
+	s->is_rewriting = s->has_said_rewrite = false;
 	buf_reset(&s->printed, 0);
 	s->at++;
 	go(s);
