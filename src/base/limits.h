@@ -89,6 +89,8 @@ enum {
 	LIMIT_EXPAND = 500, /* targets of one address in the transaction that
 			     * accepts it; more are worked off behind it */
 	LIMIT_TXN_TARGETS = 1500, /* of all its recipients; then 452 */
+	LIMIT_ADMIN_NAMES = 200,  /* addresses in one write of an admin's: about
+				   * 5 ms, so that nobody's 250 waits */
 
 	/* from whom (policy/, roles/front/origin, roles/store/clients) */
 	LIMIT_PROXY_HEADER = 4096, /* of a proxy; its TLVs are rarely 300 */

@@ -16,7 +16,6 @@
 
 enum {
 	FILE_MAX = 64 * 1024 * 1024,
-	PART_NAMES = 200,       /* as many as the store takes at once */
 	PART_BYTES = 24 * 1024, /* within a request */
 	KEY_MAX = 32
 };
@@ -188,7 +187,8 @@ add_line(struct import *im, struct slice line)
 	if (line.len > LIMIT_ADDRESS)
 		return cli_fail(CLI_REFUSED, "a line is too long: %.*s...",
 		    SLICE_FMT(slice_upto(line, 64)));
-	if (im->n == PART_NAMES || im->part.len + line.len + 1 > PART_BYTES)
+	if (im->n == LIMIT_ADMIN_NAMES ||
+	    im->part.len + line.len + 1 > PART_BYTES)
 		r = send_part(im);
 	if (r != CLI_OK)
 		return r;

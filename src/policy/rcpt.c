@@ -212,10 +212,10 @@ to_list(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 {
 	bool is_group = a->is == RCPT_IS_GROUP;
 
-	/* anybody may write to a postmaster */
-	if (is_group && (at->via & RCPT_VIA_GROUP) == 0 && !w->is_exempt) {
+	if (is_group && (at->via & RCPT_VIA_GROUP) == 0) {
 		w->depends_on_sender = true;
-		if (a->may_not_post)
+		/* anybody may write to a postmaster */
+		if (a->may_not_post && !w->is_exempt)
 			return stop(w, at, RCPT_MAY_NOT_POST, RCPT_STEP_GROUP);
 	}
 	if (w->stops_at_lists)

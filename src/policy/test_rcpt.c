@@ -389,7 +389,49 @@ what_is_large_is_worked_off_later(void **state)
 	arena_reset(&arena);
 }
 
-TEST_MAIN(cmocka_unit_test(tables_decide),
+/* Ten names after each other are followed, and no eleventh. */
+static void
+chains_are_bounded(void **state)
+{
+	static char texts[RCPT_DEPTH + 3][32];
+	static struct rcpt_name names[RCPT_DEPTH + 3];
+	struct rcpt_answer answers[RCPT_DEPTH + 4] = { { RCPT_ASK_DOMAIN,
+	    SLICE("one.example"), RCPT_IS_LOCAL } };
+
+	(void)state;
+	for (unsigned i = 0; i < RCPT_DEPTH + 3; i++) {
+		(void)snprintf(texts[i], sizeof(texts[i]), "d%u@one.example",
+		    i);
+		names[i].typed = names[i].canonical = slice_cstr(texts[i]);
+	}
+	for (unsigned n = RCPT_DEPTH; n <= RCPT_DEPTH + 1; n++) {
+		struct rcpt_input in = { .rcpt = names[0] };
+		struct rcpt_question ask;
+		struct rcpt_result result;
+		struct arena arena;
+
+		for (unsigned i = 0; i < n; i++)
+			answers[i + 1] =
+			    (struct rcpt_answer){ .ask = RCPT_ASK_ADDRESS,
+				    .what = names[i].canonical,
+				    .is = RCPT_IS_ALIAS,
+				    .targets = &names[i + 1],
+				    .n_targets = 1 };
+		answers[n + 1] = (struct rcpt_answer){ .ask = RCPT_ASK_ADDRESS,
+			.what = names[n].canonical,
+			.is = RCPT_IS_ACCOUNT,
+			.account = 1 };
+		arena_init(&arena, 1 << 20);
+		test_int(rcpt_resolve(&in, answers, n + 2, &arena, &ask,
+			     &result),
+		    RCPT_DECIDED);
+		test_int(result.outcome,
+		    n == RCPT_DEPTH ? RCPT_FOUND : RCPT_LOOP);
+		arena_reset(&arena);
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(chains_are_bounded), cmocka_unit_test(tables_decide),
     cmocka_unit_test(size_and_age_are_weighed),
     cmocka_unit_test(a_list_can_be_a_target), cmocka_unit_test(steps_are_told),
     cmocka_unit_test(memory_that_ends_is_a_condition),

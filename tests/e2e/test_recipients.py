@@ -25,6 +25,9 @@ JO, AL, ED, US = "jo@rcpt.example", "al@rcpt.example", "ed@rcpt.example", "user@
 class Server(Ulak):
     PORTS = dict(Ulak.PORTS, lmtp=24)
 
+    def toml(self):
+        return super().toml() + '\n[[listener]]\nservice = "mx"\naddress = "0.0.0.0"\nport = 2526\n'
+
 
 @pytest.fixture(scope="module")
 def servers():
@@ -204,6 +207,17 @@ def test_always_reached(ours):
     before = count(ours, "first@strict.example")
     send(ours, "", "postmaster@strict.example", "abuse@strict.example", body="x" * 1000)
     assert count(ours, "first@strict.example") == before + 1
+
+
+def test_postmaster_where_the_client_came_to(ours):
+    """RFC 5321, 4.1.3: any address of ours, also behind a listener for all."""
+    with smtplib.SMTP(PRINTER, 2526, timeout=30) as c:
+        c.ehlo("client.example")
+        c.mail("a@client.example")
+        assert c.rcpt(f"postmaster@[{PRINTER}]")[0] == 250
+        assert c.rcpt(f"abuse@[{PRINTER}]")[0] == 250
+        assert c.rcpt("postmaster@[198.51.100.1]")[0] == 550
+        assert c.rcpt(f"jo@[{PRINTER}]")[0] == 550
 
 
 def test_disabled_account(ours):

@@ -169,10 +169,25 @@ is_refused_origin(struct conn *c)
 	return true;
 }
 
+/* Our address that the client came to: it is asked for only where somebody is
+ * wanted at an address (RFC 5321, 4.1.3), which may be that one. */
+static struct slice
+local_of(struct conn *c, struct slice rcpt, char text[ENV_ADDR_TEXT])
+{
+	struct env_addr local;
+
+	if (slice_find(rcpt, SLICE("@[")) == SIZE_MAX ||
+	    env_local_addr(conn_front(c)->env, c->watch.fd, &local) != 0)
+		return SLICE("");
+	env_addr_print(&local, text);
+	return slice_cstr(text);
+}
+
 static void
 ask_rcpt(struct conn *c)
 {
 	struct smtp *x = smtp_of(c);
+	char local[ENV_ADDR_TEXT];
 	struct wire_rcpt_ask ask = { .handle = x->handle,
 		.txn = txn_of(c),
 		.sender = slice_cstr(x->s.sender),
@@ -185,6 +200,7 @@ ask_rcpt(struct conn *c)
 		.orcpt = slice_cstr(x->s.orcpt),
 		.rrvs = x->s.rcpt_params.rrvs,
 		.rrvs_continue = x->s.rcpt_params.rrvs_may_continue,
+		.local = local_of(c, slice_cstr(x->s.rcpt), local),
 		.is_lmtp = x->s.config.kind == SMTP_LMTP };
 
 	x->ticket = front_ticket(conn_front(c));
@@ -199,8 +215,10 @@ void
 smtp_do_vrfy(struct conn *c, uint8_t how)
 {
 	struct smtp *x = smtp_of(c);
+	char local[ENV_ADDR_TEXT];
 	struct wire_rcpt_ask ask = { .handle = x->handle,
 		.rcpt = slice_cstr(x->s.asked),
+		.local = local_of(c, slice_cstr(x->s.asked), local),
 		.client = slice_cstr(c->peer_text),
 		.rdns = origin_rdns(c),
 		.helo = slice_cstr(x->s.helo),

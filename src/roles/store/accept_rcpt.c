@@ -385,7 +385,7 @@ done_rcpt(struct store_read *r, int result)
 	char text[ACCEPT_TEXT];
 	struct wire_verdict v;
 
-	if (result == 0 && !j->result.depends_on_sender)
+	if (result == 0 && !j->result.depends_on_sender && j->local_len == 0)
 		cached_put(j->asker.role, slice_of(j->rcpt, j->rcpt_len),
 		    &j->result);
 	if (c != NULL) {
@@ -499,8 +499,11 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	    !m->by_filter)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
-	/* a login's limits, and a network's sender, are looked at each time */
-	e = j->account != 0 || j->by_network ? NULL : cached_find(s, m->rcpt);
+	/* a login's limits, a network's sender and an address of ours are
+	 * looked at each time */
+	e = j->account != 0 || j->by_network || j->local_len > 0
+	    ? NULL
+	    : cached_find(s, m->rcpt);
 	if (e != NULL) {
 		v = decide(p, j, &e->result);
 		answer_verify(c, j, &v, &e->result);

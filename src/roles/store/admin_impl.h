@@ -26,7 +26,6 @@ enum {
 	ADMIN_ARGS = 16,
 	ADMIN_FIELD = 1024,
 	ADMIN_WHY = 512,
-	ADMIN_NAMES = 200, /* of one write: about 5 ms */
 	ADMIN_TEXT_MAX = 16 * 1024
 };
 

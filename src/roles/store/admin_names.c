@@ -49,9 +49,9 @@ each_name(struct db *db, struct admin_job *j, const char *which,
 			name = names;
 			names.len = 0;
 		}
-		if (++n > ADMIN_NAMES) {
+		if (++n > LIMIT_ADMIN_NAMES) {
 			say(j, "no more than %d addresses at once",
-			    ADMIN_NAMES);
+			    LIMIT_ADMIN_NAMES);
 			return ACCOUNT_E_LIMIT;
 		}
 		r = change(db, j, name);

@@ -194,6 +194,9 @@ setup(void **state)
 	    "mx.one.example");
 	w.settings.max_size = 1024 * 1024;
 	w.settings.lifetime = 1000000;
+	(void)snprintf(w.settings.relay_networks,
+	    sizeof(w.settings.relay_networks), "203.0.113.0/24");
+	w.settings.relay_own_senders = true;
 	w.settings.clients_open = w.settings.clients_open_users = 2;
 	w.settings.clients_unknown = 1;
 	w.settings.greylist_delay = TIME_HOUR;
@@ -1224,6 +1227,142 @@ the_greylist_can_be_helped(void **state)
 	test_int(admin_words("greylist remove", "all=1"), 250);
 }
 
+/* -- who may do without a login, and who is left out
+ * ----------------------------------------------- */
+
+static unsigned
+rcpt_at(const char *client, const char *local, uint64_t txn,
+    struct slice sender, struct slice address)
+{
+	struct wire_rcpt_answer m;
+
+	PUT(&w.mx, rcpt_ask, RCPT_ASK, 9, .txn = txn, .rcpt = address,
+	    .sender = sender, .client = slice_cstr(client),
+	    .local = slice_cstr(local));
+	GET(&w.mx, rcpt_answer, RCPT_ANSWER, &m);
+	return m.verdict.code;
+}
+
+static void
+networks_relay_as_ours(void **state)
+{
+	static const struct slice far = { (const uint8_t *)"x@far.example",
+		13 };
+
+	(void)state;
+	test_int(rcpt_at("203.0.113.7", "", 1, ANNA, far), 250);
+	test_int(rcpt_at("::ffff:203.0.113.7", "", 1, SLICE(""), far), 250);
+	test_int(rcpt_at("203.0.113.7", "", 1, STRANGER, far), 550);
+	test_int(rcpt_at("203.0.112.7", "", 1, ANNA, far), 550);
+	test_int(rcpt_at("", "", 1, ANNA, far), 550);
+	test_int(rcpt_at("203.0.113.7", "", 1, STRANGER, ANNA), 250);
+	/* what was allowed to one sender is kept for no other */
+	test_int(rcpt_at("203.0.113.7", "", 2, ANNA, far), 250);
+	put_body(&w.mx, 2, 10);
+	test_int(commit(&w.mx, 0, 2, 2, STRANGER), 451);
+	test_int(rcpt_at("203.0.113.7", "", 3, ANNA, far), 250);
+	put_body(&w.mx, 3, 10);
+	test_int(commit(&w.mx, 0, 3, 3, ANNA), 250);
+}
+
+/* RFC 5321, 4.5.1: at the address that the client came to. */
+static void
+the_host_has_a_postmaster(void **state)
+{
+	static const struct slice pm = {
+		(const uint8_t *)"postmaster@[198.51.100.9]", 25
+	};
+
+	(void)state;
+	test_int(rcpt_at("", "", 1, STRANGER, pm), 550);
+	test_int(rcpt_at("", "198.51.100.9", 1, STRANGER, pm), 250);
+	test_int(rcpt_at("", "::ffff:198.51.100.9", 1, STRANGER, pm), 250);
+	/* what was said for one address holds for no other */
+	test_int(rcpt_at("", "198.51.100.10", 1, STRANGER, pm), 550);
+	test_int(rcpt_at("", "", 1, STRANGER, pm), 550);
+	test_int(rcpt_at("", "198.51.100.9", 1, STRANGER,
+		     SLICE("anna@[198.51.100.9]")),
+	    550);
+	test_int(rcpt_at("", "", 1, STRANGER, SLICE("Abuse@MX.one.example")),
+	    250);
+}
+
+/* Three groups of 500 are as much as one mail may have; a fourth is for the
+ * next one. */
+static void
+a_mail_has_so_many_targets(void **state)
+{
+	char args[128], members[8192];
+
+	(void)state;
+	for (unsigned g = 0; g < 4; g++) {
+		(void)snprintf(args, sizeof(args), "address=g%u@one.example",
+		    g);
+		test_int(admin_words("group add", args), 250);
+		for (unsigned i = 0; i < LIMIT_EXPAND;) {
+			struct wire_field fields[16] = { { SLICE("address"),
+			    slice_cstr(args + 8) } };
+			size_t n = 0;
+			uint32_t k = 1;
+
+			for (unsigned end = i + 100; i < end; i++)
+				n += (size_t)snprintf(members + n,
+				    sizeof(members) - n, "%sm%u@g%u.example",
+				    n > 0 ? "\n" : "", i, g);
+			for (size_t at = 0; at < n; at += 1024)
+				fields[k++] =
+				    (struct wire_field){ SLICE("members"),
+					    slice_upto(slice_of(members + at,
+							   n - at),
+						1024) };
+			test_int(admin_with("group member add", fields, k),
+			    250);
+		}
+	}
+	test_int(rcpt(&w.mx, 0, 1, SLICE("g0@one.example")), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("g1@one.example")), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("g2@one.example")), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("g3@one.example")), 452);
+	test_int(rcpt(&w.mx, 0, 2, SLICE("g3@one.example")), 250);
+}
+
+/* LMTP (RFC 2033, 4.2): who is full is named, the others get the mail. */
+static void
+each_recipient_for_himself(void **state)
+{
+	struct wire_left_out row;
+	struct wire_done m;
+	struct id id;
+
+	(void)state;
+	test_int(admin("account quota", "address", "anna@one.example", "quota",
+		     "50"),
+	    250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("otto@one.example")), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("info@one.example")), 250);
+	put_body(&w.mx, 1, 100);
+	id_make(&w.ids, 1764000000000000, 42, &id);
+	PUT(&w.mx, commit, COMMIT, 10, .txn = 1, .body = 1, .id = id,
+	    .sender = STRANGER, .protocol = SLICE("LMTP"), .is_per_rcpt = true);
+	GET(&w.mx, done, DONE, &m);
+	test_int(m.verdict.code, 250);
+	test_int(m.left_out.n, 1);
+	test_true(wire_left_out_next(&m.left_out, &row));
+	test_int(row.rcpt, 1);
+	test_int(row.verdict.code, 452);
+	test_int(row.verdict.detail, 2);
+
+	test_case("all of them are full");
+	test_int(rcpt(&w.mx, 0, 2, ANNA), 250);
+	put_body(&w.mx, 2, 100);
+	id_make(&w.ids, 1764000000000000, 42, &id);
+	PUT(&w.mx, commit, COMMIT, 10, .txn = 2, .body = 2, .id = id,
+	    .sender = STRANGER, .protocol = SLICE("LMTP"), .is_per_rcpt = true);
+	GET(&w.mx, done, DONE, &m);
+	test_int(m.verdict.code, 452);
+	test_int(m.left_out.n, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(only_the_approved_are_reached),
@@ -1232,7 +1371,9 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(views_hear_of_changes), CASE(bodies_come_as_credit_allows),
     CASE(recent_is_for_who_hears_first), CASE(one_pop3_session_at_a_time),
     CASE(the_admin_is_answered), CASE(options_and_lists_are_kept),
-    CASE(names_of_logins_go_by_their_domain), CASE(too_many_names_are_refused),
+    CASE(names_of_logins_go_by_their_domain), CASE(networks_relay_as_ours),
+    CASE(the_host_has_a_postmaster), CASE(each_recipient_for_himself),
+    CASE(a_mail_has_so_many_targets), CASE(too_many_names_are_refused),
     CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
