@@ -278,6 +278,25 @@ write_change(struct change *c)
 	return ERR_TRACE(r);
 }
 
+/* Who is wanted by nobody's name would hear of it with every mail. */
+static int
+check_catch_all(struct db *db, const struct domain_options *d)
+{
+	struct rcpt_request ask = { .typed = d->catch_all };
+	struct rcpt_result result;
+	struct arena arena;
+	int r;
+
+	if (d->catch_all.len == 0)
+		return 0;
+	arena_init(&arena, LIMIT_LOOKUP);
+	r = rcpt_lookup(db, &ask, &arena, &result);
+	if (r == 0 && result.outcome == RCPT_LOOP)
+		r = ACCOUNT_E_LOOP;
+	arena_reset(&arena);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
 int
 domain_set(struct db *db, struct slice typed, const struct option *options,
     size_t n, const struct option **ret_bad)
@@ -302,6 +321,8 @@ domain_set(struct db *db, struct slice typed, const struct option *options,
 		r = check_case(&c);
 	if (r == 0)
 		r = write_change(&c);
+	if (r == 0)
+		r = check_catch_all(db, &c.d);
 	arena_reset(&arena);
 	return r < 0 ? ERR_TRACE(r) : r;
 }

@@ -23,7 +23,7 @@ def lines(text):
 
 @pytest.mark.parametrize("args", [["--help"], ["serve", "--help"], ["init", "--help"], ["account", "--help"], ["send", "--help"],
                                   ["queue", "--help"], ["trace", "--help"], ["status", "--help"], ["config", "--help"],
-                                  ["verify", "--help"], ["domain", "--help"], ["alias", "--help"]])
+                                  ["verify", "--help"], ["domain", "--help"], ["alias", "--help"], ["group", "--help"], ["address", "--help"]])
 def test_help(args):
     out = ulak(*args)
     assert out.returncode == 0 and "ulak" in out.stdout and out.stderr == ""

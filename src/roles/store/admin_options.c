@@ -98,6 +98,15 @@ set_domain_options(struct db *db, struct admin_job *j)
 
 	if (n > 0)
 		r = domain_set(db, arg(j, "domain"), options, n, &bad);
+	if (r == ACCOUNT_E_NO_DOMAIN)
+		say(j,
+		    "the domain, or the one it shall stand for, is not "
+		    "served here");
+	if (r == ACCOUNT_E_LOOP)
+		say(j,
+		    "that would lead in a circle: a domain stands for one "
+		    "that is no alias itself, a catch-all for an address "
+		    "that is there");
 	return say_bad(j, r, bad);
 }
 
@@ -174,20 +183,27 @@ given(const struct admin_job *j, const char *name)
 }
 
 static int
-say_post(struct admin_job *j, int r)
+say_wrong(struct admin_job *j, int r)
 {
+	struct slice owner = arg(j, "owner");
+
 	if (r == ACCOUNT_E_VALUE)
 		say(j,
 		    "post can be anyone, members, domain or owner, not "
 		    "\"%.*s\"",
 		    SLICE_FMT(arg(j, "post")));
+	if (r == ACCOUNT_E_NO_DOMAIN && owner.len > 0)
+		say(j,
+		    "%.*s or the owner %.*s is not in a domain that is served "
+		    "here",
+		    SLICE_FMT(arg(j, "address")), SLICE_FMT(owner));
 	return r;
 }
 
 int
 add_group(struct db *db, struct admin_job *j)
 {
-	return say_post(j,
+	return say_wrong(j,
 	    group_add(db, arg(j, "address"), arg(j, "name"), arg(j, "owner"),
 		arg(j, "post"), j->now));
 }
@@ -199,7 +215,7 @@ set_group(struct db *db, struct admin_job *j)
 		say(j, "what shall be set? KEY=VALUE");
 		return ACCOUNT_E_VALUE;
 	}
-	return say_post(j,
+	return say_wrong(j,
 	    group_set(db, arg(j, "address"), given(j, "name"),
 		given(j, "owner"), given(j, "post")));
 }
