@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from mua import imap
+from mua import find, imap
 from receivers import Receiver
 from test_smtp_extensions import Talk
 from world import Dns, Ulak, wait_for
@@ -143,8 +143,8 @@ def net():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def reports(net, text):
-    c = imap(net.box, USER)
+def reports(server, text, user=USER):
+    c = imap(server, user)
     c.select("INBOX", readonly=True)
     _, found = c.search(None, "FROM", "MAILER-DAEMON")
     got = [c.fetch(n, "(BODY.PEEK[])")[1][0][1] for n in found[0].split()]
@@ -152,10 +152,10 @@ def reports(net, text):
     return [t for t in got if text.encode() in t]
 
 
-def report(net, text):
-    """The only one about the mail with that subject, as bytes."""
-    wait_for(lambda: reports(net, text), 30, "a report about " + text)
-    found = reports(net, text)
+def report(server, text, user=USER):
+    """The only one that has this text, as bytes."""
+    wait_for(lambda: reports(server, text, user), 30, "a report about " + text)
+    found = reports(server, text, user)
     assert len(found) == 1, found
     return found[0]
 
@@ -184,7 +184,7 @@ def test_all_of_it_is_passed_on(net):
     assert rcpt == ("RCPT TO:<all@knows.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@far.example "
                     "RRVS=2026-01-01T00:00:00Z;R")
     # "T" asks to hear of each hop (RFC 2852, 4.1.4), also of one that tells itself
-    text = report(net, "all-of-it").decode()
+    text = report(net.box, "all-of-it").decode()
     assert "Action: relayed" in text and "Original-Envelope-Id: e+1" in text and "Deliver-By-Date: " in text
     assert "verified" in net.box.cli("trace", number).stdout
 
@@ -195,7 +195,7 @@ def test_nothing_is_said_to_who_offers_nothing(net):
     mail, _, _ = taken(net.plain, "to-plain")
     assert mail == f"MAIL FROM:<{USER}>", mail
     assert lines(net.plain, "RCPT", "plain@plain") == ["RCPT TO:<plain@plain.example>"]
-    text = report(net, "to-plain").decode()
+    text = report(net.box, "to-plain").decode()
     assert "Action: relayed" in text and "Original-Recipient: rfc822; first@far.example" in text
     assert "Remote-MTA: dns; mx.plain.example" in text
 
@@ -210,7 +210,7 @@ def test_nothing_is_said_to_who_offers_nothing(net):
 ])
 def test_what_cannot_be_kept_comes_back(net, subject, rcpt, mail, to, status):
     net.send(subject, rcpt, mail, to, body=BINARY[:100] if "BINARY" in mail else b"hello\r\n")
-    text = report(net, subject).decode()
+    text = report(net.box, subject).decode()
     assert "Action: failed" in text and f"Status: {status}\r\n" in text, text
     assert not net.plain.copies(subject) and not net.refuses.copies(subject)
 
@@ -243,7 +243,7 @@ def test_limits_are_kept(net):
 def test_the_whole_mail_or_its_header(net):
     for ret in ("FULL", "HDRS"):
         net.send("ret-" + ret, "nobody@knows.example", "RET=" + ret, body=b"the secret text\r\n")
-        text = report(net, "ret-" + ret)
+        text = report(net.box, "ret-" + ret)
         parts = email.message_from_bytes(text).get_payload()
         want = "message/rfc822" if ret == "FULL" else "text/rfc822-headers"
         assert [p.get_content_type() for p in parts] == ["text/plain", "message/delivery-status", want]
@@ -252,7 +252,7 @@ def test_the_whole_mail_or_its_header(net):
 
 def test_utf8_comes_back_in_utf8(net):
     net.send("utf8-r\u00e9port", "no\u00e9@knows.example", "SMTPUTF8 BODY=8BITMIME RET=FULL", body=b"x\r\n")
-    text = report(net, "Final-Recipient: utf-8; no\u00e9@knows")
+    text = report(net.box, "Final-Recipient: utf-8; no\u00e9@knows")
     assert b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n" in text
     assert "Final-Recipient: utf-8; no\u00e9@knows.example\r\n".encode() in text
     assert b"Content-Type: message/global\r\n" in text and "Subject: utf8-r\u00e9port\r\n".encode() in text
@@ -263,7 +263,7 @@ def test_never_is_silent(net):
     number = net.send("never", "nobody2@knows.example", "", "NOTIFY=NEVER")
     wait_for(lambda: "failed" in net.box.cli("trace", number).stdout, 30, "its end")
     assert not net.box.cli_json("queue", "list", "--recipient", "nobody2@knows.example")
-    assert not reports(net, "never")
+    assert not reports(net.box, "never")
 
 
 def test_what_waits_can_be_seen(net):
@@ -273,3 +273,16 @@ def test_what_waits_can_be_seen(net):
     text = net.box.cli("trace", number).stdout
     assert "released at " in text and "MT-PRIORITY=-3" in text, text
     net.box.cli("queue", "delete", "--recipient", "held@plain.example")
+
+
+def test_from_one_ulak_to_another(one, two):
+    """The last one tells of the delivery, the first one of nothing."""
+    t = Talk(one, 465, tls=True)
+    t.login("user@one.example")
+    t.say("MAIL FROM:<user@one.example> BODY=BINARYMIME RET=HDRS ENVID=both-ways", 250)
+    t.say("RCPT TO:<user@two.example> NOTIFY=SUCCESS,FAILURE", 250)
+    body = BINARY[:20000].replace(b"binary-out", b"binary-two")
+    t.say(f"BDAT {len(body)} LAST", 250, body)
+    assert find(two, "user@two.example", "binary-two").split(b"\r\n\r\n", 1)[1] == body.split(b"\r\n\r\n", 1)[1]
+    text = report(one, "both-ways", "user@one.example")
+    assert b"Reporting-MTA: dns; mx.two.example" in text and b"Action: delivered" in text, text
