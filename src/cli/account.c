@@ -6,6 +6,7 @@
 
 #include "cli/admin.h"
 #include "cli/app_password.h"
+#include "cli/certificate.h"
 #include "cli/pairs.h"
 
 static int
@@ -139,6 +140,25 @@ static const struct admin_action app_list = { .command = "app-password list",
 static const struct admin_action app_remove = { .command =
 						    "app-password remove",
 	.operands = { { "address", CLI_TEXT }, { "which", CLI_TEXT } } };
+static const struct table_column certificate_columns[] = {
+	{ "fingerprint", "fingerprint", TABLE_TEXT },
+	{ "name", "name", TABLE_TEXT },
+	{ "created", "created", TABLE_TIME },
+	{ NULL, NULL, TABLE_TEXT },
+};
+static const struct admin_action certificate_add = { .command =
+							 "certificate add",
+	.operands = { { "address", CLI_TEXT }, { "fingerprint", CLI_TEXT } },
+	.prepare = certificate_prepare };
+static const struct admin_action certificate_list = { .command =
+							  "certificate list",
+	.operands = { { "address", CLI_TEXT } },
+	.columns = certificate_columns };
+static const struct admin_action certificate_remove = {
+	.command = "certificate remove",
+	.operands = { { "address", CLI_TEXT }, { "fingerprint", CLI_TEXT } },
+	.prepare = certificate_prepare
+};
 static const struct admin_action quota = { .command = "account quota",
 	.operands = { { "address", CLI_TEXT }, { "quota", CLI_SIZE } } };
 static const struct admin_action set = { .command = "account set",
@@ -183,6 +203,14 @@ static const struct cli_action actions[] = {
 	{ "app-password remove", "ADDRESS NUMBER|NAME", 2, 2,
 	    "takes one away, and ends the account's sessions", NULL, admin_run,
 	    &app_remove },
+	{ "certificate add", "ADDRESS FILE|FINGERPRINT", 2, 2,
+	    "lets a client log in with this certificate (PEM or SHA-256)", NULL,
+	    admin_run, &certificate_add },
+	{ "certificate list", "ADDRESS", 1, 1, "what there is", NULL, admin_run,
+	    &certificate_list },
+	{ "certificate remove", "ADDRESS FILE|FINGERPRINT", 2, 2,
+	    "takes one away, and ends the account's sessions", NULL, admin_run,
+	    &certificate_remove },
 	{ "quota", "ADDRESS SIZE", 2, 2,
 	    "how much mail it may keep; 0: any amount", NULL, admin_run,
 	    &quota },

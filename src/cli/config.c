@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/admin.h"
+#include "cli/certificate.h"
 #include "cli/token.h"
 
 static void
@@ -241,6 +242,8 @@ run_check(struct cli *cli)
 
 	if (r == CLI_OK)
 		r = token_check_keys(&s);
+	if (r == CLI_OK)
+		r = certificate_check_ca(&s);
 	if (r == CLI_OK)
 		(void)printf("%s is right: %" PRIu32 " listeners, data in %s\n",
 		    cli->config, s.n_listeners, s.data);

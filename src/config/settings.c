@@ -313,7 +313,7 @@ is_quotable(const char *text)
 }
 
 static int
-check_oauth(struct reader *rd)
+check_logins(struct reader *rd)
 {
 	const struct settings *s = &rd->s;
 
@@ -326,6 +326,10 @@ check_oauth(struct reader *rd)
 		    place_of(rd,
 			offsetof(struct settings, oauth_configuration)),
 		    "oauth.configuration is no URL");
+	if (s->client_ca[0] != '\0' && !s->client_certificates)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, client_ca)),
+		    "tls.client_ca needs tls.client_certificates = true");
 	if (s->oauth_keys[0] == '\0')
 		return SETTINGS_OK;
 	if (s->oauth_issuer[0] == '\0' || s->oauth_audience[0] == '\0' ||
@@ -364,7 +368,7 @@ check_agreement(struct reader *rd)
 		    "100 and replies, such as \"bl.example 2 "
 		    "127.0.0.2-11\", at most %d",
 		    LIMIT_DNSBL_LISTS);
-	r = check_oauth(rd);
+	r = check_logins(rd);
 	if (r != SETTINGS_OK)
 		return r;
 	if (s->delay_warning >= s->lifetime)

@@ -151,6 +151,8 @@ struct settings {
 	uint32_t local_rate;              /* mails of a user in an hour */
 
 	/* [tls] */
+	bool client_certificates;      /* clients are asked for one */
+	char client_ca[SETTINGS_PATH]; /* who may sign them, or empty */
 	bool plain_auth; /* LOGIN and AUTH without TLS, for tests only */
 	/* [auth] */
 	char mechanisms[SETTINGS_NAME]; /* names, or empty: all */

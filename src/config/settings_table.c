@@ -230,6 +230,15 @@ const struct settings_key settings_keys[] = {
 	    false,
 	    "How many messages one user of this machine may hand in within an "
 	    "hour; 0 is no limit. More wait in the spool." },
+	{ "tls", "client_certificates", KIND_BOOL, MEMBER(client_certificates),
+	    "false", 0, 0, false,
+	    "Asks mail programs for a certificate, which they need not have, "
+	    "and lets them log in with it (EXTERNAL)." },
+	{ "tls", "client_ca", KIND_PATH, MEMBER(client_ca), "", 0, 0, false,
+	    "PEM with the certificates of those who may vouch for clients, "
+	    "and their revocation lists: such a certificate is good for the "
+	    "address in it. When empty: only those named by ulak account "
+	    "certificate add. Read at the start." },
 	{ "tls", "plain_auth", KIND_BOOL, MEMBER(plain_auth), "false", 0, 0,
 	    true,
 	    "Takes passwords over connections without TLS. For tests only." },

@@ -131,6 +131,8 @@ static const struct {
 	    { "oauth.keys", "oauth.issuer" } },
 	{ SLICE(MUST "[oauth]\nkeys='/k'\nissuer='x'"), 5, 6,
 	    { "oauth.keys", "oauth.audience" } },
+	{ SLICE(MUST "[tls]\nclient_ca='/ca'"), 5, 11,
+	    { "tls.client_ca", "tls.client_certificates" } },
 	{ SLICE(MUST "[oauth]\nscope='a b'"), 5, 7, { "oauth.scope", "word" } },
 	{ SLICE(MUST "[oauth]\nconfiguration='https://x/\"'"), 5, 15,
 	    { "oauth.configuration", "URL" } },

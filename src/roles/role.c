@@ -202,3 +202,35 @@ role_run(struct env *env, const struct settings *settings, int supervisor_fd,
 		ops->deinit(&r);
 	return r.exit_status;
 }
+
+int
+role_read_file(struct env *env, const char *path, uint8_t *at, size_t size,
+    size_t *ret_len)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[SETTINGS_PATH];
+	struct env_dir *dir;
+	struct env_file *f;
+	uint64_t n = 0;
+	ssize_t got;
+	int r;
+
+	(void)slice_to_cstr(slice_of(path, (size_t)(slash - path) + 1), folder,
+	    sizeof(folder));
+	r = env_dir_open(env, folder, &dir);
+	if (r < 0)
+		return r;
+	r = env_file_open(dir, slash + 1, ENV_FILE_READ, &f);
+	if (r == 0) {
+		r = env_file_size(f, &n);
+		if (r == 0 && n > size)
+			r = -EFBIG;
+		got = r == 0 ? env_file_pread(f, at, (size_t)n, 0) : 0;
+		env_file_close(f);
+		if (got < 0)
+			r = (int)got;
+		*ret_len = got > 0 ? (size_t)got : 0;
+	}
+	env_dir_close(dir);
+	return r;
+}

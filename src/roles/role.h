@@ -67,6 +67,11 @@ role_main_fn *role_find(const char *name);
 int role_run(struct env *env, const struct settings *settings,
     int supervisor_fd, const struct role_ops *ops, void *ctx);
 
+/* A small file of this machine, before the sandbox closes: *ret_len bytes, at
+ * most `size`. path: absolute. 0, -EFBIG or -errno. */
+int role_read_file(struct env *env, const char *path, uint8_t *at, size_t size,
+    size_t *ret_len);
+
 /* One a role: what `ulak role NAME` calls. */
 int role_store(struct env *env, const struct settings *s, int supervisor_fd);
 int role_keeper(struct env *env, const struct settings *s, int supervisor_fd);

@@ -121,6 +121,9 @@ bind_channel(struct sasl_scram *s, char flag, struct slice name,
 	} else if (slice_equal(name, SLICE("tls-server-end-point"))) {
 		s->binding_len = b->end_point_len;
 		memcpy(s->binding, b->end_point, sizeof(s->binding));
+	} else if (slice_equal(name, SLICE("tls-unique"))) {
+		s->binding_len = b->unique_len;
+		memcpy(s->binding, b->unique, sizeof(s->binding));
 	}
 	return s->binding_len > 0;
 }

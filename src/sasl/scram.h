@@ -29,9 +29,10 @@ enum {
 
 /* What both ends of the TLS connection know; empty: cannot be had. */
 struct sasl_binding {
-	size_t exporter_len, end_point_len;
+	size_t exporter_len, end_point_len, unique_len;
 	uint8_t exporter[SASL_BINDING_MAX];  /* tls-exporter (RFC 9266) */
 	uint8_t end_point[SASL_BINDING_MAX]; /* tls-server-end-point (5929) */
+	uint8_t unique[SASL_BINDING_MAX];    /* tls-unique (5929) */
 };
 
 enum {

@@ -296,6 +296,8 @@ account_remove(struct db *db, struct slice address)
 	if (r == DB_NONE)
 		r = DB_EXEC(credential_delete_all, db, .account = account);
 	if (r == 0)
+		r = DB_EXEC(certificate_delete_all, db, .account = account);
+	if (r == 0)
 		r = DB_EXEC(thread_delete_account, db, .account = account);
 	if (r == 0)
 		r = DB_EXEC(subscription_delete_account, db,
@@ -376,6 +378,44 @@ account_remove_app(struct db *db, struct slice address, struct slice which)
 	if (r == 0)
 		r = DB_EXEC(credential_delete, db, .account = account,
 		    .n = (uint32_t)n);
+	if (r == 0 && db_changed(db) == 0)
+		return ACCOUNT_E_ABSENT;
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+/* One certificate is one account's. */
+int
+account_add_certificate(struct db *db, struct slice address,
+    struct slice fingerprint, struct slice name, int64_t now)
+{
+	struct q_certificate_count count;
+	struct address a;
+	uint64_t account;
+	int r = find_account(db, address, &a, &account);
+
+	if (r == 0)
+		r = DB_ONE(certificate_count, db, &count, .account = account);
+	if (r == 0 && count.n >= LIMIT_CERTIFICATES)
+		return ACCOUNT_E_LIMIT;
+	if (r == 0)
+		r = DB_EXEC(certificate_add, db, .fingerprint = fingerprint,
+		    .account = account, .name = name, .created = now);
+	if (r == DB_E_EXISTS)
+		return ACCOUNT_E_EXISTS;
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+int
+account_remove_certificate(struct db *db, struct slice address,
+    struct slice fingerprint)
+{
+	struct address a;
+	uint64_t account;
+	int r = find_account(db, address, &a, &account);
+
+	if (r == 0)
+		r = DB_EXEC(certificate_delete, db, .account = account,
+		    .fingerprint = fingerprint);
 	if (r == 0 && db_changed(db) == 0)
 		return ACCOUNT_E_ABSENT;
 	return r < 0 ? ERR_TRACE(r) : r;

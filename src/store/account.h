@@ -64,6 +64,11 @@ int account_add_app(struct db *db, struct slice address, struct slice name,
     uint32_t *ret_n);
 /* which: its number, or its name. */
 int account_remove_app(struct db *db, struct slice address, struct slice which);
+/* fingerprint: 64 digits of lower-case hex. */
+int account_add_certificate(struct db *db, struct slice address,
+    struct slice fingerprint, struct slice name, int64_t now);
+int account_remove_certificate(struct db *db, struct slice address,
+    struct slice fingerprint);
 int account_set_quota(struct db *db, struct slice address, uint64_t quota);
 int account_set_disabled(struct db *db, struct slice address, bool disabled);
 int alias_add(struct db *db, struct slice address, struct slice target,

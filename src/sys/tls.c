@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "sys/tls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,7 +18,8 @@
 
 enum {
 	ERROR_TEXT = 160,
-	CHAIN_MAX = 10
+	CHAIN_MAX = 10,
+	PEER_CHAIN_MAX = 32 * 1024 /* as the client may send it */
 };
 
 /* AEAD with an ephemeral key exchange only; there is no RSA decryption in the
@@ -48,6 +51,8 @@ struct tls_server {
 	OSSL_PROVIDER *key_provider;
 	struct tls_signer signer;
 	struct list certs;
+	bool asks_certificates;
+	STACK_OF(X509_NAME) * client_ca; /* their names */
 };
 
 struct tls_client {
@@ -213,6 +218,7 @@ tls_server_free(struct tls_server *s)
 		return;
 	LIST_FOREACH_SAFE (it, next, &s->certs)
 		cert_free(LIST_ENTRY(it, struct cert, link));
+	sk_X509_NAME_pop_free(s->client_ca, X509_NAME_free);
 	tls_signer_set(&s->signer, -1);
 	if (s->key_provider != NULL)
 		(void)OSSL_PROVIDER_unload(s->key_provider);
@@ -347,6 +353,55 @@ use_chain(struct tls_server *s, SSL_CTX *ctx, uint32_t key, struct slice chain)
 	return ok && chain.len == 0;
 }
 
+/* Whether anybody may log in with it, the keeper says; a client that shows
+ * some other certificate is served like one that has none. */
+static int
+accept_any(X509_STORE_CTX *ctx, void *arg)
+{
+	(void)arg;
+	X509_STORE_CTX_set_error(ctx, X509_V_OK);
+	return 1;
+}
+
+/* Without tickets: they would carry the leaf of the chain alone. */
+static void
+ask_certificate(struct tls_server *s, SSL_CTX *ctx)
+{
+	static const uint8_t id[] = "ulak";
+
+	if (!s->asks_certificates)
+		return;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
+	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_session_id_context(ctx, id, sizeof(id));
+	SSL_CTX_set_client_CA_list(ctx, SSL_dup_CA_list(s->client_ca));
+}
+
+void
+tls_server_ask_certificates(struct tls_server *s, struct slice ca_pem)
+{
+	BIO *in = BIO_new_mem_buf(ca_pem.len > 0 ? ca_pem.at : (const void *)"",
+	    (int)ca_pem.len);
+	X509 *x;
+
+	assert(list_is_empty(&s->certs));
+	s->asks_certificates = true;
+	s->client_ca = sk_X509_NAME_new_null();
+	while (in != NULL && s->client_ca != NULL &&
+	    (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		X509_NAME *name = X509_NAME_dup(X509_get_subject_name(x));
+
+		if (name == NULL || sk_X509_NAME_push(s->client_ca, name) <= 0)
+			X509_NAME_free(name);
+		X509_free(x);
+	}
+	ERR_clear_error();
+	BIO_free(in);
+}
+
 static SSL_CTX *
 server_context(struct tls_server *s, uint32_t key, struct slice chain)
 {
@@ -357,6 +412,7 @@ server_context(struct tls_server *s, uint32_t key, struct slice chain)
 	(void)SSL_CTX_set_num_tickets(ctx, 1);
 	(void)SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	(void)SSL_CTX_set_tlsext_servername_arg(ctx, s);
+	ask_certificate(s, ctx);
 	if (SSL_CTX_set_cipher_list(ctx, CIPHERS_TLS12) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
 	    !use_chain(s, ctx, key, chain)) {
@@ -688,13 +744,21 @@ tls_error(const struct tls *t)
 
 /* -- channel binding ------------------------------------------------------- */
 
+/* RFC 7627: else somebody between two connections can make both alike. */
+static bool
+is_bound(const struct tls *t)
+{
+	return SSL_version(t->ssl) == TLS1_3_VERSION ||
+	    SSL_get_extms_support(t->ssl) == 1;
+}
+
 size_t
 tls_exporter(const struct tls *t, uint8_t at[TLS_BINDING_MAX])
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 
 	/* With TLS 1.2 it is only as good as the extended master secret. */
-	if (SSL_version(t->ssl) != TLS1_3_VERSION ||
+	if (!is_bound(t) ||
 	    SSL_export_keying_material(t->ssl, at, 32, label, sizeof(label) - 1,
 		NULL, 0, 0) != 1)
 		return 0;
@@ -719,4 +783,59 @@ tls_end_point(const struct tls *t, uint8_t at[TLS_BINDING_MAX])
 	if (X509_digest(leaf, EVP_get_digestbynid(digest), at, &n) != 1)
 		return 0;
 	return n;
+}
+
+/* The first Finished of a full handshake is the client's, and all of TLS 1.2
+ * are full here: there are neither tickets nor a cache. */
+size_t
+tls_unique(const struct tls *t, uint8_t at[TLS_BINDING_MAX])
+{
+	size_t n;
+
+	if (SSL_version(t->ssl) != TLS1_2_VERSION || !is_bound(t) ||
+	    SSL_session_reused(t->ssl) == 1)
+		return 0;
+	n = SSL_get_peer_finished(t->ssl, at, TLS_BINDING_MAX);
+	return n <= TLS_BINDING_MAX ? n : 0;
+}
+
+/* -- the client's certificate --------------------------------------------- */
+
+bool
+tls_has_peer(const struct tls *t)
+{
+	return SSL_get0_peer_certificate(t->ssl) != NULL;
+}
+
+static int
+add_der(X509 *x, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der), r;
+	uint8_t head[4] = { (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16),
+		(uint8_t)(n >> 24) };
+	size_t before = out->len;
+
+	if (n <= 0)
+		return -ENOMEM;
+	r = buf_add(out, slice_of(head, sizeof(head)));
+	if (r == 0)
+		r = buf_add(out, slice_of(der, (size_t)n));
+	if (r != 0)
+		out->len = before;
+	OPENSSL_free(der);
+	return r;
+}
+
+int
+tls_peer_chain(const struct tls *t, struct buf *out)
+{
+	X509 *leaf = SSL_get0_peer_certificate(t->ssl);
+	STACK_OF(X509) *rest = SSL_get_peer_cert_chain(t->ssl);
+	int r = leaf == NULL ? 1 : add_der(leaf, out);
+
+	for (int i = 0; r == 0 && i < sk_X509_num(rest); i++)
+		if (add_der(sk_X509_value(rest, i), out) != 0)
+			break;
+	return r;
 }

@@ -9,6 +9,7 @@
 #ifndef SYS_TLS_H
 #define SYS_TLS_H
 
+#include "base/buf.h"
 #include "base/slice.h"
 #include "sys/env.h"
 
@@ -28,6 +29,10 @@ void tls_server_set_keeper(struct tls_server *s, int sign_fd);
 int tls_server_add(struct tls_server *s, uint32_t key, struct slice chain,
     struct slice names, bool is_default);
 bool tls_server_has_key(const struct tls_server *s);
+/* Before the first tls_server_add: clients are asked for a certificate, and
+ * shown the names of these (PEM; may be empty). They need not have one. That
+ * they have its key is checked here; whether it is good for anything, not. */
+void tls_server_ask_certificates(struct tls_server *s, struct slice ca_pem);
 
 int tls_client_new(struct env *env, struct tls_client **ret);
 void tls_client_free(struct tls_client *c);
@@ -66,9 +71,17 @@ enum {
 	TLS_BINDING_MAX = 64
 };
 /* What both ends of a server's connection know and nobody between them:
- * tls-exporter (RFC 9266; TLS 1.3 only), and tls-server-end-point (RFC 5929).
+ * tls-exporter (RFC 9266), and tls-server-end-point (RFC 5929).
  * Returns how many bytes; 0: there is none. */
 size_t tls_exporter(const struct tls *t, uint8_t at[TLS_BINDING_MAX]);
+/* tls-unique, of TLS 1.2 with the extended master secret alone. */
+size_t tls_unique(const struct tls *t, uint8_t at[TLS_BINDING_MAX]);
 size_t tls_end_point(const struct tls *t, uint8_t at[TLS_BINDING_MAX]);
+
+/* The certificate of which the client has shown that it has the key, and those
+ * it sent along: as the chain of tls_server_add, cut where `out` is full. 0;
+ * 1: it has none, or one that does not fit; -ENOMEM. */
+int tls_peer_chain(const struct tls *t, struct buf *out);
+bool tls_has_peer(const struct tls *t);
 
 #endif

@@ -66,6 +66,45 @@ class Keys:
         return jwt_module().encode(body, key or self.private[alg], alg, headers={"kid": "key-" + alg, **(header or {})})
 
 
+class Authority:
+    """Certificates of clients, by openssl: a CA, and one it has signed for each name."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.make("ca", "/CN=ca", "-x509", "-addext", "keyUsage=keyCertSign,cRLSign")
+        self.sign("anna", f"email:{ANNA}")
+        self.sign("both", f"email:{ANNA},email:{EVE}")
+        self.sign("server", f"email:{ANNA}", "serverAuth")
+        self.sign("nobody", "email:nobody@login.example")
+        self.make("self", "/CN=self", "-x509", "-addext", f"subjectAltName=email:{ANNA}")
+        self.make("other", "/CN=other", "-x509")
+
+    def path(self, name):
+        return os.path.join(self.dir, name + ".pem")
+
+    def make(self, name, subject, *more):
+        out = self.path(name)
+        subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
+                        "-keyout", out + ".key", "-out", out, "-days", "30", *more], check=True, capture_output=True)
+
+    def sign(self, name, names, purpose="clientAuth"):
+        self.make(name, "/CN=" + name)
+        extensions = self.path(name) + ".ext"
+        with open(extensions, "w") as f:
+            f.write(f"subjectAltName={names}\nextendedKeyUsage={purpose}\n")
+        signed = self.path(name) + ".crt"
+        subprocess.run(["openssl", "x509", "-req", "-in", self.path(name), "-CA", self.path("ca"), "-CAkey",
+                        self.path("ca") + ".key", "-CAcreateserial", "-days", "30", "-extfile", extensions, "-out", signed],
+                       check=True, capture_output=True)
+        os.rename(signed, self.path(name))
+
+    def context(self, name):
+        context = tls_context()
+        if name is not None:
+            context.load_cert_chain(self.path(name), self.path(name) + ".key")
+        return context
+
+
 def url64(data):
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
@@ -84,15 +123,23 @@ def directory():
 
 
 @pytest.fixture(scope="module")
-def server(directory, keys):
+def ca(directory):
+    return Authority(directory)
+
+
+@pytest.fixture(scope="module")
+def server(directory, keys, ca):
     s = Ulak(os.path.join(directory, "server"), "login.example", ADDRESS, extra={
         "smtp": ["max_per_client = 10000"],
+        "tls": ["client_certificates = true", f'client_ca = "{ca.path("ca")}"'],
         "oauth": [f'keys = "{keys.path}"', f'issuer = "{ISSUER}"', 'audience = "ulak"', 'scope = "mail"',
                   'configuration = "https://id.example/.well-known/openid-configuration"'],
     })
     s.init(ANNA)
     s.start()
     s.account(EVE)
+    for n in range(4):
+        s.account(f"u{n}@login.example")
     yield s
     s.stop()
 
@@ -271,3 +318,195 @@ def test_keys_change_while_it_runs(server, keys):
 def password_code(server, name=ANNA, password=PASSWORD):
     with smtp(server) as c:
         return c.docmd("AUTH", "PLAIN " + b64(f"\0{name}\0{password}".encode()))[0]
+
+
+# -- certificates -----------------------------------------------------------------
+
+
+def external(ca, name, authzid="=", tls13=True):
+    context = ca.context(name)
+    if not tls13:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30) as c:
+        c.ehlo("client.example")
+        offered = "EXTERNAL" in c.esmtp_features["auth"].split()
+        code = c.docmd("AUTH", "EXTERNAL" + (f" {authzid}" if authzid else ""))[0]
+        if code == 334:
+            code = c.docmd("")[0]
+        return offered, code
+
+
+def test_certificates(server, ca):
+    anna, eve = b64(ANNA.encode()), b64(EVE.encode())
+    assert external(ca, None) == (False, 504)
+    assert external(ca, "anna") == (True, 235)
+    assert external(ca, "anna", "") == (True, 235)  # asked for the response
+    assert external(ca, "anna", tls13=False) == (True, 235)
+    assert external(ca, "anna", b64(ANNA.upper().encode())) == (True, 235)
+    assert external(ca, "anna", eve) == (True, 535)
+    assert external(ca, "both") == (True, 535)  # which of them?
+    assert external(ca, "both", eve) == (True, 235)
+    assert external(ca, "both", anna) == (True, 235)
+    for name in ("server", "nobody", "self", "other"):
+        assert external(ca, name) == (True, 535), name
+        assert external(ca, name, anna) == (True, 535), name
+    assert external(ca, "anna", "not-base64!") == (True, 501)
+    assert external(ca, "anna", b64(b"a\0b")) == (True, 501)
+    # A certificate is no hindrance to a password.
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=ca.context("other"), timeout=30) as c:
+        c.login(ANNA, PASSWORD)
+
+
+def test_certificates_in_imap_and_pop3(server, ca):
+    i = imaplib.IMAP4_SSL(ADDRESS, 993, ssl_context=ca.context("anna"))
+    assert "AUTH=EXTERNAL" in i.capabilities
+    i.authenticate("EXTERNAL", lambda _: b"")
+    assert i.select()[0] == "OK"
+    i.logout()
+    p = poplib.POP3_SSL(ADDRESS, 995, context=ca.context("anna"))
+    assert "EXTERNAL" in p.capa()["SASL"]
+    assert p._shortcmd("AUTH EXTERNAL =").startswith(b"+OK")
+    p.quit()
+
+
+def test_certificates_that_an_admin_names(server, ca):
+    server.cli("account", "certificate", "add", EVE, ca.path("self"))
+    rows = server.cli_json("account", "certificate", "list", EVE)
+    assert [r["name"] for r in rows] == ["/CN=self"]
+    assert external(ca, "self") == (True, 235)
+    assert external(ca, "self", b64(EVE.encode())) == (True, 235)
+    assert external(ca, "self", b64(ANNA.encode())) == (True, 535)  # what is in it does not count
+    assert server.cli("account", "certificate", "add", ANNA, ca.path("self"), check=False).returncode == 1  # one account's
+    printed = subprocess.run(["openssl", "x509", "-in", ca.path("self"), "-noout", "-fingerprint", "-sha256"],
+                             capture_output=True, text=True).stdout.split("=")[1].strip()
+    server.cli("account", "certificate", "remove", EVE, printed)
+    assert external(ca, "self") == (True, 535)
+    assert server.cli("account", "certificate", "remove", EVE, printed, check=False).returncode == 1
+    assert server.cli("account", "certificate", "add", EVE, "/dev/null", check=False).returncode == 1
+
+
+# -- SCRAM ------------------------------------------------------------------------
+
+TLS = {"1.2": "NORMAL:-VERS-ALL:+VERS-TLS1.2", "1.3": "NORMAL:-VERS-ALL:+VERS-TLS1.3"}
+
+
+def gsasl(protocol, mechanism, version="1.3", password=PASSWORD, *more):
+    port = {"smtp": 587, "imap": 143}[protocol]
+    return subprocess.run(["gsasl", f"--{protocol}", f"--connect={ADDRESS}:{port}", "-m", mechanism, "-a", ANNA, "-p", password,
+                           f"--priority={TLS[version]}", "--x509-ca-file=", "--verbose", *more],
+                          input="", capture_output=True, text=True, timeout=60)
+
+
+def test_gsasl(server):
+    """Bound by tls-exporter with TLS 1.3, by tls-unique with 1.2; unbound only when it cannot bind."""
+    if shutil.which("gsasl") is None:
+        pytest.skip("no gsasl")
+    for protocol, mechanism, version, more in (
+            ("smtp", "SCRAM-SHA-256-PLUS", "1.3", ()), ("imap", "SCRAM-SHA-256-PLUS", "1.3", ()),
+            ("smtp", "SCRAM-SHA-256-PLUS", "1.2", ()), ("imap", "SCRAM-SHA-1-PLUS", "1.2", ()),
+            ("smtp", "SCRAM-SHA-1-PLUS", "1.3", ()),
+            ("smtp", "SCRAM-SHA-256", "1.3", ("--no-cb",)), ("imap", "SCRAM-SHA-1", "1.2", ("--no-cb",)),
+            ("smtp", "PLAIN", "1.3", ()), ("imap", "PLAIN", "1.2", ()), ("smtp", "LOGIN", "1.3", ())):
+        r = gsasl(protocol, mechanism, version, PASSWORD, *more)
+        assert r.returncode == 0, (protocol, mechanism, version, print(r.stdout, r.stderr))
+    # It can bind, and so could we: somebody took -PLUS away. It is refused.
+    assert gsasl("smtp", "SCRAM-SHA-256").returncode != 0
+    assert gsasl("smtp", "SCRAM-SHA-256-PLUS", "1.3", "wrong").returncode != 0
+
+
+def test_msmtp_and_swaks(server):
+    mail = f"From: {ANNA}\r\nTo: {EVE}\r\nSubject: hi\r\n\r\nhi\r\n"
+    for method in ("scram-sha-256", "plain", "login"):
+        r = subprocess.run(["msmtp", "-C", "/dev/null", f"--host={ADDRESS}", "--port=587", "--tls=on", "--tls-starttls=on",
+                            "--tls-certcheck=off", f"--auth={method}", f"--user={ANNA}", f"--passwordeval=echo '{PASSWORD}'",
+                            f"--from={ANNA}", "--", EVE], input=mail, capture_output=True, text=True, timeout=60)
+        if r.returncode != 0 and "not available" in r.stderr:
+            continue  # a build without libgsasl
+        assert r.returncode == 0, (method, r.stderr)
+    for method in ("PLAIN", "LOGIN"):
+        r = subprocess.run(["swaks", "--server", ADDRESS, "--port", "465", "--tlsc", "--auth", method, "--auth-user", ANNA,
+                            "--auth-password", PASSWORD, "--from", ANNA, "--to", EVE, "--quit-after", "AUTH"],
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, (method, r.stdout, r.stderr)
+
+
+def scram(flag, binding, name=ANNA, password=PASSWORD, mechanism="SCRAM-SHA-256-PLUS", tls13=True, spoil=None):
+    """Code of the last reply, and what the server said in between."""
+    import hashlib
+    import hmac
+    context = tls_context()
+    if not tls13:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30) as c:
+        c.ehlo("client.example")
+        bare = f"n={name},r=fyko+d2lbbFgONRv9qkxdawL"
+        code, text = c.docmd("AUTH", mechanism + " " + b64((flag + bare).encode()))
+        if code != 334:
+            return code, None
+        first = base64.b64decode(text).decode()
+        fields = dict(f.split("=", 1) for f in first.split(","))
+        assert fields["r"].startswith("fyko+d2lbbFgONRv9qkxdawL") and int(fields["i"]) >= 4096
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
+        client = hmac.digest(salted, b"Client Key", "sha256")
+        last = f"c={b64(flag.encode() + binding(c.sock))},r={fields['r']}"
+        if spoil is not None:
+            last = spoil(last)
+        message = ",".join((bare, first, last)).encode()
+        signature = hmac.digest(hashlib.sha256(client).digest(), message, "sha256")
+        code, text = c.docmd(b64(f"{last},p={b64(bytes(a ^ b for a, b in zip(client, signature)))}".encode()))
+        if code != 334:
+            return code, first
+        server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
+        assert base64.b64decode(text) == b"v=" + b64(server).encode()
+        return c.docmd("")[0], first
+
+
+def test_scram_by_hand(server):
+    import hashlib
+    end_point = lambda sock: hashlib.sha256(sock.getpeercert(True)).digest()  # noqa: E731
+    unique = lambda sock: sock.get_channel_binding("tls-unique")  # noqa: E731
+    nothing = lambda sock: b""  # noqa: E731
+    for tls13 in (True, False):
+        assert scram("p=tls-server-end-point,,", end_point, tls13=tls13)[0] == 235
+    assert scram("p=tls-unique,,", unique, tls13=False)[0] == 235
+    assert scram("p=tls-unique,,", unique)[0] == 535  # there is none in TLS 1.3 (RFC 9266)
+    assert scram("n,,", nothing, mechanism="SCRAM-SHA-256")[0] == 235
+    assert scram(f"n,a={ANNA},", nothing, mechanism="SCRAM-SHA-256")[0] == 235
+    code, first = scram("n,,", nothing, mechanism="SCRAM-SHA-256", password="wrong")
+    assert code == 535
+    salt = first.split(",")[1]
+    # The same of who is not there: a salt that stays, and the same refusal.
+    code, one = scram("n,,", nothing, mechanism="SCRAM-SHA-256", name="nobody@login.example")
+    assert code == 535
+    code, two = scram("n,,", nothing, mechanism="SCRAM-SHA-256", name="nobody@login.example")
+    assert code == 535 and one.split(",")[1:] == two.split(",")[1:] and len(one) == len(two) == len(first)
+    assert one.split(",")[1] != salt
+    # Each time another account: who fails often waits.
+    for n, (flag, binding, mechanism) in enumerate((
+            ("y,,", nothing, "SCRAM-SHA-256"),           # downgrade
+            ("n,,", nothing, "SCRAM-SHA-256-PLUS"), ("p=tls-server-end-point,,", end_point, "SCRAM-SHA-256"),
+            ("p=tls-server-end-point,,", lambda sock: b"x" * 32, "SCRAM-SHA-256-PLUS"),
+            ("p=tls-server-end-point,,", nothing, "SCRAM-SHA-256-PLUS"), ("p=none,,", nothing, "SCRAM-SHA-256-PLUS"),
+            (f"n,a={EVE},", nothing, "SCRAM-SHA-256"))):
+        assert scram(flag, binding, f"u{n % 4}@login.example", mechanism=mechanism)[0] == 535, (flag, mechanism)
+    for spoil in (lambda x: x + "0", lambda x: x.replace("r=", "r=x")):
+        assert scram("n,,", nothing, EVE, mechanism="SCRAM-SHA-256", spoil=spoil)[0] == 535
+    assert scram("n,,", nothing, mechanism="SCRAM-SHA-256", spoil=lambda x: x.replace("c=", "d="))[0] == 501
+
+
+# -- guessing ---------------------------------------------------------------------
+
+
+def test_the_owner_gets_in_while_others_guess(server):
+    """Forty guesses at once from where the owner is, too: what he knows lets him in, and soon."""
+    assert password_code(server) == 235  # he has been here before
+    guessers = []
+    for n in range(40):
+        c = smtp(server)
+        c.send("AUTH PLAIN " + b64(f"\0{ANNA}\0guess {n}".encode()) + "\r\n")
+        guessers.append(c)
+    began = time.monotonic()
+    assert password_code(server) == 235
+    assert time.monotonic() - began < 10
+    for c in guessers:
+        c.close()

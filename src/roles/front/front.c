@@ -362,6 +362,25 @@ on_peer(struct role *r, enum wire_role peer, uint32_t instance,
 /* -- life
  * ------------------------------------------------------------------------ */
 
+/* Clients choose by the names that they are shown. The keeper has the file
+ * too, and says what is wrong with it. */
+static int
+ask_certificates(struct front *f)
+{
+	uint8_t *at = malloc(LIMIT_CLIENT_CA);
+	size_t n = 0;
+
+	if (at == NULL)
+		return -ENOMEM;
+	if (f->settings->client_ca[0] == '\0' ||
+	    role_read_file(f->env, f->settings->client_ca, at, LIMIT_CLIENT_CA,
+		&n) != 0)
+		n = 0;
+	tls_server_ask_certificates(f->tls, slice_of(at, n));
+	free(at);
+	return 0;
+}
+
 static int
 prepare(struct role *r)
 {
@@ -396,7 +415,11 @@ prepare(struct role *r)
 	}
 	if (!origin_rules_make(f))
 		return -ENOMEM;
-	return tls_server_new(f->env, &f->tls);
+	if (tls_server_new(f->env, &f->tls) < 0)
+		return -ENOMEM;
+	return f->kind == WIRE_USER && f->settings->client_certificates
+	    ? ask_certificates(f)
+	    : 0;
 }
 
 static int

@@ -5,6 +5,10 @@
 
 #include "base/time.h"
 
+enum {
+	CHAIN_MAX = 16384 /* messages.def: AUTH_START.certificate */
+};
+
 static const struct slice nothing;
 
 unsigned
@@ -17,7 +21,8 @@ login_mechanisms(struct conn *c)
 
 	if (list.len > 0 && !sasl_mechanisms_parse(list, &mask))
 		return 0; /* the settings were checked: cannot be */
-	mask &= ~SASL_BIT(SASL_EXTERNAL);
+	if (!s->client_certificates || c->tls == NULL || !tls_has_peer(c->tls))
+		mask &= ~SASL_BIT(SASL_EXTERNAL);
 	/* A bearer token in the clear is anybody's (RFC 7628, section 4). */
 	if (s->oauth_keys[0] == '\0' || c->tls == NULL)
 		mask &= ~(unsigned)SASL_MASK_TOKEN;
@@ -130,7 +135,10 @@ send_start(struct login *l, enum sasl_mechanism mechanism,
 {
 	struct conn *c = l->conn;
 	struct front *f = conn_front(c);
-	uint8_t exporter[TLS_BINDING_MAX], end_point[TLS_BINDING_MAX];
+	uint8_t exporter[TLS_BINDING_MAX], end_point[TLS_BINDING_MAX],
+	    unique[TLS_BINDING_MAX];
+	struct buf chain;
+	bool ok;
 	struct wire_auth_start m = { .service = slice_cstr(l->service),
 		.client = slice_cstr(c->peer_text),
 		.mechanism = (uint8_t)mechanism,
@@ -143,9 +151,16 @@ send_start(struct login *l, enum sasl_mechanism mechanism,
 		m.exporter = slice_of(exporter, tls_exporter(c->tls, exporter));
 		m.end_point =
 		    slice_of(end_point, tls_end_point(c->tls, end_point));
+		m.unique = slice_of(unique, tls_unique(c->tls, unique));
 	}
-	return f->keeper != NULL && f->store != NULL &&
+	buf_init(&chain, CHAIN_MAX);
+	if (mechanism == SASL_EXTERNAL && c->tls != NULL &&
+	    tls_peer_chain(c->tls, &chain) == 0)
+		m.certificate = buf_slice(&chain);
+	ok = f->keeper != NULL && f->store != NULL &&
 	    wire_send_auth_start(f->keeper, c->number, l->ticket, &m) == 0;
+	buf_deinit(&chain);
+	return ok;
 }
 
 /* initial: bytes */

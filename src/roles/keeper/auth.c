@@ -32,6 +32,7 @@ enum awaits {
 	AWAITS_CLIENT, /* a response */
 	AWAITS_TURN,   /* the timer: guessers queue up */
 	AWAITS_STORE,
+	AWAITS_PIN, /* the store: whose certificate is it? */
 	AWAITS_THREAD
 };
 
@@ -67,7 +68,8 @@ struct login {
 	const char *reason; /* for the log; NULL: none but the usual */
 	uint32_t used;
 	char token_error[SASL_CHALLENGE_MAX];
-	char hashed[KEEPER_SET]; /* a fresh set, or empty */
+	struct keeper_certificate *certificate; /* EXTERNAL only */
+	char hashed[KEEPER_SET];                /* a fresh set, or empty */
 };
 
 static void drive(struct login *l, enum sasl_want want);
@@ -97,6 +99,7 @@ login_free(struct login *l)
 	if (l->sets != NULL)
 		sodium_memzero(l->sets, l->sets_len);
 	free(l->sets);
+	free(l->certificate);
 	sodium_memzero(l, sizeof(*l));
 	free(l);
 }
@@ -486,6 +489,73 @@ check_token(struct login *l)
 	drive(l, sasl_owner_is(&l->sasl, slice_of(owner.name, owner.len)));
 }
 
+/* -- certificates (RFC 4422, appendix A) --------------------------------------
+ */
+
+/* That the client has the key, the front says: docs/decisions/0017. */
+static void
+check_certificate(struct login *l)
+{
+	struct keeper *k = l->keeper;
+	struct wire_certificate_get get = { 0 };
+
+	l->is_no_guess = true;
+	if (l->certificate == NULL || !l->certificate->is_in_time) {
+		l->reason = l->certificate == NULL ? "no certificate"
+						   : "expired, or not yet good";
+		drive(l, sasl_owner_is(&l->sasl, (struct slice){ 0 }));
+		return;
+	}
+	get.fingerprint = slice_cstr(l->certificate->fingerprint);
+	l->awaits = AWAITS_PIN;
+	if (k->store == NULL ||
+	    wire_send_certificate_get(k->store, l->number, 0, &get) != 0)
+		refuse_temporarily(l);
+}
+
+/* An admin's word goes first; else the address in a certificate that one whom
+ * we trust has signed. With an authzid that one, or nobody. */
+static struct slice
+owner_of(const struct login *l, struct slice pinned)
+{
+	const struct keeper_certificate *x = l->certificate;
+	struct slice authzid = slice_of(l->sasl.authzid, l->sasl.authzid_len);
+
+	if (pinned.len > 0 &&
+	    (authzid.len == 0 || is_same_address(authzid, pinned)))
+		return pinned;
+	if (!x->is_trusted || (authzid.len == 0 && x->n_names != 1))
+		return (struct slice){ 0 };
+	for (size_t i = 0; i < x->n_names; i++)
+		if (authzid.len == 0 ||
+		    is_same_address(authzid, slice_cstr(x->names[i])))
+			return slice_cstr(x->names[i]);
+	return (struct slice){ 0 };
+}
+
+int
+auth_on_certificate(struct channel *c, const struct wire_head *h,
+    const struct wire_certificate *m)
+{
+	struct keeper *k = c->ctx;
+	struct login *l = map_get_number(&k->logins, h->session);
+	struct slice owner;
+
+	if (l == NULL || l->awaits != AWAITS_PIN)
+		return 0;
+	if (m->temporary) {
+		refuse_temporarily(l);
+		return 0;
+	}
+	owner = owner_of(l, m->address);
+	l->reason = owner.len > 0 ? "no such account"
+	    : l->certificate->is_trusted
+	    ? "the certificate is of another address"
+	    : "nobody vouches for the certificate";
+	drive(l, sasl_owner_is(&l->sasl, owner));
+	return 0;
+}
+
 /* -- the conversation --------------------------------------------------------
  */
 
@@ -521,7 +591,7 @@ drive(struct login *l, enum sasl_want want)
 		check_token(l);
 		break;
 	case SASL_CERTIFICATE:
-		drive(l, sasl_owner_is(&l->sasl, (struct slice){ 0 }));
+		check_certificate(l);
 		break;
 	case SASL_YES:
 		grant(l);
@@ -592,6 +662,10 @@ auth_on_start(struct channel *c, const struct wire_head *h,
 	service = set_service(l, m->service);
 	binding.exporter_len = copy_binding(m->exporter, binding.exporter);
 	binding.end_point_len = copy_binding(m->end_point, binding.end_point);
+	binding.unique_len = copy_binding(m->unique, binding.unique);
+	if (m->mechanism == SASL_EXTERNAL)
+		l->certificate = keeper_certificate_read(l->keeper->client_ca,
+		    m->certificate, env_wall(l->keeper->env));
 	drive(l,
 	    sasl_begin(&l->sasl, m->mechanism, m->offered, service, &binding,
 		m->has_initial ? &m->initial : NULL));
@@ -638,7 +712,7 @@ auth_lost_store(struct keeper *k)
 
 	/* Taking one out leaves the others where they are (base/map.h). */
 	while ((l = map_next(&k->logins, &at)) != NULL)
-		if (l->awaits == AWAITS_STORE)
+		if (l->awaits == AWAITS_STORE || l->awaits == AWAITS_PIN)
 			refuse_temporarily(l);
 }
 

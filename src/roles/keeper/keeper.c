@@ -221,6 +221,7 @@ static const struct wire_keeper_handlers handlers = {
 	.auth_step = auth_on_step,
 	.auth_abort = auth_on_abort,
 	.verifier = auth_on_verifier,
+	.certificate = auth_on_certificate,
 	.hash_ask = auth_on_hash_ask,
 	.key_make = on_key_make,
 	.token_keys = keeper_token_on_keys,
@@ -336,6 +337,9 @@ prepare(struct role *r)
 	n = auth_init(k);
 	if (n == 0)
 		n = keeper_token_init(k);
+	if (n == 0)
+		n = keeper_ca_init(r->env, r->settings->client_ca,
+		    &k->client_ca);
 	return n < 0 ? n : read_master(r, k);
 }
 
@@ -355,6 +359,7 @@ deinit(struct role *r)
 	map_deinit(&k->keys);
 	auth_deinit(k);
 	keeper_token_deinit(k);
+	X509_STORE_free(k->client_ca);
 	keeper_master_free(k->master);
 }
 

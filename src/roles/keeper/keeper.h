@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "roles/keeper/certificate.h"
 #include "roles/keeper/guard.h"
 #include "roles/keeper/keys.h"
 #include "roles/keeper/password.h"
@@ -41,6 +42,7 @@ struct keeper {
 	char dummy[KEEPER_VERIFIER]; /* hashed against for who is unknown */
 	/* token.c's */
 	struct sasl_token_keys *token_keys; /* NULL: none that can be used */
+	X509_STORE *client_ca;              /* the same */
 };
 
 extern const struct role_ops keeper_ops;
@@ -57,6 +59,8 @@ int auth_on_abort(struct channel *c, const struct wire_head *h,
     const struct wire_auth_abort *m);
 int auth_on_verifier(struct channel *c, const struct wire_head *h,
     const struct wire_verifier *m);
+int auth_on_certificate(struct channel *c, const struct wire_head *h,
+    const struct wire_certificate *m);
 int auth_on_hash_ask(struct channel *c, const struct wire_head *h,
     const struct wire_hash_ask *m);
 

@@ -7,6 +7,7 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ struct world {
 	/* the store's */
 	char verifier[KEEPER_SET], app[KEEPER_SET];
 	bool is_temporary, is_disabled, is_silent;
+	const char *pinned; /* to whom the certificate is given, or NULL */
 	char asked_for[LIMIT_ADDRESS + 1];
 	unsigned n_asked;
 	/* what came */
@@ -109,6 +111,18 @@ on_verifier_get(struct channel *c, const struct wire_head *h,
 	r = wire_send_verifier(c, h->session, h->ticket, &answer);
 	buf_deinit(&rows);
 	return r;
+}
+
+static int
+on_certificate_get(struct channel *c, const struct wire_head *h,
+    const struct wire_certificate_get *m)
+{
+	struct world *w = world_of(c);
+	struct wire_certificate answer = { .temporary = w->is_temporary,
+		.address = slice_cstr(w->pinned) };
+
+	test_int(m->fingerprint.len, 64);
+	return wire_send_certificate(c, h->session, h->ticket, &answer);
 }
 
 static int
@@ -195,6 +209,7 @@ on_key_made(struct channel *c, const struct wire_head *h,
 
 static const struct wire_store_handlers store_handlers = {
 	.verifier_get = on_verifier_get,
+	.certificate_get = on_certificate_get,
 	.grant = on_grant,
 	.rehashed = on_rehashed,
 };
@@ -701,6 +716,126 @@ keys_change(void **state)
 	EVP_PKEY_free(new);
 }
 
+/* -- certificates (RFC 4422, appendix A) -------------------------------------
+ */
+
+static X509 *
+make_certificate(const char *san)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	X509_EXTENSION *e =
+	    X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+
+	(void)X509_set_version(x, X509_VERSION_3);
+	(void)X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+	(void)X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	(void)X509_set_pubkey(x, key);
+	test_int(X509_add_ext(x, e, -1), 1);
+	test_true(X509_sign(x, key, EVP_sha256()) > 0);
+	X509_EXTENSION_free(e);
+	EVP_PKEY_free(key);
+	return x;
+}
+
+static void
+ask_certificate(struct world *w, X509 *x, struct slice authzid)
+{
+	struct wire_auth_start m = { .service = SLICE("smtp"),
+		.client = SLICE("192.0.2.1"),
+		.mechanism = SASL_EXTERNAL,
+		.offered = SASL_MASK_ALL,
+		.has_initial = true,
+		.initial = authzid };
+	unsigned char *der = NULL;
+	int n = x == NULL ? 0 : i2d_X509(x, &der);
+	uint8_t head[4] = { (uint8_t)n, (uint8_t)(n >> 8), 0, 0 };
+	struct buf chain;
+
+	buf_init(&chain, 16384);
+	if (x != NULL) {
+		test_int(buf_add(&chain, slice_of(head, 4)), 0);
+		test_int(buf_add(&chain, slice_of(der, (size_t)n)), 0);
+	}
+	m.certificate = buf_slice(&chain);
+	forget(w);
+	test_int(wire_send_auth_start(w->front, 4711, 3, &m), 0);
+	await(w, 1);
+	buf_deinit(&chain);
+	OPENSSL_free(der);
+}
+
+static const struct {
+	const char *what;
+	bool has_one, is_trusted, is_temporary;
+	const char *san, *pinned;
+	struct slice authzid;
+	bool granted;
+} externals[] = {
+	{ "by its address", true, true, false, "email:anna@one.example", NULL,
+	    SLICE(""), true },
+	{ "and asked for", true, true, false, "email:anna@one.example", NULL,
+	    SLICE("Anna@one.example"), true },
+	{ "one of two, asked for", true, true, false,
+	    "email:eve@one.example,email:anna@one.example", NULL,
+	    SLICE("anna@one.example"), true },
+	{ "one of two", true, true, false,
+	    "email:eve@one.example,email:anna@one.example", NULL, SLICE(""),
+	    false },
+	{ "of somebody else", true, true, false, "email:eve@one.example", NULL,
+	    SLICE("anna@one.example"), false },
+	{ "of nobody", true, true, false, "email:eve@one.example", NULL,
+	    SLICE(""), false },
+	{ "nobody vouches", true, false, false, "email:anna@one.example", NULL,
+	    SLICE(""), false },
+	{ "nobody vouches, asked for", true, false, false,
+	    "email:anna@one.example", NULL, SLICE("anna@one.example"), false },
+	{ "given by an admin", true, false, false, "DNS:x.example",
+	    "anna@one.example", SLICE(""), true },
+	{ "given, and asked for", true, false, false, "DNS:x.example",
+	    "anna@one.example", SLICE("anna@one.example"), true },
+	{ "given to another", true, false, false, "email:anna@one.example",
+	    "eve@one.example", SLICE("anna@one.example"), false },
+	{ "what is given goes first", true, true, false,
+	    "email:eve@one.example", "anna@one.example", SLICE(""), true },
+	{ "none", false, true, false, "email:anna@one.example", NULL, SLICE(""),
+	    false },
+	{ "the store is in trouble", true, true, true, "email:anna@one.example",
+	    NULL, SLICE(""), false },
+};
+
+static void
+certificates(void **state)
+{
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(externals) / sizeof(externals[0]); i++) {
+		X509 *x = make_certificate(externals[i].san);
+		bool temporary = externals[i].is_temporary;
+
+		test_case(externals[i].what);
+		if (externals[i].is_trusted) {
+			w->keeper.client_ca = X509_STORE_new();
+			test_int(X509_STORE_add_cert(w->keeper.client_ca, x),
+			    1);
+			test_int(X509_STORE_set_flags(w->keeper.client_ca,
+				     X509_V_FLAG_PARTIAL_CHAIN),
+			    1);
+		}
+		w->pinned = externals[i].pinned;
+		w->is_temporary = temporary;
+		ask_certificate(w, externals[i].has_one ? x : NULL,
+		    externals[i].authzid);
+		test_int(w->grants, externals[i].granted);
+		test_int(w->refused, !externals[i].granted && !temporary);
+		test_int(w->refused_temporarily, temporary);
+		test_int(w->wait_ms, 0); /* no guess */
+		X509_STORE_free(w->keeper.client_ca);
+		w->keeper.client_ca = NULL;
+		X509_free(x);
+	}
+}
+
 static void
 app_passwords(void **state)
 {
@@ -1083,7 +1218,7 @@ no_master(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 TEST_MAIN(T(who_gets_in), T(services_and_masks), T(app_passwords),
-    T(bearer_tokens), T(keys_change), T(login_mechanism),
+    T(bearer_tokens), T(keys_change), T(certificates), T(login_mechanism),
     T(scram_tells_nothing), T(scram_wrong), T(idle_ones_make_room),
     T(changed_password), T(imported_verifier), T(too_many), T(store_goes),
     T(front_goes), T(hashes), T(keys_and_signatures), T(no_master))

@@ -16,39 +16,6 @@
 
 #include "roles/keeper/keeper.h"
 
-/* *ret_len bytes, at most `size`; 0, -EFBIG, -errno */
-static int
-read_file(struct env *env, const char *path, uint8_t *at, size_t size,
-    size_t *ret_len)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[SETTINGS_PATH];
-	struct env_dir *dir;
-	struct env_file *f;
-	uint64_t n = 0;
-	ssize_t got;
-	int r;
-
-	(void)slice_to_cstr(slice_of(path, (size_t)(slash - path) + 1), folder,
-	    sizeof(folder));
-	r = env_dir_open(env, folder, &dir);
-	if (r < 0)
-		return r;
-	r = env_file_open(dir, slash + 1, ENV_FILE_READ, &f);
-	if (r == 0) {
-		r = env_file_size(f, &n);
-		if (r == 0 && n > size)
-			r = -EFBIG;
-		got = r == 0 ? env_file_pread(f, at, (size_t)n, 0) : 0;
-		env_file_close(f);
-		if (got < 0)
-			r = (int)got;
-		*ret_len = got > 0 ? (size_t)got : 0;
-	}
-	env_dir_close(dir);
-	return r;
-}
-
 static void
 complain(struct keeper *k, const char *why)
 {
@@ -93,7 +60,7 @@ keeper_token_init(struct keeper *k)
 	at = malloc(LIMIT_TOKEN_KEYS);
 	if (at == NULL)
 		return -ENOMEM;
-	r = read_file(k->env, path, at, LIMIT_TOKEN_KEYS, &n);
+	r = role_read_file(k->env, path, at, LIMIT_TOKEN_KEYS, &n);
 	if (r == 0)
 		(void)take_keys(k, slice_of(at, n), why);
 	else

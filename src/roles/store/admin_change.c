@@ -11,6 +11,10 @@
 #include "roles/store/admin_impl.h"
 #include "sasl/sasl.h"
 
+enum {
+	SHA256_HEX = 64
+};
+
 int
 remove_domain(struct db *db, struct admin_job *j)
 {
@@ -128,6 +132,51 @@ remove_app_password(struct db *db, struct admin_job *j)
 	return r != 0
 	    ? r
 	    : account_remove_app(db, arg(j, "address"), arg(j, "which"));
+}
+
+/* As openssl prints it, with colons and in either case. */
+static bool
+read_fingerprint(struct slice s, char ret[SHA256_HEX])
+{
+	size_t n = 0;
+	uint8_t c;
+
+	while (slice_take_byte(&s, &c)) {
+		c = ascii_lower(c);
+		if (c == ':')
+			continue;
+		if (n == SHA256_HEX ||
+		    (!ascii_is_digit(c) && (c < 'a' || c > 'f')))
+			return false;
+		ret[n++] = (char)c;
+	}
+	return n == SHA256_HEX;
+}
+
+int
+add_certificate(struct db *db, struct admin_job *j)
+{
+	char at[SHA256_HEX];
+
+	if (!read_fingerprint(arg(j, "fingerprint"), at) ||
+	    arg(j, "name").len > 256)
+		return ACCOUNT_E_VALUE;
+	return account_add_certificate(db, arg(j, "address"),
+	    slice_of(at, sizeof(at)), arg(j, "name"), j->now);
+}
+
+int
+remove_certificate(struct db *db, struct admin_job *j)
+{
+	char at[SHA256_HEX];
+	int r = note_account(db, j);
+
+	if (r != 0)
+		return r;
+	return read_fingerprint(arg(j, "fingerprint"), at)
+	    ? account_remove_certificate(db, arg(j, "address"),
+		  slice_of(at, sizeof(at)))
+	    : ACCOUNT_E_VALUE;
 }
 
 int

@@ -177,6 +177,36 @@ list_app_passwords(struct db *db, struct admin_job *j)
 }
 
 int
+list_certificates(struct db *db, struct admin_job *j)
+{
+	struct q_certificate_list row;
+	struct db_rows rows;
+	struct address a;
+	uint64_t account = 0;
+	int r = address_read(db, arg(j, "address"), &a);
+
+	if (r == 0)
+		r = account_find(db, a.canonical, &account);
+	if (r != 0)
+		return r == DB_NONE ? ACCOUNT_E_ABSENT
+		    : r < 0         ? ERR_TRACE(r)
+				    : r;
+	r = DB_MANY(certificate_list, db, &rows, .account = account);
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_certificate_list_next(&rows, &row)) == 0) {
+		r = put_text(j, "fingerprint", row.fingerprint);
+		r |= put_text(j, "name", row.name);
+		r |= put_number(j, "created", (uint64_t)row.created);
+		end_row(j);
+		if (r != 0)
+			break;
+	}
+	db_rows_close(&rows);
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+int
 list_keys(struct db *db, struct admin_job *j)
 {
 	struct q_tls_key_list row;

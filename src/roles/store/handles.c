@@ -177,6 +177,64 @@ on_verifier_get(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+/* -- CERTIFICATE_GET ---------------------------------------------------------
+ */
+
+struct certificate_job {
+	struct store_read read;
+	struct asker asker;
+	char fingerprint[64];
+	size_t fingerprint_len, address_len;
+	char address[LIMIT_ADDRESS];
+};
+
+static int
+run_certificate(struct db *db, struct store_read *r)
+{
+	struct certificate_job *j = LIST_ENTRY(r, struct certificate_job, read);
+	struct q_certificate_owner owner;
+	int q = DB_ONE(certificate_owner, db, &owner,
+	    .fingerprint = slice_of(j->fingerprint, j->fingerprint_len));
+
+	if (q == 0 && owner.canonical.len <= sizeof(j->address)) {
+		memcpy(j->address, owner.canonical.at, owner.canonical.len);
+		j->address_len = owner.canonical.len;
+	}
+	return q == DB_NONE ? 0 : ERR_TRACE(q);
+}
+
+static void
+done_certificate(struct store_read *r, int result)
+{
+	struct certificate_job *j = LIST_ENTRY(r, struct certificate_job, read);
+	struct channel *c = asker_channel(&j->asker);
+	struct wire_certificate m = { .temporary = result != 0,
+		.address = slice_of(j->address, j->address_len) };
+
+	if (c != NULL)
+		(void)wire_send_certificate(c, j->asker.session,
+		    j->asker.ticket, &m);
+	free(j);
+}
+
+int
+on_certificate_get(struct channel *c, const struct wire_head *h,
+    const struct wire_certificate_get *m)
+{
+	struct certificate_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	j->asker = asker_of(c, h);
+	j->fingerprint_len = m->fingerprint.len;
+	if (m->fingerprint.len > 0)
+		memcpy(j->fingerprint, m->fingerprint.at, m->fingerprint.len);
+	j->read.run = run_certificate;
+	j->read.done = done_certificate;
+	store_read(peer_of(c)->role->store, &j->read);
+	return 0;
+}
+
 /* -- GRANT
  * -------------------------------------------------------------------------------
  */

@@ -470,6 +470,7 @@ on_bounce_commit(struct channel *c, const struct wire_head *h,
 
 static const struct wire_store_handlers handlers = {
 	.verifier_get = on_verifier_get,
+	.certificate_get = on_certificate_get,
 	.grant = on_grant,
 	.handle_drop = on_handle_drop,
 	.rehashed = on_rehashed,

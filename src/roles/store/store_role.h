@@ -183,6 +183,8 @@ void expander_free(struct store_role *s);
 void expander_look(struct store_role *s); /* there may be something to do */
 
 /* -- handles.c -- */
+int on_certificate_get(struct channel *c, const struct wire_head *h,
+    const struct wire_certificate_get *m);
 int on_verifier_get(struct channel *c, const struct wire_head *h,
     const struct wire_verifier_get *m);
 int on_grant(struct channel *c, const struct wire_head *h,

@@ -1089,6 +1089,77 @@ app_passwords_come_and_go(void **state)
 	}
 }
 
+#define HEX "00112233445566778899aabbccddeeff"
+static const struct {
+	const char *what, *command, *address, *fingerprint;
+	int want;
+	const char *owner; /* then, of HEX HEX */
+} certificates[] = {
+	{ "given", "certificate add", "anna@one.example", HEX HEX, 250,
+	    "anna@one.example" },
+	{ "twice", "certificate add", "anna@one.example", HEX HEX, 550,
+	    "anna@one.example" },
+	{ "to another, too", "certificate add", "ben@one.example", HEX HEX, 550,
+	    "anna@one.example" },
+	{ "too short", "certificate add", "anna@one.example", HEX, 501,
+	    "anna@one.example" },
+	{ "too long", "certificate add", "anna@one.example", HEX HEX "0", 501,
+	    "anna@one.example" },
+	{ "no hex", "certificate add", "anna@one.example", HEX HEX "x", 501,
+	    "anna@one.example" },
+	{ "to nobody", "certificate add", "no@one.example", HEX HEX, 550,
+	    "anna@one.example" },
+	{ "shown", "certificate list", "anna@one.example", NULL, 250,
+	    "anna@one.example" },
+	{ "of nobody", "certificate list", "no@one.example", NULL, 550,
+	    "anna@one.example" },
+	{ "taken from who has none", "certificate remove", "ben@one.example",
+	    HEX HEX, 550, "anna@one.example" },
+	{ "taken", "certificate remove", "anna@one.example",
+	    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF" HEX, 250, "" },
+	{ "taken twice", "certificate remove", "anna@one.example", HEX HEX, 550,
+	    "" },
+};
+
+static void
+certificates_come_and_go(void **state)
+{
+	struct wire_certificate m;
+
+	(void)state;
+	test_int(admin("account add", "address", "ben@one.example", "verifier",
+		     "v"),
+	    250);
+	for (size_t i = 0; i < sizeof(certificates) / sizeof(certificates[0]);
+	     i++) {
+		test_case(certificates[i].what);
+		test_int(admin(certificates[i].command, "address",
+			     certificates[i].address,
+			     certificates[i].fingerprint == NULL
+				 ? NULL
+				 : "fingerprint",
+			     certificates[i].fingerprint),
+		    certificates[i].want);
+		PUT(&w.keeper, certificate_get, CERTIFICATE_GET, 6,
+		    .fingerprint = SLICE(HEX HEX));
+		GET(&w.keeper, certificate, CERTIFICATE, &m);
+		test_true(!m.temporary);
+		test_slice(m.address, slice_cstr(certificates[i].owner));
+	}
+	for (unsigned i = 0; i <= LIMIT_CERTIFICATES; i++) {
+		char at[65];
+
+		(void)snprintf(at, sizeof(at), "%064x", i);
+		test_int(admin("certificate add", "address", "anna@one.example",
+			     "fingerprint", at),
+		    i < LIMIT_CERTIFICATES ? 250 : 550);
+	}
+	test_case("an account can go with what it has");
+	test_int(admin("account remove", "address", "anna@one.example", NULL,
+		     NULL),
+	    250);
+}
+
 /* The old password was being checked while a new one came. */
 static void
 a_better_hash_replaces_only_its_own(void **state)
@@ -1381,6 +1452,6 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(a_mail_has_so_many_targets), CASE(too_many_names_are_refused),
     CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
-    CASE(what_is_verified_is_not_kept), CASE(a_new_password_ends_logins),
-    CASE(a_full_mailbox_says_later), CASE(networks_have_one_measure),
-    CASE(the_greylist_can_be_helped))
+    CASE(certificates_come_and_go), CASE(what_is_verified_is_not_kept),
+    CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later),
+    CASE(networks_have_one_measure), CASE(the_greylist_can_be_helped))

@@ -39,6 +39,15 @@ ALTER TABLE credential ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE credential ADD COLUMN expires INTEGER NOT NULL DEFAULT 0; -- 0: never
 ALTER TABLE credential ADD COLUMN used INTEGER NOT NULL DEFAULT 0; -- last login, about
 
+-- Certificates of clients, by the SHA-256 of their DER (lower-case hex).
+CREATE TABLE client_certificate (
+	fingerprint TEXT PRIMARY KEY,
+	account INTEGER NOT NULL REFERENCES account,
+	name TEXT NOT NULL,
+	created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX client_certificate_account ON client_certificate (account);
+
 -- --- who is it for -----------------------------------------------------------
 
 -- kind: 0 local, 1 relay (passed on to its own servers), 2 alias (stands for
