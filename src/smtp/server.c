@@ -78,6 +78,34 @@ server_say_verdict(struct smtp_server *s, struct smtp_effect *e,
 }
 
 void
+server_say_no(struct smtp_server *s, struct smtp_effect *e,
+    const struct verdict *v, bool is_of_message)
+{
+	char text[LIMIT_SMTP_REPLY_LINE], whom[LIMIT_DOMAIN + 32] = "";
+	const char *id = is_of_message ? s->id : "";
+	struct verdict no = *v;
+	struct slice why = v->text;
+
+	/* some say it themselves */
+	if (verdict_is_permanent(v) && (is_of_message || v->esc.subject == 7) &&
+	    slice_find(v->text, SLICE("postmaster@")) == SIZE_MAX)
+		(void)snprintf(whom, sizeof(whom), "ask postmaster@%.255s",
+		    s->config.hostname);
+	if (id[0] == '\0' && whom[0] == '\0') {
+		server_say_verdict(s, e, v);
+		return;
+	}
+	why = slice_upto(why,
+	    sizeof(text) - 48 - strlen(id) - strlen(whom)); /* 512 in all */
+	(void)snprintf(text, sizeof(text), "%.*s (%s%s%s%s)", (int)why.len,
+	    why.len == 0 ? "" : (const char *)why.at,
+	    id[0] == '\0' ? "" : "id ", id,
+	    id[0] == '\0' || whom[0] == '\0' ? "" : ", ", whom);
+	no.text = slice_cstr(text);
+	server_say_verdict(s, e, &no);
+}
+
+void
 server_say(struct smtp_server *s, struct smtp_effect *e, enum smtp_say which)
 {
 	struct verdict v = smtp_say(which);

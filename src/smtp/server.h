@@ -128,6 +128,7 @@ enum smtp_server_state {
 
 enum {
 	SMTP_SAY_MAX = 1536, /* EHLO's lines */
+	SMTP_ID_MAX = 32,
 	SMTP_TARPIT_STEPS = 10
 };
 
@@ -162,6 +163,9 @@ struct smtp_server {
 	struct smtp_bdat bdat;
 	struct smtp_fields fields;
 	struct smtp_trace trace;
+	/* Its id, for the words of a refusal; the owner's to set at
+	 * begins_body. */
+	char id[SMTP_ID_MAX + 1];
 	uint64_t body_size;  /* without stuffing */
 	unsigned n_answered; /* LMTP: how many recipients had their reply */
 	bool is_kept;

@@ -46,7 +46,7 @@ refuse(struct smtp_server *s, struct smtp_effect *e, enum smtp_say which)
 static void
 say_refusal(struct smtp_server *s, struct smtp_effect *e)
 {
-	server_say_verdict(s, e, &s->refusal);
+	server_say_no(s, e, &s->refusal, true);
 	if (s->config.kind == SMTP_LMTP && s->n_rcpts > 1)
 		e->n_more = s->n_rcpts - 1;
 }
@@ -62,6 +62,7 @@ begin_body(struct smtp_server *s, struct smtp_effect *e)
 	s->body_size = 0;
 	s->is_refused = s->is_kept = false;
 	s->n_answered = 0;
+	s->id[0] = '\0';
 	e->begins_body = true;
 }
 
@@ -302,7 +303,10 @@ void
 server_answer_commit(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e)
 {
-	server_say_verdict(s, e, v);
+	if (verdict_is_ok(v))
+		server_say_verdict(s, e, v);
+	else
+		server_say_no(s, e, v, true);
 	if (verdict_is_ok(v)) {
 		s->n_mails += !s->is_kept;
 		s->is_kept = true;

@@ -31,6 +31,10 @@ void server_say(struct smtp_server *s, struct smtp_effect *e,
     enum smtp_say which);
 void server_say_verdict(struct smtp_server *s, struct smtp_effect *e,
     const struct verdict *v);
+/* A no, with what a person needs to ask about it: whom, when it is for good
+ * and policy's or about a message, and the id of that message. */
+void server_say_no(struct smtp_server *s, struct smtp_effect *e,
+    const struct verdict *v, bool is_of_message);
 /* A last word. */
 void server_say_and_close(struct smtp_server *s, struct smtp_effect *e,
     enum smtp_say which);

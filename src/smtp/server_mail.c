@@ -252,7 +252,7 @@ static void
 say_no(struct smtp_server *s, struct smtp_effect *e, const struct verdict *v)
 {
 	if (!server_is_idle_too_long(s, e))
-		server_say_verdict(s, e, v);
+		server_say_no(s, e, v, false);
 }
 
 void

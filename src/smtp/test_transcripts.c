@@ -170,6 +170,7 @@ begin_body(struct world *w)
 	test_true(!w->body_is_open);
 	w->body_is_open = true;
 	buf_reset(&w->body, 0);
+	memcpy(w->s.id, "ID", 3);
 	if (w->s.is_authed)
 		smtp_trace_add_if_missing(&w->s.trace,
 		    SLICE("Date: Mon, 23 Nov 2026 06:00:00 +0000\r\n"),

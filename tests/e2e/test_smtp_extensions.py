@@ -29,9 +29,12 @@ class Talk:
             if line[3:4] != b"-":
                 return text.decode()
 
-    def say(self, command, code, raw=b""):
+    def ask(self, command, raw=b""):
         self.sock.sendall(command.encode() + b"\r\n" + raw)
-        got = self.reply()
+        return self.reply()
+
+    def say(self, command, code, raw=b""):
+        got = self.ask(command, raw)
         assert got.startswith(str(code)), (command, got)
         return got
 

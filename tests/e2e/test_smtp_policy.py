@@ -8,6 +8,7 @@ import pytest
 
 from mua import find
 from test_smtp_extensions import Talk
+from world import wait_for
 
 
 def test_vrfy_tells_what_rcpt_would(told):
@@ -90,6 +91,9 @@ def test_lmtp_answers_each_when_the_store_is_lost(told):
         c.send(b".\r\n")
         assert [c.getreply()[0] for _ in range(2)] == [451, 451]
         assert c.noop()[0] == 250
+    # whose server this is, too, has it back
+    t = Talk(told, 25)
+    wait_for(lambda: t.ask("VRFY user@told.example").startswith("250"), what="the next store")
 
 
 def test_lmtp_is_not_for_port_25(told):

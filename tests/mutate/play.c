@@ -190,6 +190,7 @@ static void
 begin_body(struct table *t)
 {
 	must(!t->body_is_open, "a message within a message");
+	memcpy(t->s.id, "0123456789ABCDEFGHJKMNPQRS", 27);
 	t->body_is_open = true;
 	t->body_from = t->p->bodies.len;
 }

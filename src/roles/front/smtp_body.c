@@ -163,11 +163,14 @@ smtp_do_begin(struct conn *c)
 	struct front *f = conn_front(c);
 	struct smtp *x = smtp_of(c);
 	int64_t wall_us = env_wall(f->env);
+	char id[ID_TEXT + 1];
 
 	conn_set_idle(c, f->settings->smtp_data_idle);
 	x->body_since = env_now(f->env);
 	if (!local_take_id(c, &x->id))
 		id_make(&f->ids, wall_us, env_random_u64(f->env), &x->id);
+	id_print(&x->id, id);
+	(void)slice_to_cstr(slice_of(id, ID_TEXT), x->s.id, sizeof(x->s.id));
 	x->body = ++f->next_body;
 	x->body_is_open = x->body_has_failed = false;
 	x->credit = LIMIT_CREDIT;
