@@ -310,6 +310,9 @@ account_remove(struct db *db, struct slice address)
 	if (r == 0)
 		r = DB_EXEC(send_as_delete_account, db, .account = account);
 	if (r == 0)
+		r = DB_EXEC(send_as_delete_address, db,
+		    .canonical = a.canonical);
+	if (r == 0)
 		r = sending_forget(db, SENDING_ACCOUNT, account);
 	if (r == 0)
 		r = DB_EXEC(account_delete, db, .account = account);

@@ -213,6 +213,9 @@ group_forget(struct db *db, struct slice canonical)
 	if (r == 0)
 		r = DB_EXEC(member_delete_everywhere, db,
 		    .canonical = canonical);
+	if (r == 0)
+		r = DB_EXEC(list_owner_forget, db,
+		    .owner_canonical = canonical);
 	return ERR_TRACE(r);
 }
 

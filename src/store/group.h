@@ -34,7 +34,7 @@ int group_member_add(struct db *db, struct slice address, struct slice member,
     int64_t now);
 int group_member_remove(struct db *db, struct slice address,
     struct slice member);
-/* An account that is removed leaves all groups. */
+/* An account or group that is removed leaves all groups, and owns none. */
 int group_forget(struct db *db, struct slice canonical);
 
 /* Whether this sender may: `account` is the login, 0 for a stranger. */

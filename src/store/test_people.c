@@ -400,12 +400,25 @@ who_leaves_is_no_member(void **state)
 	test_int(group_member_add(db, s("crew@one.example"),
 		     s("otto@two.example"), 1),
 	    0);
+	test_int(group_set(db, s("crew@one.example"), NULL,
+		     &(struct slice){ (const uint8_t *)"otto@two.example", 16 },
+		     NULL),
+	    0);
+	test_int(send_as_add(db, s("anna@one.example"), s("otto@two.example"),
+		     1),
+	    0);
+	test_int(sender_check(db, f.account, s("otto@two.example")), 0);
 	while (account_remove(db, s("otto@two.example")) == STORE_AGAIN)
 		;
 	test_int(DB_ONE(list_by_address, db, &row,
 		     .canonical = s("crew@one.example")),
 	    0);
 	test_int(row.members, 0);
+	test_slice(row.owner, s(""));
+	test_slice(row.owner_canonical, s(""));
+	/* another one of that name has granted nothing */
+	(void)add_account("otto@two.example");
+	test_int(sender_check(db, f.account, s("otto@two.example")), DB_NONE);
 }
 
 static void
