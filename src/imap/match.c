@@ -172,12 +172,22 @@ match_body_end(struct match_body *m)
 	m->part = NULL;
 }
 
+/* The fields of a report, too (RFC 3464, 6533): they are what a person looks
+ * for who remembers an address. */
+static bool
+is_readable(const struct mime_part *part)
+{
+	return part->kind == MIME_TEXT ||
+	    (part->kind == MIME_LEAF &&
+		slice_equal_nocase(part->type, SLICE("message")));
+}
+
 static void
 begin_part(struct match_body *m, const struct mime_part *part)
 {
 	match_body_end(m);
 	m->part = part;
-	m->charset = slice_of("", 0);
+	m->charset = part->kind == MIME_TEXT ? slice_of("", 0) : SLICE("utf-8");
 	(void)mime_param_get(part->params, SLICE("charset"), &m->charset);
 	decoder_init(&m->decoder, encoding_of(part->encoding));
 }
@@ -187,7 +197,7 @@ match_body_feed(void *ctx, const struct mime_part *part, struct slice bytes)
 {
 	struct match_body *m = ctx;
 
-	if (part->kind != MIME_TEXT)
+	if (!is_readable(part))
 		return;
 	if (part != m->part)
 		begin_part(m, part);

@@ -79,6 +79,12 @@ static const char encoded[] =
     "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
     "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     "Sch=F6ne soft=\r\nly\r\n"
+    "--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+    "Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; "
+    "nobody@two.example\r\n"
+    "--b\r\nContent-Type: message/global-delivery-status\r\n"
+    "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "Final-Recipient: utf-8; n=C3=A9@two.example\r\n"
     "--b\r\nContent-Type: text/html; charset=utf-8\r\n"
     "Content-Transfer-Encoding: base64\r\n\r\n"
     "RsO8bmYgQsOkcmVu\r\n"
@@ -94,6 +100,8 @@ static const struct {
 	{ "base 64", "f\xc3\xbcnf b\xc3\xa4ren", true },
 	{ "decomposed", "Fu\xcc\x88nf", true },
 	{ "not in attachments", "hidden", false },
+	{ "in the fields of a report", "nobody@two.example", true },
+	{ "in UTF-8, encoded", "n\xc3\xa9@two.example", true },
 	{ "not over parts", "softlyf", false },
 };
 
