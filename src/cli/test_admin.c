@@ -33,7 +33,8 @@ struct output {
 };
 
 struct world {
-	char dir[64], config[96], socket[96], password[96], names[96];
+	char dir[64], config[96], socket[96], password[96], names[96],
+	    large[96];
 	struct env *env;
 	struct channel supervisor, store, keeper;
 	pid_t role, command;
@@ -247,6 +248,9 @@ world_init(struct world *w)
 	write_file(w->config, text);
 	write_file(w->password, "a secret\n");
 	(void)snprintf(w->names, sizeof(w->names), "%s/names", w->dir);
+	(void)snprintf(w->large, sizeof(w->large), "%s/large", w->dir);
+	write_file(w->large, "");
+	test_int(truncate(w->large, 64 * 1024 * 1024 + 1), 0);
 	write_file(w->names, "# whom\n\n a@x.example \r\n#c@x\nb@x.example");
 	test_int(settings_parse(slice_cstr(text), w->config, &s, &err), 0);
 	test_int(env_posix_new(&how, &w->env), 0);
@@ -283,6 +287,7 @@ world_deinit(struct world *w)
 	(void)unlink(w->config);
 	(void)unlink(w->password);
 	(void)unlink(w->names);
+	(void)unlink(w->large);
 	(void)rmdir(w->dir);
 	env_posix_free(w->env);
 	buf_deinit(&w->args);
@@ -490,6 +495,9 @@ static const struct {
 	    { "domain", "rcpt", "import", "one.example", "/nonexistent" }, 0,
 	    250, 1, "", SLICE(""), SLICE(""), "",
 	    "/nonexistent: No such file" },
+	{ "a file that is too large",
+	    { "group", "member", "import", "c@one.example", "LARGE" }, 0, 250,
+	    1, "", SLICE(""), SLICE(""), "", "/large: File too large" },
 	{ "recipients that are passed on",
 	    { "domain", "rcpt", "remove", "one.example", "*" }, 0, 250, 0,
 	    "domain rcpt remove", SLICE("domain=one.example;addresses=*;"),
@@ -530,6 +538,8 @@ check_command(struct world *w, size_t i)
 			words[j] = w->password;
 		if (words[j] != NULL && strcmp(words[j], "NAMES") == 0)
 			words[j] = w->names;
+		if (words[j] != NULL && strcmp(words[j], "LARGE") == 0)
+			words[j] = w->large;
 	}
 	w->n_rows = commands[i].n_rows;
 	w->code = commands[i].code;
