@@ -346,9 +346,10 @@ check_agreement(struct reader *rd)
 {
 	struct settings *s = &rd->s;
 	int r = try_lists(s->dnsbl_lists);
+	int d = try_lists(s->dnsbl_domain_lists);
 
-	if (r == -ENOMEM)
-		return r;
+	if (r == -ENOMEM || d == -ENOMEM)
+		return -ENOMEM;
 	if (s->retry_first > s->retry_max)
 		return fail(rd,
 		    place_of(rd, offsetof(struct settings, retry_first)),
@@ -367,6 +368,12 @@ check_agreement(struct reader *rd)
 		    "dnsbl.lists needs lines of a zone, a weight from -100 to "
 		    "100 and replies, such as \"bl.example 2 "
 		    "127.0.0.2-11\", at most %d",
+		    LIMIT_DNSBL_LISTS);
+	if (d != 0)
+		return fail(rd,
+		    place_of(rd, offsetof(struct settings, dnsbl_domain_lists)),
+		    "dnsbl.domain_lists needs lines like those of "
+		    "dnsbl.lists, at most %d",
 		    LIMIT_DNSBL_LISTS);
 	r = check_logins(rd);
 	if (r != SETTINGS_OK)

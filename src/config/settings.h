@@ -133,6 +133,7 @@ struct settings {
 	    clients_rcpts, clients_unknown, clients_errors; /* a minute */
 	/* [dnsbl] */
 	char dnsbl_lists[SETTINGS_TEXT]; /* policy/dnsbl.h */
+	char dnsbl_domain_lists[SETTINGS_TEXT];
 	uint32_t dnsbl_threshold;
 	bool dnsbl_tag;                    /* a field in the mail */
 	char dnsbl_contact[SETTINGS_NAME]; /* said in refusals */

@@ -182,6 +182,11 @@ const struct settings_key settings_keys[] = {
 	    "(default 1; negative for a list of good ones), replies that count "
 	    "(default 127.0.0.0/8 but 127.255.255.0/24), as in \"bl.example 2 "
 	    "127.0.0.2-11,127.0.1.0/24\"." },
+	{ "dnsbl", "domain_lists", KIND_TEXT, MEMBER(dnsbl_domain_lists), "", 0,
+	    0, false,
+	    "The same of domains: asked about the name in HELO, the domain of "
+	    "the sender, and the client's confirmed name. Their weights add to "
+	    "those of dnsbl.lists." },
 	{ "dnsbl", "threshold", KIND_COUNT, MEMBER(dnsbl_threshold), "1", 1,
 	    1000, false,
 	    "From this sum of weights on a client is refused (554 5.7.1)." },

@@ -125,6 +125,8 @@ static const struct {
 	    { "network" } },
 	{ SLICE(MUST "[dnsbl]\nlists=['bl.example x']"), 5, 7,
 	    { "dnsbl.lists", "weight" } },
+	{ SLICE(MUST "[dnsbl]\ndomain_lists=['bl.example x']"), 5, 14,
+	    { "dnsbl.domain_lists" } },
 	{ SLICE(MUST "[greylist]\ndelay='1d'\nwindow='1h'"), 5, 7,
 	    { "greylist.delay" } },
 	{ SLICE(MUST "[oauth]\nkeys='/k'\naudience='x'"), 5, 6,

@@ -73,6 +73,8 @@ def dns():
         "67.100.51.198.bl IN A 127.0.0.2", "67.100.51.198.wl IN A 127.0.0.5",
         "68.100.51.198.bl IN A 127.0.0.99", "69.100.51.198.small IN A 127.0.0.2",
         "70.100.51.198.bl IN A 127.255.255.254", "71.100.51.198.bl IN A 203.0.113.1",
+        "bad.example.rhs IN A 127.0.1.2", "m1.shady.example.rhs IN A 127.0.1.2", "mx.client.example.rhs IN A 127.0.1.4",
+        "shady.example.rhs IN A 127.0.0.99", "good.example.rhswl IN A 127.0.0.2", "odd.example.rhslight IN A 127.0.0.2",
         "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl IN A 127.0.0.3",
         # nobody is at that address: a list that never answers
         "dead IN NS ns.dead.lists.example.", "ns.dead IN A 192.0.2.254"])
@@ -645,3 +647,60 @@ def test_slow_and_dead_lists_cost_others_nothing(server):
     assert sorted(beside)[5] < 1, beside
     log = new_log(server, since)
     assert log.count("event=dns-list-dead") == 1, log
+
+
+DOMAINS = ['domain_lists = ["rhs.lists.example 2 127.0.1.0/24", "rhswl.lists.example -5", "rhslight.lists.example 1"]']
+
+
+def test_lists_of_domains(server):
+    server.restart(dnsbl=DOMAINS)
+
+    def said(ip="198.51.100.80", helo="client.example", sender="a@client.example", rcpt=ALICE):
+        t = as_client(ip)
+        t.say(f"EHLO {helo}")
+        assert t.say(f"MAIL FROM:<{sender}>").startswith("250")
+        return t, t.say(f"RCPT TO:<{rcpt}>")
+    since = len(server.log())
+    assert said()[1].startswith("250")
+    t, reply = said(sender="x@Bad.example")
+    assert reply.startswith("554 5.7.1 bad.example is listed by rhs.lists.example; ask postmaster@"), reply
+    assert t.say("RCPT TO:<postmaster@one.example>").startswith("250")
+    # the next mail of the session has names of its own
+    t.say("RSET")
+    t.say("MAIL FROM:<x@fine.example>")
+    assert t.say(f"RCPT TO:<{ALICE}>").startswith("250")
+    t.say("RSET")
+    t.say("MAIL FROM:<y@bad.example>")
+    assert t.say(f"RCPT TO:<{ALICE}>").startswith("554 5.7.1")
+    assert said(helo="m1.shady.example")[1].startswith("554 5.7.1 m1.shady.example")
+    assert said("198.18.0.1")[1].startswith("554 5.7.1 mx.client.example")  # its confirmed name
+    assert said("198.18.0.2")[1].startswith("250")  # says it is somebody
+    assert said(sender="x@shady.example")[1].startswith("250")  # not a reply that counts
+    assert said(sender="x@odd.example")[1].startswith("250")  # too light alone
+    assert said("198.51.100.69", sender="x@odd.example")[1].startswith("554 5.7.1 odd.example")  # with its address
+    assert said(helo="good.example", sender="x@bad.example")[1].startswith("250")  # excused
+    assert said("198.51.100.66", helo="good.example")[1].startswith("554 5.7.1 [198.51.100.66]")
+    for helo, sender in (("[198.51.100.80]", ""), ("198.51.100.80", "a@localhost"), ("x" * 60, "a@" + "d" * 60 + ".example")):
+        assert said(helo=helo, sender=sender)[1].startswith("250")
+    t, _ = said(sender="x@odd.example")
+    t.data("oddly tagged")
+    assert "\r\nX-Ulak-Lists: rhslight.lists.example=127.0.0.2 score=1\r\n" in fetch(server, "oddly tagged")
+    assert "event=dnsbl-refused" in new_log(server, since)
+    assert Talk(25).envelope("x@bad.example").startswith("250")  # exempt
+
+
+def test_dead_list_of_domains(server):
+    server.restart(smtp=['lookup_timeout = "1s"'], dnsbl=['domain_lists = ["dead.lists.example 5", "rhs.lists.example 2"]'])
+    since = len(server.log())
+    for _ in range(5):
+        assert as_client("198.51.100.81").envelope().startswith("250")
+    begun = time.monotonic()
+    assert as_client("198.51.100.81").envelope().startswith("250")
+    assert time.monotonic() - begun < 1
+    assert as_client("198.51.100.81").envelope("x@bad.example").startswith("554 5.7.1")
+    assert new_log(server, since).count("event=dns-list-dead") == 1
+    t = as_client("198.51.100.81")  # and who does not wait for it
+    t.sock.sendall(f"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<{ALICE}>\r\n".encode())
+    t.sock.close()
+    server.kill_role("resolver")
+    assert as_client("198.51.100.81").envelope().startswith("250")

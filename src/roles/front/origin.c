@@ -32,6 +32,8 @@ origin_rules_make(struct front *f)
 	(void)ip_networks_parse(slice_cstr(f->settings->xclient), &r->xclient);
 	(void)dnsbl_lists_parse(slice_cstr(f->settings->dnsbl_lists),
 	    &r->lists);
+	(void)dnsbl_lists_parse(slice_cstr(f->settings->dnsbl_domain_lists),
+	    &r->domain_lists);
 	front_own(f)->rules = r;
 	return true;
 }
@@ -411,6 +413,7 @@ origin_leave(struct conn *c)
 		tell_counts(o, true);
 	env_timer_stop(c->front->env, &o->timer);
 	origin_stop_looking(o);
+	origin_names_forget(o);
 	c->origin = NULL;
 	free(o->facts);
 	free(o->rdns);
@@ -426,7 +429,8 @@ origin_cost(const struct conn *c)
 	if (o == NULL)
 		return 0;
 	return sizeof(*o) + (o->lookup == NULL ? 0 : sizeof(*o->lookup)) +
-	    (o->facts == NULL ? 0 : sizeof(*o->facts));
+	    (o->facts == NULL ? 0 : sizeof(*o->facts)) +
+	    (o->names == NULL ? 0 : sizeof(*o->names));
 }
 
 void
@@ -436,8 +440,11 @@ origin_peer_lost(struct conn *c, enum wire_role peer)
 
 	if (o == NULL || c->state == CONN_DEAD)
 		return;
-	if (peer == WIRE_RESOLVER)
+	if (peer == WIRE_RESOLVER) {
 		origin_give_up(o);
+		if (c->origin == o)
+			origin_names_give_up(o);
+	}
 	if (peer != WIRE_STORE)
 		return;
 	/* The next one counts anew. */
@@ -464,7 +471,10 @@ origin_is_early(const struct conn *c)
 bool
 origin_is_known(const struct conn *c)
 {
-	return c->origin == NULL || c->origin->lookup == NULL;
+	const struct origin *o = c->origin;
+
+	return o == NULL ||
+	    (o->lookup == NULL && (o->names == NULL || o->names->is_over));
 }
 
 struct slice
@@ -493,6 +503,7 @@ static void
 forget_client(struct origin *o)
 {
 	origin_stop_looking(o);
+	origin_names_forget(o);
 	free(o->facts);
 	o->facts = NULL;
 	free(o->rdns);

@@ -50,6 +50,8 @@ void origin_peer_lost(struct conn *c, enum wire_role peer);
 bool origin_is_exempt(const struct conn *c);
 /* It spoke before the greeting. */
 bool origin_is_early(const struct conn *c);
+/* A mail begins: lists of domains are asked about its names. */
+void origin_on_mail(struct conn *c, struct slice helo, struct slice sender);
 /* All is known that recipients wait for; otherwise origin_known() comes. */
 bool origin_is_known(const struct conn *c);
 /* The confirmed name, or empty. */

@@ -20,14 +20,16 @@ static void go_on(struct origin *o);
 static const char *
 health_name(const struct origin *o, size_t place)
 {
-	return place == HEALTH_REVERSE
-	    ? "reverse"
-	    : origin_rules(o->conn)->lists.rows[place].zone;
+	const struct origin_rules *r = origin_rules(o->conn);
+
+	return place == HEALTH_REVERSE ? "reverse"
+	    : place >= HEALTH_DOMAINS
+	    ? r->domain_lists.rows[place - HEALTH_DOMAINS].zone
+	    : r->lists.rows[place].zone;
 }
 
-/* False: it is dead, and was tried not long ago. */
-static bool
-may_ask(struct origin *o, size_t place)
+bool
+origin_may_ask(struct origin *o, size_t place)
 {
 	struct origin_health *h = &origin_rules(o->conn)->health[place];
 	int64_t now = env_now(o->conn->front->env);
@@ -40,8 +42,9 @@ may_ask(struct origin *o, size_t place)
 	return true;
 }
 
-static void
-note_health(struct origin *o, size_t place, uint16_t rcode)
+void
+origin_note_health(struct origin *o, size_t place, uint16_t rcode,
+    int64_t since)
 {
 	bool is_answered = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
 	struct origin_health *h = &origin_rules(o->conn)->health[place];
@@ -56,8 +59,7 @@ note_health(struct origin *o, size_t place, uint16_t rcode)
 	}
 	/* Not its fault: our resolver has gone, or has too much to do. */
 	if (o->conn->front->resolver == NULL ||
-	    (rcode == DNS_NO_ANSWER &&
-		env_now(env) - o->lookup->since < TIME_SECOND))
+	    (rcode == DNS_NO_ANSWER && env_now(env) - since < TIME_SECOND))
 		return;
 	if (h->is_dead || ++h->misses < MISSES_MAX)
 		return;
@@ -69,9 +71,8 @@ note_health(struct origin *o, size_t place, uint16_t rcode)
 
 /* -- asking ---------------------------------------------------------------- */
 
-/* The ticket it went out under, or 0. */
-static uint32_t
-ask(struct origin *o, const char *name, uint16_t type)
+uint32_t
+origin_ask(struct origin *o, const char *name, uint16_t type)
 {
 	struct conn *c = o->conn;
 	struct wire_dns_ask m = { .name = slice_cstr(name), .type = type };
@@ -91,8 +92,8 @@ ask_name(struct origin *o)
 	uint16_t type;
 
 	while (l->rdns_ticket == 0 && rdns_question(&l->rdns, name, &type)) {
-		if (may_ask(o, HEALTH_REVERSE))
-			l->rdns_ticket = ask(o, name, type);
+		if (origin_may_ask(o, HEALTH_REVERSE))
+			l->rdns_ticket = origin_ask(o, name, type);
 		if (l->rdns_ticket == 0)
 			rdns_answer(&l->rdns, DNS_NO_ANSWER, NULL, 0);
 	}
@@ -106,9 +107,9 @@ ask_list(struct origin *o, size_t i)
 	char name[DNS_NAME_TEXT];
 
 	o->facts->states[i] = DNSBL_ASKED;
-	if (may_ask(o, i) &&
+	if (origin_may_ask(o, i) &&
 	    dns_reverse_name(&o->ip, lists->rows[i].zone, name))
-		l->tickets[i] = ask(o, name, DNS_A);
+		l->tickets[i] = origin_ask(o, name, DNS_A);
 	if (l->tickets[i] == 0)
 		dnsbl_on_address(lists, i, DNS_NO_ANSWER, NULL, 0, o->facts);
 }
@@ -126,7 +127,7 @@ ask_text(struct origin *o)
 	o->facts->text_state = DNSBL_ASKED;
 	o->facts->text_of = (uint8_t)i;
 	if (dns_reverse_name(&o->ip, lists->rows[i].zone, name))
-		l->text_ticket = ask(o, name, DNS_TXT);
+		l->text_ticket = origin_ask(o, name, DNS_TXT);
 	if (l->text_ticket == 0)
 		dnsbl_on_text(o->facts, DNS_NO_ANSWER, NULL, 0);
 }
@@ -226,6 +227,9 @@ go_on(struct origin *o)
 		return;
 	keep_name(o);
 	origin_stop_looking(o);
+	origin_names_add_rdns(o);
+	if (!origin_names_are_known(o))
+		return;
 	if (conn_is_live(c) && c->proto->origin_known != NULL)
 		c->proto->origin_known(c);
 }
@@ -241,13 +245,13 @@ origin_give_up(struct origin *o)
 	for (size_t i = 0; l->are_lists_wanted && i < lists->n; i++) {
 		if (o->facts->states[i] != DNSBL_ASKED)
 			continue;
-		note_health(o, i, DNS_NO_ANSWER);
+		origin_note_health(o, i, DNS_NO_ANSWER, l->since);
 		dnsbl_on_address(lists, i, DNS_NO_ANSWER, NULL, 0, o->facts);
 	}
 	if (l->are_lists_wanted && o->facts->text_state <= DNSBL_ASKED)
 		o->facts->text_state = DNSBL_DEAD;
 	if (l->rdns_ticket != 0) {
-		note_health(o, HEALTH_REVERSE, DNS_NO_ANSWER);
+		origin_note_health(o, HEALTH_REVERSE, DNS_NO_ANSWER, l->since);
 		/* further ways back are not tried */
 		l->rdns.state = RDNS_FAILED;
 		l->rdns_ticket = 0;
@@ -278,14 +282,18 @@ origin_on_dns_answer(struct conn *c, uint32_t ticket,
 	struct origin_lookup *l = o == NULL ? NULL : o->lookup;
 	size_t n;
 
-	if (l == NULL || ticket == 0)
+	if (o == NULL || ticket == 0)
 		return;
 	n = take_records(m, records);
+	if (origin_names_on_answer(o, ticket, m->rcode, records, n) ||
+	    l == NULL)
+		return;
 	if (ticket == l->rdns_ticket) {
 		l->rdns_ticket = 0;
 		/* One broken reverse zone says nothing about the others. */
 		if (m->rcode != DNS_SERVFAIL)
-			note_health(o, HEALTH_REVERSE, m->rcode);
+			origin_note_health(o, HEALTH_REVERSE, m->rcode,
+			    l->since);
 		rdns_answer(&l->rdns, m->rcode, records, n);
 	} else if (ticket == l->text_ticket) {
 		dnsbl_on_text(o->facts, m->rcode, records, n);
@@ -294,7 +302,7 @@ origin_on_dns_answer(struct conn *c, uint32_t ticket,
 			if (l->tickets[i] != ticket)
 				continue;
 			l->tickets[i] = 0;
-			note_health(o, i, m->rcode);
+			origin_note_health(o, i, m->rcode, l->since);
 			dnsbl_on_address(&origin_rules(c)->lists, i, m->rcode,
 			    records, n, o->facts);
 		}
@@ -336,6 +344,25 @@ say_listed(const struct origin *o, char text[ORIGIN_SAY])
 }
 
 static void
+print_hits(const struct origin *o, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (o->facts != NULL)
+		dnsbl_print_hits(&origin_rules(o->conn)->lists, o->facts, out,
+		    size);
+	origin_names_print(o, out, size);
+}
+
+static int
+score_of(const struct origin *o)
+{
+	struct origin_names_outcome names;
+
+	(void)origin_names_weigh(o, &names);
+	return o->outcome.score + names.score;
+}
+
+static void
 log_refusal(struct origin *o)
 {
 	struct conn *c = o->conn;
@@ -344,10 +371,38 @@ log_refusal(struct origin *o)
 	if (o->was_refused)
 		return;
 	o->was_refused = true;
-	dnsbl_print_hits(&origin_rules(c)->lists, o->facts, hits, sizeof(hits));
+	print_hits(o, hits, sizeof(hits));
 	env_log(c->front->env, ENV_INFO, "dnsbl-refused",
 	    "client=%s session=%llu score=%d lists=\"%s\"", c->peer_text,
-	    (unsigned long long)c->number, o->outcome.score, hits);
+	    (unsigned long long)c->number, score_of(o), hits);
+}
+
+/* What lists say of addresses and of names together. */
+static bool
+is_refused_by_name(struct origin *o)
+{
+	struct origin_names_outcome names;
+
+	if (!origin_names_weigh(o, &names) ||
+	    names.score + o->outcome.score <
+		(int)o->conn->front->settings->dnsbl_threshold)
+		return false;
+	log_refusal(o);
+	return true;
+}
+
+static void
+say_name_listed(const struct origin *o, char text[ORIGIN_SAY])
+{
+	const struct front *f = o->conn->front;
+	const char *contact = f->settings->dnsbl_contact;
+	struct origin_names_outcome names;
+
+	(void)origin_names_weigh(o, &names);
+	(void)snprintf(text, ORIGIN_SAY,
+	    "%.200s is listed by %.189s; ask %.120s%.120s about it", names.name,
+	    names.zone, contact[0] != '\0' ? contact : "postmaster@",
+	    contact[0] != '\0' ? "" : f->hostname);
 }
 
 bool
@@ -362,6 +417,12 @@ origin_check_rcpt(struct conn *c, struct slice rcpt, struct verdict *ret,
 	if (o->facts != NULL && o->outcome.is_refused) {
 		log_refusal(o);
 		say_listed(o, text);
+		*ret = VERDICT(554, 5, 7, 1, "");
+		ret->text = slice_cstr(text);
+		return false;
+	}
+	if (is_refused_by_name(o)) {
+		say_name_listed(o, text);
 		*ret = VERDICT(554, 5, 7, 1, "");
 		ret->text = slice_cstr(text);
 		return false;
@@ -385,11 +446,11 @@ origin_tag(const struct conn *c, char out[ORIGIN_TAG])
 	char hits[ORIGIN_TAG - 64];
 	int n;
 
-	if (o == NULL || o->facts == NULL || !c->front->settings->dnsbl_tag)
+	if (o == NULL || !c->front->settings->dnsbl_tag)
 		return (struct slice){ 0 };
-	dnsbl_print_hits(&origin_rules(c)->lists, o->facts, hits, sizeof(hits));
+	print_hits(o, hits, sizeof(hits));
 	if (hits[0] == '\0')
 		return (struct slice){ 0 };
-	n = snprintf(out, ORIGIN_TAG, "%s score=%d", hits, o->outcome.score);
+	n = snprintf(out, ORIGIN_TAG, "%s score=%d", hits, score_of(o));
 	return slice_of(out, n > 0 ? (size_t)n : 0);
 }

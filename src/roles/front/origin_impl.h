@@ -14,7 +14,8 @@
 
 enum {
 	HEALTH_REVERSE = LIMIT_DNSBL_LISTS, /* the place of reverse lookups */
-	HEALTH_N
+	HEALTH_DOMAINS,                     /* that of each list of domains */
+	HEALTH_N = HEALTH_DOMAINS + LIMIT_DNSBL_LISTS
 };
 
 /* A list that answers nobody is left alone for a while, and said so once. */
@@ -26,7 +27,7 @@ struct origin_health {
 
 struct origin_rules {
 	struct ip_networks exempt, xclient;
-	struct dnsbl_lists lists;
+	struct dnsbl_lists lists, domain_lists;
 	struct origin_health health[HEALTH_N];
 };
 
@@ -46,6 +47,26 @@ struct origin_lookup {
 	int64_t since;
 };
 
+/* Of a mail: origin_names.c. */
+enum {
+	ORIGIN_NAMES = 3
+};
+struct origin_names {
+	struct origin *origin;
+	struct env_timer timer;
+	int64_t since;
+	bool is_over;
+	size_t n, n_asked;
+	char names[ORIGIN_NAMES][DNS_NAME_TEXT];
+	uint32_t tickets[ORIGIN_NAMES][LIMIT_DNSBL_LISTS];
+	struct dnsbl_facts facts[ORIGIN_NAMES];
+};
+struct origin_names_outcome {
+	bool is_hit;
+	int score;
+	const char *name, *zone; /* of the heaviest hit above 0, or NULL */
+};
+
 struct origin {
 	struct conn *conn;
 	struct ip ip;
@@ -61,6 +82,7 @@ struct origin {
 	struct origin_lookup *lookup;
 	struct dnsbl_facts *facts; /* NULL: no list was asked */
 	struct dnsbl_outcome outcome;
+	struct origin_names *names; /* NULL: no list was asked */
 	char *rdns, *helo;
 	char over[96];
 };
@@ -71,6 +93,28 @@ void origin_look_up(struct origin *o);
 void origin_stop_looking(struct origin *o);
 /* As if the time were over. */
 void origin_give_up(struct origin *o);
+
+/* The ticket it went out under, or 0. */
+uint32_t origin_ask(struct origin *o, const char *name, uint16_t type);
+/* place: HEALTH_*, or that of a list. False: it is dead, and was tried not
+ * long ago. */
+bool origin_may_ask(struct origin *o, size_t place);
+void origin_note_health(struct origin *o, size_t place, uint16_t rcode,
+    int64_t since);
+
+/* origin_names.c */
+void origin_names_forget(struct origin *o);
+void origin_names_give_up(struct origin *o);
+void origin_names_add_rdns(struct origin *o);
+bool origin_names_are_known(struct origin *o);
+/* False: it was none of its questions. */
+bool origin_names_on_answer(struct origin *o, uint32_t ticket, uint16_t rcode,
+    const struct slice *records, size_t n);
+/* False: no list with a positive weight has a name. */
+bool origin_names_weigh(const struct origin *o,
+    struct origin_names_outcome *ret);
+/* Appends its hits. */
+void origin_names_print(const struct origin *o, char *out, size_t size);
 
 static inline struct origin_rules *
 origin_rules(const struct conn *c)

@@ -140,6 +140,8 @@ smtp_do_mail(struct conn *c)
 		return;
 	}
 	if (conn_front(c)->kind == WIRE_MX) {
+		origin_on_mail(c, slice_cstr(x->s.helo),
+		    slice_cstr(x->s.sender));
 		smtp_filter_ask(c, SMTP_FILTER_MAIL, &yes);
 		return;
 	}
