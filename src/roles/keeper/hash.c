@@ -38,6 +38,7 @@ keeper_submit(struct keeper *k, struct env_job *job)
 	if (env_work(k->env, ENV_LANE_HASH, job) < 0)
 		return false;
 	k->n_hashes++;
+	k->n_hashed++;
 	return true;
 }
 

@@ -38,6 +38,7 @@ struct keeper {
 	struct map logins;
 	uint64_t next_login;
 	uint32_t n_hashes; /* jobs in the lane */
+	uint64_t n_hashed; /* jobs since the start: what logins cost */
 	struct guard *guard;
 	char dummy[KEEPER_VERIFIER]; /* hashed against for who is unknown */
 	/* token.c's */

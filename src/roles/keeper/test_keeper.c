@@ -973,6 +973,84 @@ scram_wrong(void **state)
 }
 
 /* Too many conversations that wait for their clients: the oldest goes. */
+/* Unknown, disabled, not for this service or just wrong: the store is asked
+ * once, and as many slow hashes are made. Counted, for clocks lie. */
+static const struct {
+	const char *what, *service;
+	struct slice name;
+	bool is_disabled;
+} failures[] = {
+	{ "wrong", "imap", ANNA, false },
+	{ "unknown", "imap", SLICE("eve@one.example"), false },
+	{ "unknown domain", "imap", SLICE("anna@two.example"), false },
+	{ "no address", "imap", SLICE("anna"), false },
+	{ "disabled", "imap", ANNA, true },
+	{ "another service", "smtp", ANNA, false },
+	{ "no such service", "ftp", ANNA, false },
+};
+static const struct {
+	enum sasl_mechanism mechanism;
+	uint64_t hashes;
+} costs[] = { { SASL_PLAIN, 1 }, { SASL_LOGIN, 1 }, { SASL_SCRAM_SHA_256, 0 },
+	{ SASL_SCRAM_SHA_1, 0 } };
+
+static void
+fail_once(struct world *w, enum sasl_mechanism mechanism, const char *service,
+    struct slice name)
+{
+	bool is_sha1 = mechanism == SASL_SCRAM_SHA_1;
+	char at[512];
+	struct slice first;
+
+	if (mechanism == SASL_PLAIN) {
+		ask_for(w, service, SLICE(""), name, SLICE("guess"));
+		await(w, 1);
+		return;
+	}
+	first = mechanism == SASL_LOGIN
+	    ? name
+	    : slice_of(at,
+		  (size_t)snprintf(at, sizeof(at), "n,,n=%.*s,r=x",
+		      SLICE_FMT(name)));
+	ask_as(w, service, mechanism, &first);
+	await(w, 1);
+	test_int(w->challenges, 1);
+	if (mechanism == SASL_LOGIN)
+		(void)snprintf(at, sizeof(at), "guess");
+	else
+		(void)snprintf(at, sizeof(at), "c=biws,r=%.*s,p=%s",
+		    (int)strcspn(w->challenge + 2, ","), w->challenge + 2,
+		    is_sha1 ? "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+			    : "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+	respond(w, slice_cstr(at));
+	await(w, 2);
+}
+
+static void
+failures_cost_the_same(void **state)
+{
+	struct world *w = *state;
+	const size_t n_costs = sizeof(costs) / sizeof(costs[0]);
+
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+		for (size_t j = 0; j < n_costs; j++) {
+			uint64_t before = w->keeper.n_hashed;
+
+			test_case(failures[i].what);
+			forget(w);
+			w->n_asked = 0;
+			w->is_disabled = failures[i].is_disabled;
+			fail_once(w, costs[j].mechanism, failures[i].service,
+			    failures[i].name);
+			test_int(w->refused, 1);
+			test_int(w->n_asked, 1);
+			test_int(w->keeper.n_hashed - before, costs[j].hashes);
+			/* Only the cost matters here, not who must wait. */
+			memset(w->keeper.guard->bad, 0,
+			    sizeof(w->keeper.guard->bad));
+		}
+}
+
 static void
 idle_ones_make_room(void **state)
 {
@@ -1219,6 +1297,7 @@ no_master(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 TEST_MAIN(T(who_gets_in), T(services_and_masks), T(app_passwords),
     T(bearer_tokens), T(keys_change), T(certificates), T(login_mechanism),
-    T(scram_tells_nothing), T(scram_wrong), T(idle_ones_make_room),
-    T(changed_password), T(imported_verifier), T(too_many), T(store_goes),
-    T(front_goes), T(hashes), T(keys_and_signatures), T(no_master))
+    T(scram_tells_nothing), T(scram_wrong), T(failures_cost_the_same),
+    T(idle_ones_make_room), T(changed_password), T(imported_verifier),
+    T(too_many), T(store_goes), T(front_goes), T(hashes),
+    T(keys_and_signatures), T(no_master))
