@@ -22,4 +22,16 @@ enum {
 	HOOK_EDIT_FROM
 };
 
+/* HOOK_STATE.state */
+enum {
+	HOOK_UNKNOWN, /* not asked yet */
+	HOOK_WORKS,
+	HOOK_DOWN,
+	N_HOOK_STATES
+};
+
+enum {
+	HOOK_WHY = 121 /* as HOOK_STATE.why has it, with a NUL */
+};
+
 #endif

@@ -524,11 +524,13 @@ def test_filter_comes_back(server, place, filter_program):
     for _ in range(5):
         assert send(source).startswith("451 4.7.1")
     assert server.log()[since:].count("event=filter-down") == 1
+    assert re.search(r"filter late\s+milter inet:\S+, down: Connection refused", server.cli("status").stdout)
     p = Program(place, "late", [filter_program, f"inet:{port}@{ADDRESS}", "late"], port)
     try:
         assert send(source).startswith("250")
         assert has("alice", subject)
         assert server.log()[since:].count("event=filter-up") == 1
+        assert re.search(r"filter late\s.*works", server.cli("status").stdout)
         # the role dies: the next mail is asked about all the same
         server.kill_role("hook")
         wait_for(lambda: server.roles().get("hook"), what="the role to be started anew")

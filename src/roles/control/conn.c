@@ -348,6 +348,41 @@ add_test_options(struct control_conn *conn)
 	return add_status(conn, "test options", n == 0 ? "none" : text);
 }
 
+/* "filter spam": "rspamd inet:127.0.0.1:11333, down: no answer in time" */
+static int
+add_filters(struct control_conn *conn)
+{
+	static const char *const states[N_HOOK_STATES] = {
+		[HOOK_UNKNOWN] = "not asked yet",
+		[HOOK_WORKS] = "works",
+		[HOOK_DOWN] = "down: ",
+	};
+	const struct control *c = conn->control;
+	const struct settings *s = c->role->settings;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < s->n_hooks; i++) {
+		const struct control_filter *f = &c->filters[i];
+		struct buf value;
+		char name[48], text[512] = "";
+
+		(void)snprintf(name, sizeof(name), "filter %s",
+		    s->hooks[i].name);
+		buf_init(&value, sizeof(text) - 1);
+		r = settings_hook_address_print(&s->hooks[i], &value);
+		if (r == 0)
+			(void)snprintf(text, sizeof(text), "%s %.*s, %s%s",
+			    settings_hook_kinds[s->hooks[i].kind],
+			    SLICE_FMT(buf_slice(&value)),
+			    c->hook.is_there ? states[f->state] : "not there",
+			    c->hook.is_there ? f->why : "");
+		buf_deinit(&value);
+		if (r == 0)
+			r = add_status(conn, name, text);
+	}
+	return r;
+}
+
 static void
 ask_status(struct control_conn *conn)
 {
@@ -363,6 +398,8 @@ ask_status(struct control_conn *conn)
 	if (r == 0)
 		r = add_status(conn, "keeper",
 		    c->keeper.is_there ? "running" : "not there");
+	if (r == 0)
+		r = add_filters(conn);
 	if (r == 0)
 		r = add_test_options(conn);
 	if (r != 0)

@@ -3,7 +3,8 @@
  * roles/control/control - takes commands on the admin socket
  *
  * Talks to: `ulak` commands, on the local socket that the supervisor made; the
- * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE, TOKEN_KEYS).
+ * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE, TOKEN_KEYS); the
+ * role hook tells it how content filters fare (HOOK_STATE).
  *
  * May touch: that socket and its channels. No file, no network.
  *
@@ -80,11 +81,27 @@ on_token_keys_taken(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_hook_state(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_state *m)
+{
+	struct control_filter *f;
+
+	(void)h;
+	if (m->filter >= LIMIT_HOOKS || m->state >= N_HOOK_STATES)
+		return WIRE_E_BAD;
+	f = &of_channel(c)->filters[m->filter];
+	f->state = m->state;
+	(void)slice_to_cstr(m->why, f->why, sizeof(f->why));
+	return 0;
+}
+
 static const struct wire_control_handlers handlers = {
 	.admin_rows = on_admin_rows,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
 	.token_keys_taken = on_token_keys_taken,
+	.hook_state = on_hook_state,
 };
 
 static int
@@ -115,6 +132,7 @@ on_peer(struct role *r, enum wire_role role, uint32_t instance,
 	struct control *c = r->ctx;
 	struct control_peer *peer = role == WIRE_STORE ? &c->store
 	    : role == WIRE_KEEPER                      ? &c->keeper
+	    : role == WIRE_HOOK                        ? &c->hook
 						       : NULL;
 
 	if (peer == NULL || purpose != PEER_CHANNEL) {
@@ -190,6 +208,8 @@ deinit(struct role *r)
 		channel_close(&c->store.channel);
 	if (c->keeper.is_there)
 		channel_close(&c->keeper.channel);
+	if (c->hook.is_there)
+		channel_close(&c->hook.channel);
 	if (c->is_listening) {
 		env_watch_del(r->env, &c->listener);
 		env_close(r->env, c->listener.fd, false);

@@ -10,6 +10,7 @@
 #define ROLES_CONTROL_CONTROL_H
 
 #include "base/buf.h"
+#include "hook/hook.h"
 #include "roles/role.h"
 
 enum {
@@ -27,9 +28,16 @@ struct control_peer {
 	bool is_there;
 };
 
+/* How a content filter fares, as the role hook says (HOOK_STATE). */
+struct control_filter {
+	uint8_t state;
+	char why[HOOK_WHY];
+};
+
 struct control {
 	struct role *role;
-	struct control_peer store, keeper;
+	struct control_peer store, keeper, hook;
+	struct control_filter filters[LIMIT_HOOKS];
 	struct env_watch listener;
 	bool is_listening;
 	struct list conns; /* of struct control_conn */

@@ -59,7 +59,8 @@ struct filter {
 	unsigned n_links;
 	struct list waiting; /* parts, by wait_link: for a free connection */
 	struct list idle;    /* parts, by wait_link: with one, in no message */
-	bool is_down;        /* its failure was told */
+	uint8_t state;       /* HOOK_*: what was told of it */
+	char why[HOOK_WHY];  /* it is down */
 };
 
 struct hook_role {
@@ -71,7 +72,7 @@ struct hook_role {
 	unsigned n_filters;
 };
 
-struct peer { /* a front */
+struct peer { /* a front, or control without sessions */
 	struct channel c;
 	struct hook_role *role;
 	struct map sessions; /* by the front's number */

@@ -2,7 +2,8 @@
 /*
  * roles/hook - content filters: milters, Rspamd, clamd
  *
- * Talks to: fronts (HOOK_*), and the filters that the configuration names.
+ * Talks to: fronts (HOOK_*), and the filters that the configuration names;
+ * tells control how those fare.
  *
  * May touch: outbound TCP and local sockets; no file, no key. Reads nothing of
  * the store's: a front gives it each message, piece by piece.
@@ -18,6 +19,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -36,12 +38,33 @@ static const struct part_ops *const ops_of[N_HOOK_KINDS] = {
 /* -- what the log hears of a filter: its changes, not each mail -------------
  */
 
+static void
+tell(const struct filter *f, struct channel *to)
+{
+	const struct wire_hook_state m = { .filter =
+					       (uint8_t)(f - f->role->filters),
+		.state = f->state,
+		.why = slice_cstr(f->why) };
+
+	if (to->peer == WIRE_CONTROL)
+		(void)wire_send_hook_state(to, 0, 0, &m);
+}
+
+static void
+tell_all(const struct filter *f)
+{
+	LIST_FOREACH_SAFE (it, tmp, &f->role->peers)
+		tell(f, &LIST_ENTRY(it, struct peer, link)->c);
+}
+
 void
 filter_failed(struct filter *f, const char *why)
 {
-	if (f->is_down)
+	if (f->state == HOOK_DOWN)
 		return;
-	f->is_down = true;
+	f->state = HOOK_DOWN;
+	(void)snprintf(f->why, sizeof(f->why), "%s", why);
+	tell_all(f);
 	env_log(f->role->env, ENV_ERROR, "filter-down",
 	    "filter=%s why=\"%s\" consequence=%s", f->s->name, why,
 	    f->s->accepts_on_failure ? "accept" : "tempfail");
@@ -50,10 +73,16 @@ filter_failed(struct filter *f, const char *why)
 void
 filter_works(struct filter *f)
 {
-	if (!f->is_down)
+	bool was_down = f->state == HOOK_DOWN;
+
+	if (f->state == HOOK_WORKS)
 		return;
-	f->is_down = false;
-	env_log(f->role->env, ENV_INFO, "filter-up", "filter=%s", f->s->name);
+	f->state = HOOK_WORKS;
+	f->why[0] = '\0';
+	tell_all(f);
+	if (was_down)
+		env_log(f->role->env, ENV_INFO, "filter-up", "filter=%s",
+		    f->s->name);
 }
 
 /* -- the fronts' messages ---------------------------------------------------
@@ -316,6 +345,8 @@ on_peer(struct role *role, enum wire_role peer, uint32_t instance,
 		return;
 	}
 	list_add_last(&r->peers, &p->link);
+	for (unsigned i = 0; i < r->n_filters; i++)
+		tell(&r->filters[i], &p->c);
 }
 
 static int

@@ -43,8 +43,7 @@ phase_of(enum wire_role role)
 {
 	if (role == WIRE_MX || role == WIRE_USER || role == WIRE_LOCAL)
 		return 0;
-	return role == WIRE_COURIER || role == WIRE_CONTROL ||
-		role == WIRE_HOOK
+	return role == WIRE_COURIER || role == WIRE_CONTROL || role == WIRE_HOOK
 	    ? 1
 	    : 2;
 }
@@ -72,6 +71,7 @@ static const struct link {
 	{ WIRE_RESOLVER, WIRE_CONTROL, PEER_CHANNEL },
 	{ WIRE_HOOK, WIRE_MX, PEER_CHANNEL },
 	{ WIRE_HOOK, WIRE_USER, PEER_CHANNEL },
+	{ WIRE_HOOK, WIRE_CONTROL, PEER_CHANNEL },
 };
 
 static void
