@@ -109,7 +109,10 @@ static const struct {
 	{ "bound to the certificate",
 	    SLICE("p=tls-server-end-point,,n=u,r=abc"), true, true,
 	    SASL_SCRAM_OK },
-	{ "bound in a way that is not ours", SLICE("p=tls-unique,,n=u,r=abc"),
+	{ "bound in a way that this channel has not",
+	    SLICE("p=tls-unique,,n=u,r=abc"), true, true,
+	    SASL_SCRAM_E_REFUSED },
+	{ "bound in a way that nobody knows", SLICE("p=tls-other,,n=u,r=abc"),
 	    true, true, SASL_SCRAM_E_REFUSED },
 	{ "bound, but not -PLUS", SLICE("p=tls-exporter,,n=u,r=abc"), false,
 	    true, SASL_SCRAM_E_REFUSED },
@@ -186,6 +189,40 @@ bounds_of_the_first(void **state)
 	    SASL_SCRAM_E_SYNTAX);
 }
 
+/* With TLS 1.2: tls-unique, and not what another connection has. */
+static void
+old_channels(void **state)
+{
+	static const struct sasl_binding old = { .unique_len = 4,
+		.unique = "UNIQ" };
+	static const struct sasl_keys keys = {
+		.hash = SASL_SHA1, .salt_len = 4, .iterations = 4096
+	};
+	struct sasl_scram_final final;
+	struct sasl_scram s;
+
+	(void)state;
+	test_int(sasl_scram_first(&s, SASL_SHA1, true, true, &old,
+		     SLICE("p=tls-unique,,n=u,r=abc")),
+	    SASL_SCRAM_OK);
+	sasl_scram_challenge(&s, &keys, "NNNNNNNNNNNNNNNNNNNNNNNN");
+	test_int(sasl_scram_final(&s,
+		     SLICE("c=cD10bHMtdW5pcXVlLCxVTklR,"
+			   "r=abcNNNNNNNNNNNNNNNNNNNNNNNN,p="
+			   "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+		     &final),
+	    SASL_SCRAM_OK);
+	test_int(sasl_scram_final(&s,
+		     SLICE("c=cD10bHMtdW5pcXVlLCxVTklS,"
+			   "r=abcNNNNNNNNNNNNNNNNNNNNNNNN,p="
+			   "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+		     &final),
+	    SASL_SCRAM_E_REFUSED);
+	test_int(sasl_scram_first(&s, SASL_SHA1, true, true, &old,
+		     SLICE("p=tls-exporter,,n=u,r=abc")),
+	    SASL_SCRAM_E_REFUSED);
+}
+
 /* cD10...: base 64 of "p=tls-exporter,,EXPO" and so on */
 #define P "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define N "r=abcNNNNNNNNNNNNNNNNNNNNNNNN"
@@ -252,5 +289,6 @@ takes_finals(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(speaks_as_the_rfcs), cmocka_unit_test(takes_firsts),
-    cmocka_unit_test(bounds_of_the_first), cmocka_unit_test(takes_finals))
+TEST_MAIN(cmocka_unit_test(old_channels), cmocka_unit_test(speaks_as_the_rfcs),
+    cmocka_unit_test(takes_firsts), cmocka_unit_test(bounds_of_the_first),
+    cmocka_unit_test(takes_finals))
