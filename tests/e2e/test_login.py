@@ -414,11 +414,12 @@ def test_gsasl(server):
     assert gsasl("smtp", "SCRAM-SHA-256-PLUS", "1.3", "wrong").returncode != 0
 
 
-def test_msmtp_and_swaks(server):
+def test_msmtp_and_swaks(server, keys):
     mail = f"From: {ANNA}\r\nTo: {EVE}\r\nSubject: hi\r\n\r\nhi\r\n"
-    for method in ("scram-sha-256", "plain", "login"):
+    for method, secret in (("scram-sha-256", PASSWORD), ("plain", PASSWORD), ("login", PASSWORD),
+                           ("oauthbearer", keys.token()), ("xoauth2", keys.token())):
         r = subprocess.run(["msmtp", "-C", "/dev/null", f"--host={ADDRESS}", "--port=587", "--tls=on", "--tls-starttls=on",
-                            "--tls-certcheck=off", f"--auth={method}", f"--user={ANNA}", f"--passwordeval=echo '{PASSWORD}'",
+                            "--tls-certcheck=off", f"--auth={method}", f"--user={ANNA}", f"--passwordeval=echo '{secret}'",
                             f"--from={ANNA}", "--", EVE], input=mail, capture_output=True, text=True, timeout=60)
         if r.returncode != 0 and "not available" in r.stderr:
             continue  # a build without libgsasl
