@@ -90,6 +90,18 @@ def test_fetchmail(one, fresh, tmp_path, protocol):
     assert all(s in text for s in subjects)
 
 
+# getmail hands each message to a child of its own, and misses its end when that comes before it has begun to wait.
+GETMAIL_WAITS = """
+import os, time
+from getmailcore.baseclasses import ForkingBase
+def wait(self, child):
+    while self._ForkingBase__child_pid != child:
+        time.sleep(0.01)
+    return os.WEXITSTATUS(self._ForkingBase__child_status)
+ForkingBase._wait_for_child = wait
+"""
+
+
 @pytest.mark.parametrize("retriever", ["SimpleIMAPSSLRetriever", "SimplePOP3SSLRetriever"])
 def test_getmail6(one, fresh, tmp_path, retriever):
     address, subjects = fresh
@@ -121,7 +133,10 @@ read_all = true
                     os.chmod(parent, os.stat(parent).st_mode | 0o755)
         except (KeyError, subprocess.CalledProcessError, PermissionError):
             pytest.skip("getmail refuses to run as root, and no other user can be had here")
-    run(["getmail", "--getmaildir", str(tmp_path)], user=user, group=group, env={"HOME": str(tmp_path)})
+    write(tmp_path / "sitecustomize.py", GETMAIL_WAITS)
+    os.chmod(tmp_path / "sitecustomize.py", 0o644)
+    run(["getmail", "--getmaildir", str(tmp_path)], user=user, group=group,
+        env={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
     new = tmp_path / "Maildir" / "new"
     text = "".join(open(new / n).read() for n in os.listdir(new))
     assert all(s in text for s in subjects)
