@@ -380,7 +380,10 @@ take_destination(struct outbound *o, const struct page_row *row)
 	if (row->n_rows <= 0 ||
 	    destination_get(&o->destinations, row->route, row->lane, &d) < 0)
 		return;
-	destination_back_off(&o->destinations, d, row->failures, row->retry_at);
+	/* mail that came meanwhile may have been tried: its news are newer */
+	if (d->failures == 0 && d->in_flight == 0)
+		destination_back_off(&o->destinations, d, row->failures,
+		    row->retry_at);
 	destination_row_due(&o->destinations, d, 0);
 }
 
