@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/canon.h"
+#include "smtp/reply.h"
 
 const char *const rcpt_step_texts[RCPT_N_STEP_KINDS] = {
 	[RCPT_STEP_ACCOUNT] = "account",
@@ -594,32 +595,19 @@ rcpt_weigh(const struct rcpt_result *result, uint64_t size, int64_t since)
 struct verdict
 rcpt_verdict(enum rcpt_outcome outcome, bool may_relay)
 {
-	switch (outcome) {
-	case RCPT_FOUND:
-		return VERDICT(250, 2, 1, 5, "recipient ok");
-	case RCPT_FOREIGN:
-		return may_relay
-		    ? VERDICT(250, 2, 1, 5, "recipient ok, will relay")
-		    : VERDICT(550, 5, 7, 1, "relaying denied: log in first");
-	case RCPT_NOBODY:
-		return VERDICT(550, 5, 1, 1, "no such user here");
-	case RCPT_DISABLED:
-		return VERDICT(550, 5, 2, 1, "this account is disabled");
-	case RCPT_FULL:
-		return VERDICT(452, 4, 2, 2, "this mailbox is full");
-	case RCPT_LOOP:
-		return VERDICT(550, 5, 4, 6,
-		    "aliases of this address go in "
-		    "a circle");
-	case RCPT_MAY_NOT_POST:
-		return VERDICT(550, 5, 7, 2,
-		    "you may not send to this list; its owner can tell who "
-		    "may");
-	case RCPT_EMPTY:
-		return VERDICT(550, 5, 2, 4, "this list has no members");
-	case RCPT_NEW_OWNER:
-		return VERDICT(550, 5, 7, 17,
-		    "this mailbox has changed its owner since");
-	}
-	return verdict_trouble();
+	static const enum smtp_say says[] = {
+		[RCPT_FOUND] = SMTP_SAY_RCPT_FOUND,
+		[RCPT_FOREIGN] = SMTP_SAY_NO_RELAYING,
+		[RCPT_NOBODY] = SMTP_SAY_NO_SUCH_USER,
+		[RCPT_DISABLED] = SMTP_SAY_DISABLED,
+		[RCPT_FULL] = SMTP_SAY_MAILBOX_FULL,
+		[RCPT_LOOP] = SMTP_SAY_ALIAS_LOOP,
+		[RCPT_MAY_NOT_POST] = SMTP_SAY_MAY_NOT_POST,
+		[RCPT_EMPTY] = SMTP_SAY_LIST_EMPTY,
+		[RCPT_NEW_OWNER] = SMTP_SAY_NEW_OWNER,
+	};
+
+	return smtp_say(outcome == RCPT_FOREIGN && may_relay
+		? SMTP_SAY_RCPT_RELAYED
+		: says[outcome]);
 }

@@ -147,6 +147,49 @@ static const struct {
 	[SMTP_SAY_BAD_LINE_END] =
 	    SAY(554, 5, 6, 11, "a CR or LF stands alone; lines end in CRLF"),
 	[SMTP_SAY_LOOP] = SAY(554, 5, 4, 6, "too many hops, a mail loop"),
+	[SMTP_SAY_EARLY] =
+	    SAY(554, 5, 7, 1, "wait for this greeting before you speak"),
+	[SMTP_SAY_RCPT_FOUND] = SAY(250, 2, 1, 5, "recipient ok"),
+	[SMTP_SAY_RCPT_RELAYED] = SAY(250, 2, 1, 5, "recipient ok, will relay"),
+	[SMTP_SAY_NO_RELAYING] =
+	    SAY(550, 5, 7, 1, "relaying denied: log in first"),
+	[SMTP_SAY_NO_SUCH_USER] = SAY(550, 5, 1, 1, "no such user here"),
+	[SMTP_SAY_DISABLED] = SAY(550, 5, 2, 1, "this account is disabled"),
+	[SMTP_SAY_MAILBOX_FULL] = SAY(452, 4, 2, 2, "this mailbox is full"),
+	[SMTP_SAY_ALIAS_LOOP] =
+	    SAY(550, 5, 4, 6, "aliases of this address go in a circle"),
+	[SMTP_SAY_MAY_NOT_POST] = SAY(550, 5, 7, 2,
+	    "you may not send to this list; its owner can tell who may"),
+	[SMTP_SAY_LIST_EMPTY] = SAY(550, 5, 2, 4, "this list has no members"),
+	[SMTP_SAY_NEW_OWNER] =
+	    SAY(550, 5, 7, 17, "this mailbox has changed its owner since"),
+	[SMTP_SAY_RCPT_NO_ADDRESS] = SAY(553, 5, 1, 3, "not an address"),
+	[SMTP_SAY_NEW_MINUTE] =
+	    SAY(451, 4, 7, 1, "new here: try again in 60 seconds"),
+	[SMTP_SAY_NEW_5_MINUTES] =
+	    SAY(451, 4, 7, 1, "new here: try again in 300 seconds"),
+	[SMTP_SAY_NEW_15_MINUTES] =
+	    SAY(451, 4, 7, 1, "new here: try again in 900 seconds"),
+	[SMTP_SAY_NEW_HOUR] =
+	    SAY(451, 4, 7, 1, "new here: try again in 3600 seconds"),
+	[SMTP_SAY_NEW_HOURS] =
+	    SAY(451, 4, 7, 1, "new here: try again in some hours"),
+	[SMTP_SAY_KEPT] = SAY(250, 2, 0, 0, "kept"),
+	[SMTP_SAY_NOT_KEPT] =
+	    SAY(451, 4, 3, 0, "it could not be stored, try again later"),
+	[SMTP_SAY_LOGIN_LOST] = SAY(451, 4, 7, 0, "log in once more"),
+	[SMTP_SAY_FILTERS_LATER] = SAY(451, 4, 7, 1,
+	    "the content filters do not answer, please try again later"),
+	[SMTP_SAY_FILTER_LATER] = SAY(451, 4, 7, 1,
+	    "a content filter does not answer, please try again later"),
+	[SMTP_SAY_FILTER_TEMPFAIL] =
+	    SAY(451, 4, 7, 1, "refused for now by policy"),
+	[SMTP_SAY_FILTER_CLOSE] = SAY(421, 4, 7, 0, "closing by policy"),
+	[SMTP_SAY_FILTER_REFUSE] = SAY(550, 5, 7, 1, "refused by policy"),
+	[SMTP_SAY_LOCAL_NOBODY] =
+	    SAY(550, 5, 7, 1, "the kernel does not say who you are"),
+	[SMTP_SAY_LOCAL_TOO_MANY] =
+	    SAY(451, 4, 7, 1, "you have sent too many messages in an hour"),
 };
 
 struct verdict

@@ -3,9 +3,11 @@
  * smtp/reply - what a server says and what a client reads (RFC 5321, 4.2)
  *
  * Out: every text of ours stands in one table, with its codes (RFC 3463, RFC
- * 2034), and is written line by line within 512 octets. In: a parser for the
- * replies of remote servers, bounded in line length, lines and bytes, fed with
- * chunks of any size. It never guesses: what is not a reply ends the session.
+ * 2034), those of policy and store, too (but with figures or names in it: where
+ * those are); it is written line by line within 512 octets. In: a parser for
+ * the replies of remote servers, bounded in line length, lines and bytes, fed
+ * with chunks of any size. It never guesses: what is not a reply ends the
+ * session.
  */
 #ifndef SMTP_REPLY_H
 #define SMTP_REPLY_H
@@ -98,6 +100,34 @@ enum smtp_say {
 	SMTP_SAY_NO_VALID_RCPT,
 	SMTP_SAY_BAD_LINE_END,
 	SMTP_SAY_LOOP,
+	/* of policy, store, filters and roles: asked by the session */
+	SMTP_SAY_EARLY,
+	SMTP_SAY_RCPT_FOUND,
+	SMTP_SAY_RCPT_RELAYED,
+	SMTP_SAY_NO_RELAYING,
+	SMTP_SAY_NO_SUCH_USER,
+	SMTP_SAY_DISABLED,
+	SMTP_SAY_MAILBOX_FULL,
+	SMTP_SAY_ALIAS_LOOP,
+	SMTP_SAY_MAY_NOT_POST,
+	SMTP_SAY_LIST_EMPTY,
+	SMTP_SAY_NEW_OWNER,
+	SMTP_SAY_RCPT_NO_ADDRESS,
+	SMTP_SAY_NEW_MINUTE,
+	SMTP_SAY_NEW_5_MINUTES,
+	SMTP_SAY_NEW_15_MINUTES,
+	SMTP_SAY_NEW_HOUR,
+	SMTP_SAY_NEW_HOURS,
+	SMTP_SAY_KEPT,
+	SMTP_SAY_NOT_KEPT,
+	SMTP_SAY_LOGIN_LOST,
+	SMTP_SAY_FILTERS_LATER,
+	SMTP_SAY_FILTER_LATER,
+	SMTP_SAY_FILTER_TEMPFAIL,
+	SMTP_SAY_FILTER_CLOSE,
+	SMTP_SAY_FILTER_REFUSE,
+	SMTP_SAY_LOCAL_NOBODY,
+	SMTP_SAY_LOCAL_TOO_MANY,
 	SMTP_N_SAYS
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "roles/front/conn.h"
+#include "smtp/reply.h"
 
 enum {
 	SENDERS_MAX = 10000 /* users that are remembered */
@@ -134,8 +135,7 @@ local_may_send(struct conn *c)
 	uint32_t uid;
 
 	if (!env_addr_uid(&c->peer, &uid))
-		return VERDICT(550, 5, 7, 1,
-		    "the kernel does not say who you are");
+		return smtp_say(SMTP_SAY_LOCAL_NOBODY);
 	if (l->front->settings->local_rate == 0)
 		return VERDICT(250, 2, 1, 0, "");
 	s = sender_get(l, uid);
@@ -143,8 +143,7 @@ local_may_send(struct conn *c)
 		return verdict_trouble();
 	if (s->left < 1) {
 		env_log(l->front->env, ENV_WARN, "local-rate", "uid=%u", uid);
-		return VERDICT(451, 4, 7, 1,
-		    "you have sent too many messages in an hour");
+		return smtp_say(SMTP_SAY_LOCAL_TOO_MANY);
 	}
 	s->left -= 1;
 	return VERDICT(250, 2, 1, 0, "");

@@ -81,9 +81,7 @@ smtp_do_connect(struct conn *c)
 	/* Without a delay it is a matter of luck whose bytes come first. */
 	if (origin_is_early(c) && conn_front(c)->settings->refuse_early &&
 	    conn_front(c)->settings->greet_delay > 0) {
-		smtp_answer(c,
-		    VERDICT(554, 0, 0, 0,
-			"wait for this greeting before you speak"));
+		smtp_answer(c, smtp_say(SMTP_SAY_EARLY));
 		return;
 	}
 	/* filters hear its name together with its address */

@@ -94,8 +94,7 @@ say_no(struct conn *c, enum smtp_filter_stage stage, struct verdict v)
 static void
 lacks(struct conn *c, enum smtp_filter_stage stage)
 {
-	const struct verdict later = VERDICT(451, 4, 7, 1,
-	    "the content filters do not answer, please try again later");
+	const struct verdict later = smtp_say(SMTP_SAY_FILTERS_LATER);
 
 	filter_of(c)->asks = SMTP_FILTER_NONE;
 	if (stage <= SMTP_FILTER_HELO) {

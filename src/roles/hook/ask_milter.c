@@ -15,6 +15,7 @@
 
 #include "mail/header.h"
 #include "roles/hook/hook_role.h"
+#include "smtp/reply.h"
 
 enum {
 	OUT_MUCH = 128 * 1024 /* that a filter has not read: tell no more */
@@ -99,11 +100,11 @@ verdict_of(const struct milter_effect *e)
 		return e->reply;
 	switch ((enum milter_verdict)e->verdict) {
 	case MILTER_TEMPFAIL:
-		return VERDICT(451, 4, 7, 1, "refused for now by policy");
+		return smtp_say(SMTP_SAY_FILTER_TEMPFAIL);
 	case MILTER_CLOSE:
-		return VERDICT(421, 4, 7, 0, "closing by policy");
+		return smtp_say(SMTP_SAY_FILTER_CLOSE);
 	default:
-		return VERDICT(550, 5, 7, 1, "refused by policy");
+		return smtp_say(SMTP_SAY_FILTER_REFUSE);
 	}
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/time.h"
 #include "roles/hook/hook_role.h"
+#include "smtp/reply.h"
 
 /* A client waits for ten minutes (RFC 5321, 4.5.3.2.6); progress or not. */
 #define QUESTION_TIME (9 * TIME_MINUTE)
@@ -460,8 +461,7 @@ void
 part_fail(struct part *p, const char *why)
 {
 	struct session *s = p->session;
-	const struct verdict later = VERDICT(451, 4, 7, 1,
-	    "a content filter does not answer, please try again later");
+	const struct verdict later = smtp_say(SMTP_SAY_FILTER_LATER);
 
 	filter_failed(p->filter, why);
 	link_close(p);

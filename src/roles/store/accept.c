@@ -189,10 +189,10 @@ sender_ok(struct peer *p, const struct mail_check *k)
 	if (t == NULL ||
 	    !arena_copy(&t->arena, slice_of(k->sender, k->sender_len),
 		&t->sender))
-		return wire_verdict_make(452, 4, 3, 1, "no memory for it now");
+		return wire_say(SMTP_SAY_FULL);
 	t->has_sender = true;
 	t->handle = k->handle;
-	return wire_verdict_make(250, 2, 1, 0, "sender ok");
+	return wire_say(SMTP_SAY_SENDER_OK);
 }
 
 static struct wire_verdict
@@ -214,7 +214,7 @@ mail_verdict(struct peer *p, const struct mail_check *k, int result,
 		    k->names[0] == '\0' ? "" : "; you may use ", k->names);
 		return wire_verdict_make(553, 5, 7, 1, text);
 	default:
-		return wire_verdict_make(451, 4, 3, 0, "try again later");
+		return wire_say(SMTP_SAY_TROUBLE);
 	}
 }
 
@@ -264,11 +264,11 @@ on_mail_ask(struct channel *c, const struct wire_head *h,
 		return 0;
 	}
 	if (handle == NULL)
-		v = wire_verdict_make(451, 4, 7, 0, "log in once more");
+		v = wire_say(SMTP_SAY_LOGIN_LOST);
 	else if (!p->role->submission)
-		v = wire_verdict_make(452, 4, 3, 1, "the disk is full");
+		v = wire_say(SMTP_SAY_FULL);
 	else
-		v = wire_verdict_make(552, 5, 3, 4, "message is too large");
+		v = wire_say(SMTP_SAY_TOO_BIG);
 	answer_mail(&asker, &v);
 	free(k);
 	return 0;

@@ -331,18 +331,17 @@ accept_verdict(struct store_role *s, int r)
 	store_role_no_room(s, r);
 	switch (r) {
 	case 0:
-		return wire_verdict_make(250, 2, 0, 0, "kept");
+		return wire_say(SMTP_SAY_KEPT);
 	case STORE_E_QUOTA:
-		return wire_verdict_make(452, 4, 2, 2, "a mailbox is full");
+		return wire_say(SMTP_SAY_MAILBOX_FULL);
 	case -ENOSPC:
 	case -EDQUOT:
 	case -ENOMEM:
-		return wire_verdict_make(452, 4, 3, 1, "no room for it now");
+		return wire_say(SMTP_SAY_FULL);
 	case -EMSGSIZE:
-		return wire_verdict_make(552, 5, 3, 4, "message is too large");
+		return wire_say(SMTP_SAY_TOO_BIG);
 	default:
-		return wire_verdict_make(451, 4, 3, 0,
-		    "it could not be stored; try again");
+		return wire_say(SMTP_SAY_NOT_KEPT);
 	}
 }
 
@@ -501,8 +500,7 @@ list_left_out(const struct acceptance *a, struct buf *rows,
 	for (const struct approval *p = a->approvals; p != NULL;
 	     p = p->next, i++) {
 		struct wire_left_out row = { .rcpt = i,
-			.verdict = wire_verdict_make(452, 4, 2, 2,
-			    "this mailbox is full") };
+			.verdict = wire_say(SMTP_SAY_MAILBOX_FULL) };
 
 		if (!p->is_left_out)
 			continue;

@@ -174,19 +174,18 @@ say_greylisted(int64_t wait)
 {
 	static const struct {
 		int64_t most;
-		const char *text;
+		enum smtp_say say;
 	} says[] = {
-		{ TIME_MINUTE, "new here: try again in 60 seconds" },
-		{ 5 * TIME_MINUTE, "new here: try again in 300 seconds" },
-		{ 15 * TIME_MINUTE, "new here: try again in 900 seconds" },
-		{ TIME_HOUR, "new here: try again in 3600 seconds" },
+		{ TIME_MINUTE, SMTP_SAY_NEW_MINUTE },
+		{ 5 * TIME_MINUTE, SMTP_SAY_NEW_5_MINUTES },
+		{ 15 * TIME_MINUTE, SMTP_SAY_NEW_15_MINUTES },
+		{ TIME_HOUR, SMTP_SAY_NEW_HOUR },
 	};
 
 	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
 		if (wait <= says[i].most)
-			return wire_verdict_make(451, 4, 7, 1, says[i].text);
-	return wire_verdict_make(451, 4, 7, 1,
-	    "new here: try again in some hours");
+			return wire_say(says[i].say);
+	return wire_say(SMTP_SAY_NEW_HOURS);
 }
 
 /* Which of RCPT's answers, with the approval kept when it is a yes. */
@@ -211,9 +210,9 @@ decide(struct peer *p, const struct rcpt_job *j,
 	if (t != NULL &&
 	    (t->n >= LIMIT_SMTP_RCPTS ||
 		t->n_targets + result->n_targets > LIMIT_TXN_TARGETS))
-		return wire_verdict_make(452, 4, 5, 3, "too many recipients");
+		return wire_say(SMTP_SAY_TOO_MANY_RCPTS);
 	if (t == NULL || !approve(t, j, result))
-		return wire_verdict_make(452, 4, 3, 1, "no memory for it now");
+		return wire_say(SMTP_SAY_FULL);
 	return wire_verdict_of(&v);
 }
 
@@ -392,9 +391,8 @@ done_rcpt(struct store_read *r, int result)
 		v = result == 0 ? decide(peer_of(c), j, &j->result)
 		    : result == STORE_E_SENDING
 		    ? accept_sending_verdict(&j->sending, text)
-		    : result > 0
-		    ? wire_verdict_make(553, 5, 1, 3, "not an address")
-		    : wire_verdict_make(451, 4, 3, 0, "try again later");
+		    : result > 0 ? wire_say(SMTP_SAY_RCPT_NO_ADDRESS)
+				 : wire_say(SMTP_SAY_TROUBLE);
 		answer_verify(c, j, &v, &j->result);
 	}
 	arena_reset(&j->arena);
@@ -413,11 +411,11 @@ is_refused(struct peer *p, const struct wire_rcpt_ask *m,
 	bool is_open = p->c.peer == WIRE_MX ? s->strangers : s->submission;
 
 	if (!is_open)
-		*ret = wire_verdict_make(452, 4, 3, 1, "the disk is full");
+		*ret = wire_say(SMTP_SAY_FULL);
 	else if (m->size > s->settings->max_size)
-		*ret = wire_verdict_make(552, 5, 3, 4, "message is too large");
+		*ret = wire_say(SMTP_SAY_TOO_BIG);
 	else if (m->rcpt.len == 0)
-		*ret = wire_verdict_make(553, 5, 1, 3, "not an address");
+		*ret = wire_say(SMTP_SAY_RCPT_NO_ADDRESS);
 	else
 		return false;
 	return true;

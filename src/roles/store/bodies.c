@@ -38,11 +38,9 @@ refuse_body(struct incoming *in, int r)
 {
 	struct wire_body_refused m = { .body = in->number };
 
-	m.verdict = r == -EMSGSIZE
-	    ? wire_verdict_make(552, 5, 3, 4, "message is too large")
-	    : r == -ENOSPC || r == -ENOMEM
-	    ? wire_verdict_make(452, 4, 3, 1, "no room for it now")
-	    : wire_verdict_make(451, 4, 3, 0, "cannot be stored now");
+	m.verdict = r == -EMSGSIZE         ? wire_say(SMTP_SAY_TOO_BIG)
+	    : r == -ENOSPC || r == -ENOMEM ? wire_say(SMTP_SAY_FULL)
+					   : wire_say(SMTP_SAY_NOT_KEPT);
 	/* Our own trouble: its cause is nowhere else. */
 	if (r != -EMSGSIZE)
 		env_log(in->peer->role->env, ENV_WARN, "body-refused",
@@ -123,7 +121,8 @@ on_body_chunk(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
-/* -- back to who gave it, for filters --------------------------------------- */
+/* -- back to who gave it, for filters ---------------------------------------
+ */
 
 static void
 answer_piece(struct incoming *in, int r, struct slice data)
@@ -160,9 +159,9 @@ on_body_piece(struct channel *c, const struct wire_head *h,
 		return 0;
 	}
 	in->is_peeking = true;
-	in->peek = (struct body_peek){ .done = done_peek,
-		.offset = m->offset,
-		.len = m->length };
+	in->peek = (struct body_peek){
+		.done = done_peek, .offset = m->offset, .len = m->length
+	};
 	body_peek(in->body, &in->peek);
 	return 0;
 }

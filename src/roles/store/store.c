@@ -81,6 +81,14 @@ wire_verdict_make(unsigned code, unsigned class, unsigned subject,
 }
 
 struct wire_verdict
+wire_say(enum smtp_say which)
+{
+	struct verdict v = smtp_say(which);
+
+	return wire_verdict_of(&v);
+}
+
+struct wire_verdict
 wire_verdict_box(int r)
 {
 	switch (r) {

@@ -29,6 +29,7 @@
 #include "roles/store/greylist.h"
 #include "roles/store/outbound.h"
 #include "store/account.h"
+#include "smtp/reply.h"
 #include "store/events.h"
 #include "store/mailbox.h"
 #include "store/store.h"
@@ -127,6 +128,7 @@ void peer_when_room(const struct asker *a, struct waiting *w);
 struct wire_verdict wire_verdict_of(const struct verdict *v);
 struct wire_verdict wire_verdict_make(unsigned code, unsigned class,
     unsigned subject, unsigned detail, const char *text);
+struct wire_verdict wire_say(enum smtp_say which);
 /* What a front is told of a failed piece of mailbox work (store/flags.h). */
 struct wire_verdict wire_verdict_box(int r);
 
