@@ -94,7 +94,7 @@ class Program:
                 return False
             finally:
                 s.close()
-        wait_for(answers, 30, f"{name} to listen: {self.log_path}")
+        wait_for(answers, 90, f"{name} to listen: {self.log_path}")
 
     def log(self):
         return open(self.log_path, errors="replace").read()

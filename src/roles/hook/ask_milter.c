@@ -522,6 +522,7 @@ on_stage(struct part *p)
 	struct session *s = p->session;
 
 	p->said_stage = false;
+	link_is_idle(p, false); /* or it could be closed while it is asked */
 	if (s->stage == STAGE_HELO)
 		p->said_helo = false;
 	if (s->stage == STAGE_END) {

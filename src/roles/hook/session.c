@@ -436,9 +436,13 @@ part_finish(struct part *p, unsigned action, const struct verdict *v)
 	p->is_asked = false;
 	link_wait(p, 0);
 	if (action == HOOK_REFUSE) {
+		bool begins = s->stage == STAGE_MAIL;
+
 		s->n_edits = 0;
 		buf_reset(&s->edits, 0);
 		answer(s, HOOK_REFUSE, v);
+		if (begins) /* no transaction: their connections are free */
+			session_abort(s);
 		return;
 	}
 	if (action == HOOK_DISCARD) {
