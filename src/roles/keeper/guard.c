@@ -168,7 +168,7 @@ wait_for(uint32_t failures)
 {
 	if (failures == 0)
 		return 0;
-	if (failures > 6)
+	if (failures > 4)
 		return GUARD_WAIT_MAX_MS;
 	return (uint32_t)WAIT_FIRST_MS << (failures - 1);
 }
@@ -275,13 +275,13 @@ pace(enum kind kind, uint32_t failures)
 
 /* Until the turn of this row, in ms; *ret_pace: between turns. */
 static uint32_t
-until_turn(const struct guard_bad *b, enum kind kind, int64_t now,
-    uint32_t *ret_pace)
+until_turn(const struct guard_bad *b, enum kind kind, bool has_failed,
+    int64_t now, uint32_t *ret_pace)
 {
 	*ret_pace = b == NULL ? 0 : pace(kind, decayed(b, now));
-	return *ret_pace == 0 || b->next <= now
+	return *ret_pace == 0 || b->next[has_failed] <= now
 	    ? 0
-	    : (uint32_t)((b->next - now) / TIME_MS);
+	    : (uint32_t)((b->next[has_failed] - now) / TIME_MS);
 }
 
 uint32_t
@@ -289,6 +289,8 @@ guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
 {
 	const uint64_t who[] = { account_hash(g, t), network_hash(g, t->client),
 		channel_hash(g, t) };
+	const struct guard_bad *pair = find_row(g, pair_hash(g, t));
+	bool has_failed = pair != NULL && decayed(pair, now) > 0;
 	bool known = is_known(g, t, now);
 	struct guard_bad *rows[N_LANES_OF_TRIES];
 	uint32_t paces_ms[N_LANES_OF_TRIES], wait = 0;
@@ -297,8 +299,8 @@ guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
 		uint32_t ms;
 
 		rows[i] = find_row(g, who[i]);
-		ms = until_turn(rows[i], (enum kind)(i + ACCOUNT), now,
-		    &paces_ms[i]);
+		ms = until_turn(rows[i], (enum kind)(i + ACCOUNT), has_failed,
+		    now, &paces_ms[i]);
 		if (known && ms > paces[i + ACCOUNT].first_ms)
 			ms = paces[i + ACCOUNT].first_ms;
 		wait = ms > wait ? ms : wait;
@@ -308,7 +310,7 @@ guard_take_turn(struct guard *g, const struct guard_try *t, int64_t now)
 	/* Who is known takes nobody's turn. */
 	for (unsigned i = 0; !known && i < N_LANES_OF_TRIES; i++)
 		if (paces_ms[i] > 0)
-			rows[i]->next =
+			rows[i]->next[has_failed] =
 			    now + (int64_t)(wait + paces_ms[i]) * TIME_MS;
 	return wait;
 }
@@ -319,8 +321,10 @@ guard_note_failure(struct guard *g, const struct guard_try *t, int64_t now)
 	uint32_t account = 1, network;
 
 	/* A token that is not good names nobody; such are not one account. */
-	if (t->address.len > 0)
+	if (t->address.len > 0) {
 		account = count_failure(g, account_hash(g, t), now);
+		(void)count_failure(g, pair_hash(g, t), now);
+	}
 	network = count_failure(g, network_hash(g, t->client), now);
 	(void)count_failure(g, channel_hash(g, t), now);
 	network = network > NETWORK_FREE ? network - NETWORK_FREE : 0;

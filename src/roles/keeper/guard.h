@@ -11,7 +11,9 @@
  * that a thousand connections guess no faster than one. Nobody is locked out:
  * who comes to an account from a network where he was let in of late waits no
  * longer than behind a first bad one, whatever others do, and takes nobody's
- * turn. Fixed memory; a full table forgets its oldest; all is forgotten when
+ * turn. Who has not failed there of late queues apart from who has, so that
+ * guessers are in front of each other, not of an owner who comes from
+ * somewhere new. Fixed memory; a full table forgets its oldest; all is forgotten when
  * the keeper starts anew. No I/O, no clock of its own.
  */
 #ifndef ROLES_KEEPER_GUARD_H
@@ -26,7 +28,7 @@ enum {
 	GUARD_BAD = 16384,
 	GUARD_WAYS = 4, /* places where one entry may stand */
 	GUARD_KNOWN = 8192,
-	GUARD_WAIT_MAX_MS = 10000,
+	GUARD_WAIT_MAX_MS = 4000,  /* clients give up after ten seconds */
 	GUARD_TURN_MAX_MS = 2000,  /* between two tries of one kind */
 	GUARD_QUEUE_MAX_MS = 15000 /* who would wait longer comes again */
 };
@@ -40,7 +42,8 @@ struct guard {
 	struct guard_bad {
 		uint64_t who; /* a keyed hash */
 		int64_t at;   /* of the last one */
-		int64_t next; /* when the next try has its turn */
+		int64_t next[2]; /* the next turn: of who has not failed as
+				  * this account from this network, of who has */
 		uint32_t n;
 	} bad[GUARD_BAD];
 	struct guard_known { /* account and network, let in before */

@@ -157,6 +157,11 @@ static const struct form {
 	{ SLICE("{PBKDF2}$pbkdf2$"), 1, parse_passlib },
 	{ SLICE("{PBKDF2}$pbkdf2-sha256$"), 256, parse_passlib },
 	{ SLICE("{PBKDF2}$pbkdf2-sha512$"), 512, parse_passlib },
+	/* OpenLDAP's pw-pbkdf2 */
+	{ SLICE("{PBKDF2}"), 1, parse_passlib },
+	{ SLICE("{PBKDF2-SHA1}"), 1, parse_passlib },
+	{ SLICE("{PBKDF2-SHA256}"), 256, parse_passlib },
+	{ SLICE("{PBKDF2-SHA512}"), 512, parse_passlib },
 };
 
 bool
@@ -256,29 +261,46 @@ is_cheap(struct slice rest)
 	return true;
 }
 
+/* All n characters of the alphabet: a cut one would never match. */
+static bool
+is_digest(struct slice s, size_t n)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (itoa64_value(s.at[i]) < 0)
+			return false;
+	return s.len == n;
+}
+
+/* Behind the last '$'; bcrypt's salt is part of it. */
+static bool
+ends_in_digest(struct slice rest, size_t n)
+{
+	size_t at = slice_find_last_byte(rest, '$');
+
+	return at != SIZE_MAX && is_digest(slice_from(rest, at + 1), n);
+}
+
 bool
 import_crypt_is_affordable(struct slice bare)
 {
 	static const struct {
 		struct slice prefix;
 		bool (*is_affordable)(struct slice);
+		size_t digest;
 	} known[] = {
-		{ SLICE("$1$"), is_cheap },
-		{ SLICE("$2a$"), is_bcrypt_affordable },
-		{ SLICE("$2b$"), is_bcrypt_affordable },
-		{ SLICE("$2y$"), is_bcrypt_affordable },
-		{ SLICE("$5$"), is_sha_affordable },
-		{ SLICE("$6$"), is_sha_affordable },
-		{ SLICE("$y$"), is_yescrypt_affordable },
-		{ SLICE("$gy$"), is_yescrypt_affordable },
+		{ SLICE("$1$"), is_cheap, 22 },
+		{ SLICE("$2a$"), is_bcrypt_affordable, 53 },
+		{ SLICE("$2b$"), is_bcrypt_affordable, 53 },
+		{ SLICE("$2y$"), is_bcrypt_affordable, 53 },
+		{ SLICE("$5$"), is_sha_affordable, 43 },
+		{ SLICE("$6$"), is_sha_affordable, 86 },
+		{ SLICE("$y$"), is_yescrypt_affordable, 43 },
+		{ SLICE("$gy$"), is_yescrypt_affordable, 43 },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (slice_skip(&bare, known[i].prefix))
-			return known[i].is_affordable(bare);
-	/* Traditional DES: 13 characters of its alphabet. */
-	for (size_t i = 0; i < bare.len; i++)
-		if (itoa64_value(bare.at[i]) < 0)
-			return false;
-	return bare.len == 13;
+			return known[i].is_affordable(bare) &&
+			    ends_in_digest(bare, known[i].digest);
+	return is_digest(bare, 13); /* traditional DES */
 }

@@ -5,6 +5,7 @@
  *   {SHA} {SHA256} {SHA512} {SSHA} {SSHA256} {SSHA512}   digest, then salt
  *   {PBKDF2}$1$salt$rounds$hex                           Dovecot's
  *   $pbkdf2$ $pbkdf2-sha256$ $pbkdf2-sha512$             passlib's
+ *   {PBKDF2} {PBKDF2-SHA1} {-SHA256} {-SHA512}rounds$... OpenLDAP's
  *
  * crypt(3) strings and Argon2 are in password.c. Each names its own cost, so
  * costs are bounded here: whoever can have a verifier imported shall not be
@@ -30,7 +31,8 @@ struct import {
 
 bool import_parse(struct slice verifier, struct import *ret);
 bool import_matches(const struct import *i, struct slice password);
-/* A crypt(3) string whose cost is bounded, and of a kind that is known. */
+/* A crypt(3) string whose cost is bounded, of a kind that is known, and whole.
+ */
 bool import_crypt_is_affordable(struct slice bare);
 
 #endif

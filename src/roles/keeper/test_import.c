@@ -21,6 +21,13 @@ static const char *const good[] = {
 	"{ssha}D4kSuvPIF4rZzl+dW9Km/1788fBwZXBwZXI=",
 	"{PBKDF2}$1$salt$1000$fa7bab9eff3a06a5271ccfb9b6d8728d0c7a334d",
 	"$pbkdf2$1000$c2FsdHNhbHQ$iwnGHj3e4ShfYAA1SPz7CWOx6OI",
+	"{PBKDF2}1000$c2FsdHNhbHQ$iwnGHj3e4ShfYAA1SPz7CWOx6OI",
+	"{PBKDF2-SHA1}1000$c2FsdHNhbHQ$iwnGHj3e4ShfYAA1SPz7CWOx6OI",
+	"{PBKDF2-SHA256}1000$c2FsdHNhbHQ$hgR9HsqtKupWxpnv8y99TrPDajTT/"
+	"9PcSTlNafpdLXQ",
+	"{PBKDF2-SHA512}1000$c2FsdHNhbHQ$sm09rUzS3..3."
+	"cqsWziIoWFO8bEknKwJwGEvyD1ra4PcWJt5OiWFlM/"
+	"BVv8ybJe4XW8qMpq33ecFrOaibNGiHA",
 	"{PBKDF2}$pbkdf2$1000$c2FsdHNhbHQ$iwnGHj3e4ShfYAA1SPz7CWOx6OI",
 	"$pbkdf2-sha256$1000$c2FsdHNhbHQ$hgR9HsqtKupWxpnv8y99TrPDajTT/"
 	"9PcSTlNafpdLXQ",
@@ -84,6 +91,12 @@ static const char *const bad[] = {
 	"$pbkdf2-sha256$1000$c2FsdA$c2FsdA",
 	"$pbkdf2-sha256$1000$c2FsdA==$c2FsdA",
 	"$pbkdf2-md5$1000$c2FsdA$c2FsdA",
+	"{PBKDF2}1000$c2FsdHNhbHQ$",
+	"{PBKDF2-SHA256}1000$c2FsdHNhbHQ$iwnGHj3e4ShfYAA1SPz7CWOx6OI",
+	"$6$saltsalt$x", /* cut */
+	"{CRYPT}$6$saltsalt$",
+	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIr",
+	"$y$j75$saltsaltsalt$jyf/lxrpdyAIshWRo1x5DRC6KIE7sNRRtjcomR3PgH",
 	"$6$rounds=1000001$saltsalt$x",
 	"$5$rounds=x$saltsalt$x",
 	"$2b$15$abcdefghijklmnopqrstuu",
