@@ -41,6 +41,7 @@ struct sendmail {
 	struct buf text; /* as read */
 	struct inject inject;
 	char sender[LIMIT_ADDRESS + 1], domain[SETTINGS_NAME];
+	char caller[LIMIT_ADDRESS + 1]; /* his own address, for From */
 	char login[64], full_name[256];
 	struct slice rcpt_space[SENDMAIL_RCPTS];
 	struct inject_rcpts rcpts;
@@ -131,24 +132,32 @@ is_clean(struct slice s)
 	    slice_is_utf8(s);
 }
 
+static bool
+take_address(struct sendmail *m, struct slice s, char to[LIMIT_ADDRESS + 1])
+{
+	struct slice at[1];
+	struct inject_rcpts one = { at, 0, 1, false };
+
+	return has_no_controls(s) &&
+	    inject_rcpts_add(s, slice_cstr(m->domain), &m->arena, &one) ==
+	    INJECT_OK &&
+	    one.n == 1 && slice_to_cstr(one.at[0], to, LIMIT_ADDRESS + 1);
+}
+
 /* -f "", "<>", "name", "a@b", "<a@b>" */
 static int
 take_sender(struct sendmail *m)
 {
 	struct slice s =
 	    slice_cstr(m->o.sender != NULL ? m->o.sender : m->login);
-	struct slice at[1];
-	struct inject_rcpts one = { at, 0, 1, false };
 
 	s = slice_trim(s);
 	m->sender[0] = '\0';
+	if (!take_address(m, slice_cstr(m->login), m->caller))
+		return fail(EX_NOUSER, "your name makes no address");
 	if (s.len == 0 || slice_equal(s, SLICE("<>")))
 		return EX_OK;
-	if (!has_no_controls(s) ||
-	    inject_rcpts_add(s, slice_cstr(m->domain), &m->arena, &one) !=
-		INJECT_OK ||
-	    one.n != 1 ||
-	    !slice_to_cstr(one.at[0], m->sender, sizeof(m->sender)))
+	if (!take_address(m, s, m->sender))
 		return fail(EX_DATAERR, "the sender is no address");
 	return EX_OK;
 }
@@ -234,7 +243,7 @@ make_message(struct sendmail *m)
 	    m->settings.hostname);
 	buf_init(&from, 2 * FIELD);
 	r = inject_from_print(slice_cstr(m->full_name),
-	    slice_cstr(m->sender[0] != '\0' ? m->sender : "postmaster"), &from);
+	    slice_cstr(m->sender[0] != '\0' ? m->sender : m->caller), &from);
 	if (r != 0)
 		return fail(EX_TEMPFAIL, "out of memory");
 	how.from = buf_slice(&from);

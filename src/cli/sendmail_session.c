@@ -5,6 +5,9 @@
  * With a server up, its own session: bytes go to and fro. Without one the same
  * pure session runs here, takes every recipient, and leaves each message in
  * the spool, where its fate is decided later.
+ *
+ * A program that ends its first line in LF alone has lines of Unix: each of
+ * its LFs is made CRLF. This is decided once; nobody may do now this, now that.
  */
 #include <errno.h>
 #include <poll.h>
@@ -40,15 +43,55 @@ write_out(int fd, struct slice s)
 	return 0;
 }
 
+/* -- line ends --------------------------------------------------------------
+ */
+
+struct ends {
+	bool is_known, is_lf;
+	uint8_t last;
+};
+
+/* `to` has room for twice as much. */
+static size_t
+mend_ends(struct ends *e, struct slice in, uint8_t *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < in.len; i++) {
+		uint8_t c = in.at[i];
+
+		if (c == '\n' && !e->is_known) {
+			e->is_known = true;
+			e->is_lf = e->last != '\r';
+		}
+		if (c == '\n' && e->is_lf)
+			to[n++] = '\r';
+		to[n++] = e->last = c;
+	}
+	return n;
+}
+
+/* What was read of standard input, with its line ends mended; 0: its end. */
+static ssize_t
+read_in(struct ends *e, uint8_t to[STEP])
+{
+	uint8_t bytes[STEP / 2];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	return n <= 0 ? n
+		      : (ssize_t)mend_ends(e, slice_of(bytes, (size_t)n), to);
+}
+
 /* -- a server that is up ----------------------------------------------------
  */
 
-/* One way; false at its end. */
+/* One way; false at its end. `e`: it is standard input. */
 static bool
-pass(int from, int to)
+pass(int from, int to, struct ends *e)
 {
 	uint8_t bytes[STEP];
-	ssize_t n = read(from, bytes, sizeof(bytes));
+	ssize_t n =
+	    e != NULL ? read_in(e, bytes) : read(from, bytes, sizeof(bytes));
 
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		return true;
@@ -58,6 +101,7 @@ pass(int from, int to)
 static int
 pass_all(int fd)
 {
+	struct ends ends = { 0 };
 	struct pollfd ways[2] = { { STDIN_FILENO, POLLIN, 0 },
 		{ fd, POLLIN, 0 } };
 
@@ -67,9 +111,9 @@ pass_all(int fd)
 				continue;
 			return EX_OSERR;
 		}
-		if (ways[1].revents != 0 && !pass(fd, STDOUT_FILENO))
+		if (ways[1].revents != 0 && !pass(fd, STDOUT_FILENO, NULL))
 			return EX_OK;
-		if (ways[0].revents != 0 && !pass(STDIN_FILENO, fd)) {
+		if (ways[0].revents != 0 && !pass(STDIN_FILENO, fd, &ends)) {
 			(void)shutdown(fd, SHUT_WR);
 			ways[0].fd = -1;
 		}
@@ -206,6 +250,7 @@ static int
 converse(struct session *x)
 {
 	struct smtp_effect e;
+	struct ends ends = { 0 };
 	struct buf in;
 	uint8_t *at;
 	ssize_t n;
@@ -215,7 +260,7 @@ converse(struct session *x)
 	act(x, &e);
 	while (!x->is_over && buf_room(&in) >= STEP &&
 	    buf_reserve(&in, STEP, &at) == 0) {
-		n = read(STDIN_FILENO, at, STEP);
+		n = read_in(&ends, at);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n <= 0)

@@ -72,6 +72,7 @@ struct settings_hook {
 	bool quarantines; /* what it finds, instead of 554 */
 	uint32_t max;     /* connections */
 	uint32_t line;
+	uint64_t max_size; /* of what a scanner is shown; 0: any */
 };
 
 enum {

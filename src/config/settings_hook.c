@@ -204,6 +204,18 @@ read_max(struct settings_hook *h, const struct toml_node *n,
 	return true;
 }
 
+static bool
+read_max_size(struct settings_hook *h, const struct toml_node *n,
+    const struct trouble *t)
+{
+	if (h->kind == HOOK_MILTER)
+		return refuse(t, "is for rspamd and clamd");
+	if (n->type != TOML_STRING ||
+	    !settings_size_parse(n->text, &h->max_size) || h->max_size == 0)
+		return refuse(t, "needs a size such as \"25MiB\"");
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool must;
@@ -220,6 +232,7 @@ static const struct {
 	{ "on_failure", false, read_on_failure },
 	{ "on_found", false, read_on_found },
 	{ "max", false, read_max },
+	{ "max_size", false, read_max_size },
 };
 enum {
 	N_KEYS = sizeof(keys) / sizeof(keys[0])
@@ -271,7 +284,8 @@ settings_hook_read(const struct toml_node *table, struct settings *s,
 			(void)snprintf(err->text, sizeof(err->text),
 			    "a [[hook]] has no such key: it has name, kind, "
 			    "address, services, connect_timeout, timeout, "
-			    "end_timeout, on_failure, on_found and max");
+			    "end_timeout, on_failure, on_found, max and "
+			    "max_size");
 			return false;
 		}
 	if (!read_keys(&h, table, err))
@@ -311,12 +325,13 @@ settings_hook_address_print(const struct settings_hook *h, struct buf *out)
 }
 
 static int
-print_time(const char *name, int64_t us, struct buf *out)
+print_number(const char *name, enum settings_kind kind, int64_t value,
+    struct buf *out)
 {
 	int r = buf_printf(out, "%s = ", name);
 
 	if (r == 0)
-		r = settings_number_print(KIND_DURATION, us, out);
+		r = settings_number_print(kind, value, out);
 	return r == 0 ? buf_add_cstr(out, "\n") : r;
 }
 
@@ -336,17 +351,22 @@ settings_hook_print(const struct settings_hook *h, struct buf *out)
 		    (h->services & HOOK_OF_SUBMISSION) != 0 ? "\"submission\""
 							    : "");
 	if (r == 0)
-		r = print_time("connect_timeout", h->connect_timeout, out);
+		r = print_number("connect_timeout", KIND_DURATION,
+		    h->connect_timeout, out);
 	if (r == 0)
-		r = print_time("timeout", h->timeout, out);
+		r = print_number("timeout", KIND_DURATION, h->timeout, out);
 	if (r == 0)
-		r = print_time("end_timeout", h->end_timeout, out);
-	return r != 0
-	    ? r
-	    : buf_printf(out,
-		  "on_failure = \"%s\"\non_found = \"%s\"\nmax = %u\n",
-		  h->accepts_on_failure ? "accept" : "tempfail",
-		  h->quarantines ? "quarantine" : "reject", h->max);
+		r = print_number("end_timeout", KIND_DURATION, h->end_timeout,
+		    out);
+	if (r == 0)
+		r = buf_printf(out,
+		    "on_failure = \"%s\"\non_found = \"%s\"\nmax = %u\n",
+		    h->accepts_on_failure ? "accept" : "tempfail",
+		    h->quarantines ? "quarantine" : "reject", h->max);
+	if (r == 0 && h->max_size > 0)
+		r = print_number("max_size", KIND_SIZE, (int64_t)h->max_size,
+		    out);
+	return r;
 }
 
 bool

@@ -14,7 +14,8 @@ reads(void **state)
 		 "address='inet:[::1]:8891'\nservices=['mx','submission']\n"
 		 "timeout='2s'\non_failure='accept'\nmax=7\n"
 		 "[[hook]]\nname='virus'\nkind='clamd'\n"
-		 "address='unix:/run/clamd'\non_found='quarantine'\n";
+		 "address='unix:/run/clamd'\non_found='quarantine'\n"
+		 "max_size='25MiB'\n";
 	struct settings *s = calloc(1, sizeof(*s)), *again;
 	struct settings_error err;
 	struct buf out;
@@ -31,6 +32,8 @@ reads(void **state)
 	test_int(s->hooks[0].timeout, 2 * TIME_SECOND);
 	test_int(s->hooks[0].connect_timeout, 5 * TIME_SECOND);
 	test_int(s->hooks[0].max, 7);
+	test_int(s->hooks[0].max_size, 0);
+	test_int(s->hooks[1].max_size, 25 * 1024 * 1024);
 	test_true(s->hooks[0].accepts_on_failure);
 	test_true(s->hooks[1].quarantines && !s->hooks[0].quarantines);
 	test_slice(slice_cstr(s->hooks[1].path), SLICE("/run/clamd"));
@@ -79,6 +82,9 @@ static const struct {
 	{ HOOK(AT "on_found='keep'\n"), "hook.on_found needs", 8 },
 	{ HOOK(AT "max=0\n"), "hook.max needs", 8 },
 	{ HOOK(AT "maximum=1\n"), "no such key", 8 },
+	{ HOOK(AT "max_size='1MiB'\n"), "hook.max_size is for", 8 },
+	{ HEAD "[[hook]]\nname='a'\nkind='clamd'\n" AT "max_size=1\n",
+	    "hook.max_size needs", 8 },
 	{ HOOK(AT) "[[hook]]\nname='a'\nkind='clamd'\n" AT, "two [[hook]]s",
 	    8 },
 	{ HEAD "[[hook]]\nname='a b'\nkind='clamd'\n" AT, "hook.name needs",

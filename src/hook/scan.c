@@ -88,11 +88,12 @@ clamd_end_print(struct buf *out)
 	return put_length(out, 0);
 }
 
+/* Signatures of third parties are named "{HEX}php.base64.185.UNOFFICIAL", and
+ * clamd may add "(digest:size)"; what would end a quoted text is in none. */
 static bool
 is_name_octet(uint8_t c)
 {
-	return ascii_is_alnum(c) || c == '-' || c == '.' || c == '_' ||
-	    c == '/';
+	return c > ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
 /* answer = "stream: " ( "OK" / name SP "FOUND" ) / text "ERROR", then NUL */

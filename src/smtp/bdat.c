@@ -19,10 +19,10 @@ smtp_bdat_parse(struct slice args, uint64_t *ret_size, bool *ret_is_last)
 	uint64_t size;
 	bool is_last = false;
 
-	if (!slice_take_while(&args, ascii_is_digit, &digits))
+	/* so many octets nobody has: they would be waited for in vain */
+	if (!slice_take_while(&args, ascii_is_digit, &digits) ||
+	    !slice_to_u64(digits, INT64_MAX, &size))
 		return SMTP_BDAT_E_SYNTAX;
-	if (!slice_to_u64(digits, INT64_MAX, &size))
-		size = INT64_MAX;
 	if (args.len > 0) {
 		if (!slice_skip_byte(&args, ' '))
 			return SMTP_BDAT_E_SYNTAX;

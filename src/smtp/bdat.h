@@ -18,7 +18,7 @@ enum {
 	SMTP_BDAT_E_SYNTAX
 };
 
-/* chunk-size [SP "LAST"]; a size above 2^63 is said to be that. */
+/* chunk-size [SP "LAST"]; a size above 2^63 is none. */
 int smtp_bdat_parse(struct slice args, uint64_t *ret_size, bool *ret_is_last);
 
 struct smtp_bdat {     /* zeroed is the beginning of a message */

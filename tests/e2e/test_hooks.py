@@ -949,6 +949,11 @@ def test_clamd(server, clamd):
     assert not has("alice", subject)
     # more than it takes: an error of the filter, not a clean message
     assert send(mail(body="large " * 500000)[1]).startswith("451 4.7.1")
+    server.use(hook("virus", "clamd", clamd.address, max_size="2MiB"))
+    subject_large, large = mail(body="large " * 500000)
+    assert send(large).startswith("250") and has("alice", subject_large)
+    assert "event=filter-too-big" in server.log()
+    assert send(source).startswith("554 5.7.1")
     server.use(hook("virus", "clamd", clamd.address, on_found="quarantine"))
     reply = send(source)
     assert reply.startswith("250") and not has("alice", subject)

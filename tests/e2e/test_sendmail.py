@@ -225,6 +225,25 @@ def test_session(running):
     assert find(running, USER, subject).endswith(b"\r\n\r\n.x\r\n")
 
 
+def test_session_of_a_script(running):
+    """Lines that end in LF, all of them; who has begun with CRLF keeps to it."""
+    subject = new_subject()
+    talk = (f"HELO x\nMAIL FROM:<a@three.example>\nRCPT TO:<{USER}>\nDATA\nSubject: {subject}\n\n..x\n.\nQUIT\n")
+    replies = [line[:3] for line in running.sendmail("-bs", text=talk).stdout.decode().split("\r\n")]
+    assert replies == ["220", "250", "250", "250", "354", "250", "221", ""]
+    assert find(running, USER, subject).endswith(b"\r\n\r\n.x\r\n")
+    mixed = talk.replace("\n", "\r\n").replace("..x", "x\n.\ny")
+    replies = [line[:3] for line in running.sendmail("-bs", text=mixed).stdout.decode().split("\r\n")]
+    assert replies == ["220", "250", "250", "250", "354", "554", "221", ""]
+
+
+def test_from_of_who_wants_no_bounce(running):
+    subject = new_subject()
+    running.sendmail("-f", "<>", USER, text=f"Subject: {subject}\n\nx\n")
+    got = find(running, USER, subject)
+    assert got.startswith(b"Return-Path: <>\r\n") and b"@three.example>\r\n" in got.split(b"\r\nFrom: ")[1]
+
+
 def test_git_send_email(running):
     if not os.path.exists("/usr/lib/git-core/git-send-email"):
         pytest.skip("git-email is not here")

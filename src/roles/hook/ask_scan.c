@@ -13,6 +13,7 @@
 #include "hook/scan.h"
 #include "roles/hook/hook_role.h"
 #include "roles/hook/rspamd_reply.h"
+#include "sys/log.h"
 
 enum {
 	REPLY_ARENA = 4 * 1024 * 1024,
@@ -21,10 +22,25 @@ enum {
 
 /* -- both ------------------------------------------------------------------ */
 
+/* The administrator has said that it cannot take so much. */
+static bool
+is_too_big(const struct part *p)
+{
+	const struct session *s = p->session;
+	uint64_t max = p->filter->s->max_size;
+
+	if (max == 0 || s->size <= max)
+		return false;
+	env_log(s->role->env, ENV_INFO, "filter-too-big",
+	    "filter=%s id=%s client=%s size=%llu consequence=accept",
+	    p->filter->s->name, s->id, s->client, (unsigned long long)s->size);
+	return true;
+}
+
 static void
 on_stage(struct part *p)
 {
-	if (p->session->stage != STAGE_END) {
+	if (p->session->stage != STAGE_END || is_too_big(p)) {
 		part_finish(p, HOOK_GO, NULL);
 		return;
 	}
@@ -80,10 +96,12 @@ static void
 log_found(struct part *p, const char *what, struct slice name, double score)
 {
 	struct session *s = p->session;
+	char text[LOG_QUOTE];
 
 	env_log(s->role->env, ENV_INFO, "filter-found",
-	    "filter=%s id=%s client=%s what=%s name=\"%.*s\" score=%.2f",
-	    p->filter->s->name, s->id, s->client, what, SLICE_FMT(name), score);
+	    "filter=%s id=%s client=%s what=%s name=%s score=%.2f",
+	    p->filter->s->name, s->id, s->client, what,
+	    log_quote(name, text, sizeof(text)), score);
 }
 
 /* -- Rspamd ---------------------------------------------------------------- */
