@@ -90,12 +90,19 @@ def test_fetchmail(one, fresh, tmp_path, protocol):
     assert all(s in text for s in subjects)
 
 
-# getmail hands each message to a child of its own, and misses its end when that comes before it has begun to wait.
+# getmail hands each message to a child of its own, and misses its end when that comes before it has begun to wait, or
+# before it knows the child's number.
 GETMAIL_WAITS = """
 import os, time
 from getmailcore.baseclasses import ForkingBase
 def wait(self, child):
     while self._ForkingBase__child_pid != child:
+        try:
+            pid, status = os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:
+            pid = 0
+        if pid == child:
+            return os.WEXITSTATUS(status)
         time.sleep(0.01)
     return os.WEXITSTATUS(self._ForkingBase__child_status)
 ForkingBase._wait_for_child = wait
