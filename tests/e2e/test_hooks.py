@@ -604,6 +604,9 @@ class Liar:
         if (mode, command) in self.LIES:
             s.sendall(self.LIES[mode, command])
             return
+        if (mode, command) == ("large-body", b"E"):
+            for _ in range(60 * 16):
+                s.sendall(packet(b"b" + (b"y" * 62 + b"\r\n") * 1000))
         actions = 0 if mode == "undeclared" else 0x1ff
         s.sendall(packet(b"O" + bytes([0, 0, 0, 6]) + actions.to_bytes(4, "big") + bytes(4)) if command == b"O"
                   else packet(b"c"))
@@ -695,6 +698,35 @@ def test_more_mails_than_connections(server, liar):
     for t in threads:
         t.join()
     assert [r[:3] for r in replies] == ["250"] * 20, replies
+
+
+def test_clients_that_begin_a_mail_and_say_no_more(server, liar):
+    """They keep no others from the filter; and lose their mail, not their session."""
+    server.use(hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", max=2, connect_timeout="300ms"))
+    liar.mode = "fine"
+    slow = [Talk() for _ in range(2)]
+    for t in slow:
+        t.say("EHLO client.example")
+        assert t.say("MAIL FROM:<a@client.example>").startswith("250")
+    since = len(server.log())
+    for _ in range(3):
+        assert send(mail()[1]).startswith("250")
+    assert "event=filter-client-slow" in server.log()[since:] and "filter-down" not in server.log()[since:]
+    assert "451 4.7.1" in [t.say("RCPT TO:<alice@one.example>")[:9] for t in slow]
+    for t in slow:
+        t.say("RSET")
+        assert t.say("MAIL FROM:<a@client.example>").startswith("250")
+        assert t.say("RCPT TO:<alice@one.example>").startswith("250")
+        assert t.data(mail()[1]).startswith("250")
+
+
+def test_body_larger_than_any_mail(server, liar):
+    """Not the client's fault: 451."""
+    server.use(liar_hook("tempfail"))
+    liar.mode = "large-body"
+    since = len(server.log())
+    assert send(mail()[1]).startswith("451 4.7.1")
+    assert server.log()[since:].count("event=filter-edit-refused") == 1
 
 
 def test_client_that_leaves_while_the_filter_thinks(server, liar):

@@ -377,6 +377,16 @@ smtp_filter_credit(struct conn *c, const struct wire_body_credit *m)
 	return true;
 }
 
+static void
+log_body_refused(struct conn *c, const struct verdict *v)
+{
+	char id[ID_TEXT + 1];
+
+	id_print(&smtp_of(c)->id, id);
+	env_log(conn_front(c)->env, ENV_WARN, "filter-edit-refused",
+	    "id=%s code=%u what=body", id, v->code);
+}
+
 bool
 smtp_filter_body_refused(struct conn *c, const struct wire_body_refused *m)
 {
@@ -388,6 +398,11 @@ smtp_filter_body_refused(struct conn *c, const struct wire_body_refused *m)
 	    (x->filter.asks == SMTP_FILTER_NONE &&
 		x->filter.copy == SMTP_COPY_NONE))
 		return false;
+	/* what the client sent was not too big: the filter's body is */
+	if (m->body == x->filter.scratch && verdict_is_permanent(&v)) {
+		log_body_refused(c, &v);
+		v = smtp_say(SMTP_SAY_FILTER_LATER);
+	}
 	x->filter.asks = SMTP_FILTER_NONE;
 	smtp_log_mail(c, &v);
 	smtp_answer(c, v);

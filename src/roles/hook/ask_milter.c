@@ -455,10 +455,15 @@ prepare(struct part *p)
 			part_finish(p, HOOK_GO, NULL);
 			return 0;
 		}
+		if (s->stage > STAGE_MAIL && p->was_taken) {
+			part_give_up(p);
+			return 0;
+		}
 		if (s->stage > STAGE_MAIL) {
 			part_fail(p, "it was lost within the message");
 			return 0;
 		}
+		p->was_taken = false;
 		p->said_connect = p->said_helo = p->in_message = false;
 		p->has_refused = false;
 		milter_init(&p->m);

@@ -59,6 +59,7 @@ struct filter {
 	unsigned n_links;
 	struct list waiting; /* parts, by wait_link: for a free connection */
 	struct list idle;    /* parts, by wait_link: with one, in no message */
+	struct list busy;    /* those in one, the oldest first */
 	uint8_t state;       /* HOOK_*: what was told of it */
 	char why[HOOK_WHY];  /* it is down */
 };
@@ -100,6 +101,8 @@ struct part {
 	struct env_timer timer;
 	struct buf in, out;
 	struct list wait_link;
+	int64_t busy_since;
+	bool was_taken; /* its connection, within a message */
 	/* ask_milter.c */
 	struct milter m;
 	bool said_connect, said_helo, said_stage, in_message, skips_body;
@@ -195,6 +198,8 @@ enum session_body session_body(struct part *p, struct slice data);
 void part_finish(struct part *p, unsigned action, const struct verdict *v);
 /* It cannot: why, for the log. The consequence is configured. */
 void part_fail(struct part *p, const char *why);
+/* The consequence alone: it is not the filter's fault. */
+void part_give_up(struct part *p);
 
 /* -- link.c -- */
 /* Opens now, or when another one closes; connected() follows, or the part

@@ -5,7 +5,10 @@
  * Non-blocking; two buffers with caps; one timer for whatever is waited for. A
  * filter has settings.max connections at most: who comes later waits, for as
  * long as a connection may take to be made; a milter's connection that is in
- * no message makes room for it.
+ * no message makes room for it. So does, when there is none, the one whose
+ * client has been longest at its message, if that is longer than one waits:
+ * clients that begin mails and say no more would shut out all others.
+ * Before MAIL nobody waits: the greeting is not held back for that.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,11 +20,15 @@ enum {
 	DRAINED = 64 * 1024 /* of what goes out */
 };
 
+static bool take_from_slow(struct part *p);
+
 static void
 on_timer(struct env_timer *t)
 {
 	struct part *p = LIST_ENTRY(t, struct part, timer);
 
+	if (p->is_waiting && take_from_slow(p))
+		return;
 	part_fail(p,
 	    p->is_waiting          ? "too many connections to it"
 		: p->is_connecting ? "no connection in time"
@@ -200,6 +207,42 @@ take_next(struct filter *f)
 		start(LIST_ENTRY(link, struct part, wait_link));
 }
 
+/* Whose client has been at its message for too long, but is not being
+ * answered now. */
+static struct part *
+find_slow(struct filter *f)
+{
+	int64_t now = env_now(f->role->env);
+
+	LIST_FOREACH_SAFE (it, tmp, &f->busy) {
+		struct part *p = LIST_ENTRY(it, struct part, wait_link);
+
+		if (now - p->busy_since < f->s->connect_timeout)
+			return NULL;
+		if (!p->is_asked)
+			return p;
+	}
+	return NULL;
+}
+
+/* True: `p` has its place now, before whoever else waits. */
+static bool
+take_from_slow(struct part *p)
+{
+	struct filter *f = p->filter;
+	struct part *slow = find_slow(f);
+
+	if (slow == NULL)
+		return false;
+	env_log(f->role->env, ENV_INFO, "filter-client-slow",
+	    "filter=%s client=%s", f->s->name, slow->session->client);
+	slow->was_taken = true;
+	list_remove(&p->wait_link);
+	list_add_first(&f->waiting, &p->wait_link);
+	link_close(slow);
+	return true;
+}
+
 void
 link_open(struct part *p)
 {
@@ -213,6 +256,12 @@ link_open(struct part *p)
 		start(p);
 		return;
 	}
+	if (p->session->stage <= STAGE_HELO) {
+		part_give_up(p); /* asked at MAIL */
+		return;
+	}
+	if (take_from_slow(p))
+		return;
 	p->is_waiting = true;
 	list_add_last(&f->waiting, &p->wait_link);
 	link_wait(p, f->s->connect_timeout);
@@ -250,6 +299,10 @@ link_is_idle(struct part *p, bool is_idle)
 	if (p->is_waiting)
 		return;
 	list_remove(&p->wait_link);
+	if (!is_idle && p->is_open) {
+		p->busy_since = env_now(p->session->role->env);
+		list_add_last(&p->filter->busy, &p->wait_link);
+	}
 	if (is_idle && p->is_open) {
 		list_add_last(&p->filter->idle, &p->wait_link);
 		/* one that waits may have it */

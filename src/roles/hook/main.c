@@ -370,6 +370,7 @@ prepare(struct role *role)
 		f->ops = ops_of[f->s->kind];
 		list_init(&f->waiting);
 		list_init(&f->idle);
+		list_init(&f->busy);
 	}
 	return 0;
 }

@@ -464,10 +464,16 @@ part_finish(struct part *p, unsigned action, const struct verdict *v)
 void
 part_fail(struct part *p, const char *why)
 {
+	filter_failed(p->filter, why);
+	part_give_up(p);
+}
+
+void
+part_give_up(struct part *p)
+{
 	struct session *s = p->session;
 	const struct verdict later = smtp_say(SMTP_SAY_FILTER_LATER);
 
-	filter_failed(p->filter, why);
 	link_close(p);
 	p->has_header = p->has_body = false;
 	if (!p->is_asked)
