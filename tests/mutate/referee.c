@@ -238,10 +238,10 @@ parse_bdat(struct slice args, uint64_t *ret_size, bool *ret_is_last)
 {
 	struct slice digits;
 
-	if (!slice_take_while(&args, ascii_is_digit, &digits))
+	/* more octets than there can be are none that will come */
+	if (!slice_take_while(&args, ascii_is_digit, &digits) ||
+	    !slice_to_u64(digits, INT64_MAX, ret_size))
 		return false;
-	if (!slice_to_u64(digits, INT64_MAX, ret_size))
-		*ret_size = INT64_MAX;
 	*ret_is_last = args.len > 0;
 	return args.len == 0 ||
 	    (args.at[0] == ' ' &&
