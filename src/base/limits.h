@@ -94,7 +94,7 @@ enum {
 
 	/* from whom (policy/, roles/front/origin, roles/store/clients) */
 	LIMIT_PROXY_HEADER = 4096, /* of a proxy; its TLVs are rarely 300 */
-	LIMIT_RATE_ROWS = 32768,   /* networks that are counted: 1.5 MiB */
+	LIMIT_RATE_ROWS = 32768,   /* networks that are counted: 2 MiB */
 	LIMIT_DNSBL_LISTS = 16,
 	LIMIT_GREYLIST = 100000, /* rows in memory and on disk */
 	LIMIT_GREYLIST_BYTES = 32 * 1024 * 1024, /* of them in memory; 150 a

@@ -7,10 +7,8 @@
 
 #include "base/time.h"
 
-enum {
-	UNIT = 1000, /* levels are thousandths */
-	LEVEL_MAX = UINT32_MAX / 2
-};
+static const uint64_t UNIT = TIME_MINUTE; /* of a level: one */
+static const uint64_t LEVEL_MAX = UINT64_MAX / 4;
 
 _Static_assert(RATE_ROWS % RATE_WAYS == 0, "rows stand in sets of ways");
 
@@ -37,8 +35,8 @@ rate_who(const struct rate *r, const struct ip *client, uint8_t service_kind)
 
 /* -- rows ------------------------------------------------------------------ */
 
-static uint32_t
-drained(uint32_t level, uint32_t per_minute, int64_t us)
+static uint64_t
+drained(uint64_t level, uint32_t per_minute, int64_t us)
 {
 	uint64_t out;
 
@@ -46,8 +44,8 @@ drained(uint32_t level, uint32_t per_minute, int64_t us)
 		return level;
 	if (us > TIME_HOUR)
 		us = TIME_HOUR; /* a bucket is empty long before */
-	out = (uint64_t)us * per_minute / (uint64_t)(TIME_MINUTE / UNIT);
-	return out >= level ? 0 : level - (uint32_t)out;
+	out = (uint64_t)us * per_minute;
+	return out >= level ? 0 : level - out;
 }
 
 static void
@@ -100,24 +98,22 @@ row_make(struct rate *r, uint64_t who, int64_t now)
 /* -- counting -------------------------------------------------------------- */
 
 static void
-level_add(uint32_t *level, uint32_t n)
+level_add(uint64_t *level, uint32_t n)
 {
-	uint32_t more = n > LEVEL_MAX / UNIT ? LEVEL_MAX : n * UNIT;
+	uint64_t more = n * UNIT;
 
 	*level = more > LEVEL_MAX - *level ? LEVEL_MAX : *level + more;
 }
 
 /* How long until it is within its limit; 0: it is. */
 static int64_t
-wait_of(uint32_t level, uint32_t per_minute)
+wait_of(uint64_t level, uint32_t per_minute)
 {
-	uint64_t full = (uint64_t)per_minute * UNIT;
+	uint64_t full = per_minute * UNIT;
 
 	if (per_minute == 0 || level <= full)
 		return 0;
-	return (int64_t)((level - full) * (uint64_t)(TIME_MINUTE / UNIT) /
-		   per_minute) +
-	    1;
+	return (int64_t)((level - full) / per_minute) + 1;
 }
 
 bool
@@ -167,7 +163,7 @@ rate_add(struct rate *r, uint64_t who, enum rate_thing thing, uint32_t n,
 	if (wait == 0)
 		return true;
 	/* A minute is the longest that anybody waits. */
-	if (row->level[thing] > 2 * UNIT * (uint64_t)limits->minute[thing])
+	if (row->level[thing] > 2 * UNIT * limits->minute[thing])
 		row->level[thing] = 2 * UNIT * limits->minute[thing];
 	*ret_wait = wait_of(row->level[thing], limits->minute[thing]);
 	return false;

@@ -41,7 +41,9 @@ struct rate_row {
 	uint64_t who; /* 0: free */
 	int64_t at;   /* when the levels were true */
 	uint32_t open;
-	uint32_t level[RATE_N]; /* in thousandths */
+	/* A minute's microseconds for each one: what drains in a microsecond
+	 * is a whole number then, however often it is looked at. */
+	uint64_t level[RATE_N];
 };
 
 struct rate {

@@ -118,6 +118,28 @@ harvest(void **state)
 	free(r);
 }
 
+/* What drains does not depend on how often somebody looks, or tries. */
+static void
+busy_network(void **state)
+{
+	struct rate *r = rate_new();
+	const struct rate_limits limits = { .minute = { [RATE_CONNECTIONS] = 7,
+						[RATE_UNKNOWN] = 20 } };
+	uint64_t who = who_of(r, "192.0.2.1");
+	int64_t now = TIME_DAY, end = now + TIME_MINUTE, wait = 0;
+	unsigned over = 99, n = 0;
+
+	(void)state;
+	for (int i = 0; i < 7; i++)
+		test_true(rate_enter(r, who, &limits, now, &over));
+	test_true(rate_add(r, who, RATE_UNKNOWN, 20, &limits, now, &wait));
+	for (; now <= end; now += 100)
+		n += rate_enter(r, who, &limits, now, &over);
+	test_int(n, 7);
+	test_true(rate_add(r, who, RATE_UNKNOWN, 20, &limits, end, &wait));
+	free(r);
+}
+
 /* More networks than rows: those that are connected stay. */
 static void
 table_is_bounded(void **state)
@@ -163,5 +185,6 @@ clock_goes_back(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(networks_are_one), cmocka_unit_test(at_a_time),
-    cmocka_unit_test(in_a_minute), cmocka_unit_test(harvest),
+    cmocka_unit_test(in_a_minute), cmocka_unit_test(busy_network),
+    cmocka_unit_test(harvest),
     cmocka_unit_test(table_is_bounded), cmocka_unit_test(clock_goes_back))

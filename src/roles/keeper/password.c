@@ -169,6 +169,29 @@ keeper_verifier_is_known(struct slice verifier)
 }
 
 bool
+keeper_verifier_is_cheap(struct slice verifier)
+{
+	static const struct slice slow[] = { SLICE("$2"), SLICE("$y$"),
+		SLICE("$gy$") };
+	struct import import;
+	struct slice bare;
+
+	switch (classify(verifier, &bare)) {
+	case VERIFIER_IMPORT:
+		return import_parse(bare, &import) && import.rounds == 0;
+	case VERIFIER_CRYPT:
+		for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
+			if (slice_starts(bare, slow[i]))
+				return false;
+		return true;
+	case VERIFIER_ARGON:
+	case VERIFIER_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+bool
 keeper_verifier_is_old(struct slice verifier)
 {
 	char text[crypto_pwhash_STRBYTES];

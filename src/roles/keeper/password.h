@@ -23,6 +23,9 @@ int keeper_hash_password(struct slice password, char out[KEEPER_VERIFIER]);
 bool keeper_password_matches(struct slice verifier, struct slice password);
 /* A form that this program can check at all. */
 bool keeper_verifier_is_known(struct slice verifier);
+/* Checked in next to no time: who asks could tell it from a verifier of ours,
+ * or from none. */
+bool keeper_verifier_is_cheap(struct slice verifier);
 /* Good, but not what keeper_hash_password would make today. */
 bool keeper_verifier_is_old(struct slice verifier);
 

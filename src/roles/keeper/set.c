@@ -233,6 +233,8 @@ keeper_rows_match(const struct sasl_row *rows, size_t n, uint32_t service,
 			      prepared, password) &&
 		    verifier.len > 0;
 	}
+	if (!matches && keeper_verifier_is_cheap(verifier))
+		(void)slow_match(dummy, prepared, password);
 	sodium_memzero(at, sizeof(at));
 	return matches;
 }

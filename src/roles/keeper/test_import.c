@@ -6,6 +6,7 @@
 #include "base/test.h"
 
 #include "roles/keeper/import.h"
+#include "roles/keeper/password.h"
 #include "roles/keeper/set.h"
 
 static const char *const good[] = {
@@ -130,6 +131,8 @@ static void
 rows(void **state)
 {
 	const struct sasl_row none[] = { { 0, SASL_FOR_ALL, SLICE("") } };
+	const struct sasl_row other[] = { { 0, SASL_FOR_IMAP,
+	    SLICE("{SSHA}uKRlmvISaU9m495w4GjscnTL0BBzYWx0") } };
 	const struct sasl_row own[] = { { 0, SASL_FOR_IMAP,
 	    SLICE("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0") } };
 	uint32_t used = 7;
@@ -139,6 +142,13 @@ rows(void **state)
 	    SLICE("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0"), SLICE("secret"),
 	    &used));
 	test_int(used, 0);
+	test_case("the dummy that is tried, too, behind a cheap one");
+	test_true(!keeper_rows_match(own, 1, SASL_FOR_IMAP,
+	    SLICE("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="), SLICE("other"),
+	    &used));
+	test_true(!keeper_rows_match(other, 1, SASL_FOR_IMAP,
+	    SLICE("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="), SLICE("secret"),
+	    &used));
 	test_case("another service; nobody; no password: the dummy is no way "
 		  "in");
 	test_true(!keeper_rows_match(own, 1, SASL_FOR_SMTP,
@@ -152,5 +162,44 @@ rows(void **state)
 	    &used));
 }
 
+/* A wrong password for them takes as long as for anybody: something slow is
+ * made besides. */
+static void
+cheap_ones(void **state)
+{
+	static const struct {
+		const char *verifier;
+		bool is_cheap;
+	} cases[] = {
+		{ "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0", true },
+		{ "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", true },
+		{ "{CRYPT}abJnggxhB/yWI", true },
+		{ "{CRYPT}$6$rounds=1000$saltsalt$"
+		  "LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/"
+		  "otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/",
+		    true },
+		{ "{PBKDF2}$1$salt$1000$"
+		  "fa7bab9eff3a06a5271ccfb9b6d8728d0c7a334d",
+		    false },
+		{ "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8W"
+		  "IrW",
+		    false },
+		{ "$y$j75$saltsaltsalt$jyf/lxrpdyAIshWRo1x5DRC6KIE7sNRRtjcom"
+		  "R3PgHA",
+		    false },
+		{ "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", false },
+		{ "", false },
+		{ "nonsense", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		test_case(cases[i].verifier);
+		test_int(
+		    keeper_verifier_is_cheap(slice_cstr(cases[i].verifier)),
+		    cases[i].is_cheap);
+	}
+}
+
 TEST_MAIN(cmocka_unit_test(takes_what_others_made), cmocka_unit_test(refuses),
-    cmocka_unit_test(rows))
+    cmocka_unit_test(rows), cmocka_unit_test(cheap_ones))
