@@ -189,7 +189,7 @@ count = iter(range(1, 100000))
 
 def mail(*todo, body="hello", more=""):
     """Returns the subject and the source."""
-    subject = f"mail-{next(count)}"
+    subject = f"mail-{next(count):05}"
     fields = "".join(f"X-Do: {t}\r\n" for t in todo)
     return subject, f"From: a@client.example\r\nSubject: {subject}\r\n{more}{fields}\r\n{body}"
 
