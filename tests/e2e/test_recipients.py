@@ -318,11 +318,15 @@ def test_quota(ours):
     assert rcpts(ours, "a@client.example", "tiny@rcpt.example", size=100)[0].startswith("250")
     reply = rcpts(ours, "a@client.example", "tiny@rcpt.example", size=100000)[0]
     assert reply.startswith("452 4.2.2"), reply
-    # not said how large: found out at the end, and then for all of the mail
+    # not said how large: found out at the end
     _, big = compose("a@client.example", "tiny@rcpt.example", subject="too-big", body="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 100)
-    reply = deliver(ours, "a@client.example", ["tiny@rcpt.example", JO], big)
+    reply = deliver(ours, "a@client.example", ["tiny@rcpt.example"], big)
     assert reply.startswith("452 4.2.2"), reply
-    assert copies(ours, JO, "too-big") == 0
+    # nobody who has room goes without for who is full: that one waits
+    reply = deliver(ours, "a@client.example", ["tiny@rcpt.example", JO], big)
+    assert reply.startswith("250"), reply
+    assert copies(ours, JO, "too-big") == 1 and copies(ours, "tiny@rcpt.example", "too-big") == 0
+    assert [r for r in ours.cli_json("queue", "list") if r["recipient"] == "tiny@rcpt.example"]
     # one who is a member only is nobody else's affair: it waits
     ours.cli("group", "add", "some@rcpt.example")
     ours.cli("group", "member", "add", "some@rcpt.example", "tiny@rcpt.example", AL)
@@ -331,6 +335,7 @@ def test_quota(ours):
     assert [r for r in ours.cli_json("queue", "list") if r["recipient"] == "tiny@rcpt.example"]
     ours.cli("account", "set", "tiny@rcpt.example", "quota=none")
     find(ours, "tiny@rcpt.example", subject, seconds=60)
+    find(ours, "tiny@rcpt.example", "too-big", seconds=60)
 
 
 def test_quota_of_a_domain(ours):

@@ -22,9 +22,11 @@ enum {
 
 struct local {
 	uint64_t account, modseq;
-	struct slice address, sender; /* sender: while it waits */
+	struct slice address, sender, orcpt; /* the last two: while it waits */
+	uint8_t notify;                      /* and this */
 	bool is_exempt;
-	bool may_wait;    /* a member of a group: when full it waits */
+	bool is_member;   /* only behind a group */
+	bool is_told;     /* its sender wants to hear of success */
 	bool is_full;     /* there is no room just now */
 	bool is_left_out; /* only for who was left out */
 };
@@ -63,8 +65,28 @@ struct acceptance {
 /* -- who has room
  * --------------------------------------------------------------------- */
 
+/* A member of a group waits when full, whoever else there is. Who is named
+ * waits so that the others need not: were all told to come again, those with
+ * room would get nothing for as long as one is full. Not with NOTIFY=SUCCESS:
+ * that is told with the transaction. */
+static bool
+may_wait(const struct local *to, bool has_others)
+{
+	return to->is_member || (has_others && !to->is_told);
+}
+
+static bool
+has_remote(const struct acceptance *a)
+{
+	for (size_t i = 0; i < a->n_remotes; i++)
+		if (a->remotes[i].state == ROW_WAITING ||
+		    a->remotes[i].state == ROW_LOCAL)
+			return true;
+	return false;
+}
+
 static int
-look_for_room(struct db *db, struct acceptance *a)
+find_full(struct db *db, struct acceptance *a, size_t *ret_n)
 {
 	uint64_t size = a->d.append.place.stored_len;
 
@@ -81,10 +103,24 @@ look_for_room(struct db *db, struct acceptance *a)
 		    (row.used_bytes > row.quota_bytes ||
 			size > row.quota_bytes - row.used_bytes);
 		to->is_left_out = false;
-		if (to->is_full && !to->may_wait && !a->is_per_rcpt)
-			return STORE_E_QUOTA;
+		*ret_n += to->is_full;
 	}
 	return 0;
+}
+
+static int
+look_for_room(struct db *db, struct acceptance *a)
+{
+	size_t n_full = 0;
+	int r = find_full(db, a, &n_full);
+	bool has_others =
+	    a->n_locals > n_full || a->n_lists > 0 || has_remote(a);
+
+	for (size_t i = 0; r == 0 && !a->is_per_rcpt && i < a->n_locals; i++)
+		if (a->locals[i].is_full &&
+		    !may_wait(&a->locals[i], has_others))
+			r = STORE_E_QUOTA;
+	return r;
 }
 
 static struct local *
@@ -224,7 +260,7 @@ enqueue(struct db *db, struct acceptance *a, const struct remote *to,
 	return r < 0 ? ERR_TRACE(r) : r;
 }
 
-/* A full mailbox behind a group: the row waits as if it had been held. */
+/* A full mailbox that may wait: the row stands there as if it had been held. */
 static int
 apply_locals(struct db *db, struct acceptance *a)
 {
@@ -234,6 +270,8 @@ apply_locals(struct db *db, struct acceptance *a)
 		struct local *to = &a->locals[i];
 		struct remote later = { .name = { to->address, to->address },
 			.sender = to->sender,
+			.orcpt = to->orcpt,
+			.notify = to->notify,
 			.state = ROW_LOCAL };
 		int r;
 
@@ -591,15 +629,24 @@ add_local(struct acceptance *a, const struct approval *from,
 		add_told(a, from, ROW_DELIVERED);
 	to = find_local(a, t->account);
 	if (to != NULL) { /* who is named, too, is not only a member */
-		to->may_wait &= is_member;
+		to->is_told |= (notify & NOTIFY_SUCCESS) != 0;
 		to->is_exempt |= t->is_exempt;
+		if (to->is_member && !is_member) {
+			to->is_member = false;
+			to->sender = t->sender;
+			to->orcpt = from->orcpt;
+			to->notify = notify;
+		}
 		return;
 	}
 	a->locals[a->n_locals++] = (struct local){ .account = t->account,
 		.address = t->name.canonical,
 		.sender = t->sender,
+		.orcpt = is_member ? SLICE("") : from->orcpt,
+		.notify = is_member ? 0 : notify,
 		.is_exempt = t->is_exempt,
-		.may_wait = is_member };
+		.is_member = is_member,
+		.is_told = (notify & NOTIFY_SUCCESS) != 0 };
 }
 
 static void

@@ -1439,6 +1439,30 @@ each_recipient_for_himself(void **state)
 	test_int(m.left_out.n, 0);
 }
 
+/* By SMTP there is one answer: who is full waits, and keeps nobody else from
+ * the mail. */
+static void
+one_who_is_full_waits_for_the_others(void **state)
+{
+	(void)state;
+	test_int(admin("account quota", "address", "anna@one.example", "quota",
+		     "50"),
+	    250);
+	test_int(rcpt(&w.mx, 0, 1, ANNA), 250);
+	test_int(rcpt(&w.mx, 0, 1, SLICE("otto@one.example")), 250);
+	put_body(&w.mx, 1, 100);
+	test_int(commit(&w.mx, 0, 1, 1, STRANGER), 250);
+
+	test_case("all of them are full");
+	test_int(admin("account quota", "address", "otto@one.example", "quota",
+		     "50"),
+	    250);
+	test_int(rcpt(&w.mx, 0, 2, ANNA), 250);
+	test_int(rcpt(&w.mx, 0, 2, SLICE("otto@one.example")), 452);
+	put_body(&w.mx, 2, 100);
+	test_int(commit(&w.mx, 0, 2, 2, STRANGER), 452);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_MAIN(CASE(only_the_approved_are_reached),
@@ -1454,4 +1478,5 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(certificates_come_and_go), CASE(what_is_verified_is_not_kept),
     CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later),
-    CASE(networks_have_one_measure), CASE(the_greylist_can_be_helped))
+    CASE(one_who_is_full_waits_for_the_others), CASE(networks_have_one_measure),
+    CASE(the_greylist_can_be_helped))
