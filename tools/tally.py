@@ -31,7 +31,7 @@ def add_up(path, total):
             print(f"skipped {name_of(case)}: {skipped.get('message', 'no reason given')}")
         total["failed" if bad else "passed" if skipped is None else "skipped"] += 1
         if bad:
-            total["blamed"].add(case.get("classname", ""))
+            total["blamed"] |= {case.get("classname", ""), case.get("name", "")}
 
 
 def add_programs(path, total):
