@@ -57,6 +57,68 @@ take_body(struct smtp_server *s, struct slice body, struct heard *h)
 	}
 }
 
+/* What the world says to one thing that is asked of it. */
+static void
+answer(struct smtp_server *s, const struct smtp_effect *now, uint8_t mood,
+    const struct verdict *v, struct heard *h, struct smtp_effect *ret)
+{
+	const struct verdict yes = VERDICT(250, 2, 0, 0, "");
+
+	switch ((enum smtp_do)now->todo) {
+	case SMTP_DO_CONNECT:
+		smtp_server_answer(s, &yes, ret);
+		break;
+	case SMTP_DO_HELO:
+	case SMTP_DO_VRFY:
+	case SMTP_DO_DATA:
+		smtp_server_answer(s, v, ret);
+		break;
+	case SMTP_DO_EXPN:
+		smtp_server_answer_expn(s, v,
+		    SLICE("a@b.example\n\xc3\xa9@b.example\n"), ret);
+		break;
+	case SMTP_DO_MAIL:
+	case SMTP_DO_RCPT:
+		must(s->sender[0] == '\0' ||
+		    smtp_address_is_valid(slice_cstr(s->sender)));
+		smtp_server_answer(s, v, ret);
+		break;
+	case SMTP_DO_COMMIT:
+		take_body(s, (struct slice){ 0 }, h);
+		h->n_commits++;
+		smtp_server_answer(s, v, ret);
+		while (s->state == SMTP_WAIT_COMMIT) { /* LMTP */
+			hear(h, ret->say);
+			smtp_server_answer(s, v, ret);
+		}
+		break;
+	case SMTP_DO_AUTH:
+		must(s->mechanism < N_SASL_MECHANISMS);
+		if (!s->has_initial && mood % 2 == 0) {
+			smtp_server_challenge(s, SLICE("say on"), ret);
+			break;
+		}
+		smtp_server_answer_auth(s, (enum smtp_auth_answer)(mood % 4),
+		    ret);
+		break;
+	case SMTP_DO_AUTH_STEP:
+		smtp_server_answer_auth(s,
+		    (enum smtp_auth_answer)(now->auth.len % 4), ret);
+		break;
+	case SMTP_DO_TLS:
+		smtp_server_tls_up(s);
+		break;
+	case SMTP_DO_XCLIENT:
+		smtp_server_start(s, ret);
+		break;
+	case SMTP_DO_CLOSE:
+		h->is_closed = true;
+		break;
+	default:
+		break;
+	}
+}
+
 /* The world's answer to whatever is asked; more may follow from it. */
 static void
 act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
@@ -82,60 +144,7 @@ act(struct smtp_server *s, struct smtp_effect e, uint8_t mood, struct heard *h)
 		while (smtp_server_expn_line(s, &now.members, &line))
 			hear(h, line);
 		e = (struct smtp_effect){ 0 };
-		switch ((enum smtp_do)now.todo) {
-		case SMTP_DO_CONNECT:
-			v = moods[0];
-			smtp_server_answer(s, &v, &e);
-			break;
-		case SMTP_DO_HELO:
-		case SMTP_DO_VRFY:
-		case SMTP_DO_DATA:
-			smtp_server_answer(s, &v, &e);
-			break;
-		case SMTP_DO_EXPN:
-			smtp_server_answer_expn(s, &v,
-			    SLICE("a@b.example\n\xc3\xa9@b.example\n"), &e);
-			break;
-		case SMTP_DO_MAIL:
-		case SMTP_DO_RCPT:
-			must(s->sender[0] == '\0' ||
-			    smtp_address_is_valid(slice_cstr(s->sender)));
-			smtp_server_answer(s, &v, &e);
-			break;
-		case SMTP_DO_COMMIT:
-			take_body(s, (struct slice){ 0 }, h);
-			h->n_commits++;
-			smtp_server_answer(s, &v, &e);
-			while (s->state == SMTP_WAIT_COMMIT) { /* LMTP */
-				hear(h, e.say);
-				smtp_server_answer(s, &v, &e);
-			}
-			break;
-		case SMTP_DO_AUTH:
-			must(s->mechanism < N_SASL_MECHANISMS);
-			if (!s->has_initial && mood % 2 == 0) {
-				smtp_server_challenge(s, SLICE("say on"), &e);
-				break;
-			}
-			smtp_server_answer_auth(s,
-			    (enum smtp_auth_answer)(mood % 4), &e);
-			break;
-		case SMTP_DO_AUTH_STEP:
-			smtp_server_answer_auth(s,
-			    (enum smtp_auth_answer)(now.auth.len % 4), &e);
-			break;
-		case SMTP_DO_TLS:
-			smtp_server_tls_up(s);
-			break;
-		case SMTP_DO_XCLIENT:
-			smtp_server_start(s, &e);
-			break;
-		case SMTP_DO_CLOSE:
-			h->is_closed = true;
-			break;
-		default:
-			break;
-		}
+		answer(s, &now, mood, &v, h, &e);
 		if (e.say.len == 0 && e.members.len == 0 &&
 		    e.todo == SMTP_DO_NOTHING)
 			return;
