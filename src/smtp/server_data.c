@@ -36,10 +36,12 @@ refuse(struct smtp_server *s, struct smtp_effect *e, enum smtp_say which)
 {
 	struct verdict v = smtp_say(which);
 
-	if (s->is_refused)
+	/* Of two faults the line end is named, in whatever pieces it came. */
+	if (s->is_refused && (s->is_chunked || which != SMTP_SAY_BAD_LINE_END))
 		return;
+	if (!s->is_refused)
+		e->todo = SMTP_DO_DROP_BODY;
 	keep_refusal(s, &v);
-	e->todo = SMTP_DO_DROP_BODY;
 }
 
 /* LMTP says it once for each recipient (RFC 2033, 4.2). */
