@@ -51,7 +51,9 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 		struct inject_options o = { .dot_ends = (how & 1) != 0,
 			.takes_rcpts = (how & 2) != 0,
 			.domain = SLICE("here.example"),
-			.from = SLICE("From: x\r\n") };
+			.from = SLICE("From: x\r\n"),
+			.date = SLICE("Date: x\r\n"),
+			.message_id = SLICE("Message-ID: <x>\r\n") };
 		struct inject_rcpts rcpts = { rcpt_at, 0, RCPTS, false };
 		struct inject j;
 		struct arena a;

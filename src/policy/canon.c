@@ -169,19 +169,22 @@ add_as_needed(struct slice s, struct buf *out)
 	return r == BUF_E_FULL ? CANON_E_BAD : r;
 }
 
+/* Folding can make it longer: what no longer fits is no local part, or the
+ * canonical form would not be one of itself. */
 static int
 add_composed(struct slice s, utf8proc_option_t fold, struct buf *out)
 {
 	uint8_t *folded = NULL;
 	ssize_t n = utf8proc_map(s.at, (utf8proc_ssize_t)s.len, &folded,
 	    UTF8PROC_STABLE | UTF8PROC_COMPOSE | fold);
+	size_t before = out->len;
 	int r;
 
 	if (n < 0)
 		return n == UTF8PROC_ERROR_NOMEM ? -ENOMEM : CANON_E_BAD;
 	r = add_as_needed(slice_of(folded, (size_t)n), out);
 	free(folded);
-	return r;
+	return r == CANON_OK && out->len - before > LOCAL_MAX ? CANON_E_BAD : r;
 }
 
 static int

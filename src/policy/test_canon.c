@@ -123,5 +123,25 @@ too_long(void **state)
 	buf_deinit(&out);
 }
 
+/* U+0149 takes two bytes, and what it folds to takes three. */
+static void
+too_long_when_folded(void **state)
+{
+	char text[400];
+	struct buf out;
+
+	(void)state;
+	for (size_t i = 0; i < 210; i += 2)
+		memcpy(text + i, "\xc5\x89", 2);
+	memcpy(text + 210, "@a", 2);
+	buf_init(&out, 1024);
+	test_int(canon_address(slice_of(text, 212), CANON_FOLDED, &out),
+	    CANON_E_BAD);
+	test_int(out.len, 0);
+	test_int(canon_address(slice_of(text + 40, 172), CANON_FOLDED, &out),
+	    CANON_OK);
+	buf_deinit(&out);
+}
+
 TEST_MAIN(cmocka_unit_test(table), cmocka_unit_test(idempotent),
-    cmocka_unit_test(too_long))
+    cmocka_unit_test(too_long), cmocka_unit_test(too_long_when_folded))

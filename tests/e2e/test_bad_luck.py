@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Floods, junk, vanished peers, dead roles, full disks: the others live on."""
+import fcntl
 import os
 import re
 import signal
 import smtplib
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -163,6 +165,25 @@ def test_all_roles_end_with_the_supervisor(world):
     wait_for(gone, 10, "the roles to end")
     s.log_start = len(s.log())
     s.start()
+    polite_mail_works(s)
+    assert s.stop() == 0
+    assert s.cli("verify", "--offline").returncode == 0
+
+
+def test_starts_at_once_after_a_kill(world):
+    """The roles of the killed server may still have its sockets and its lock."""
+    s = world.server("kills.example", "192.0.2.6")
+    for _ in range(3):
+        s.stop(signal.SIGKILL)
+        s.start()
+    polite_mail_works(s)
+    # one that takes its time to end
+    assert s.stop() == 0
+    lock = open(os.path.join(s.data, "lock"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    threading.Timer(1.5, lock.close).start()
+    s.start()
+    assert "waiting" in s.log()[s.log_start:]
     polite_mail_works(s)
     assert s.stop() == 0
     assert s.cli("verify", "--offline").returncode == 0

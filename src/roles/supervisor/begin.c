@@ -13,12 +13,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "roles/supervisor/impl.h"
 #include "sys/listen.h"
+
+enum {
+	PATIENCE_PAUSE = 50 * 1000 * 1000, /* nanoseconds */
+	PATIENCE_TRIES = 100
+};
+
+/* After a kill the roles of the last server live on for moments, with its lock
+ * and its sockets. False when it has been waited long enough, in all. */
+static bool
+wait_for_last(struct supervisor *s)
+{
+	const struct timespec pause = { .tv_nsec = PATIENCE_PAUSE };
+
+	if (s->n_waits == 0)
+		(void)fprintf(stderr,
+		    "ulak: another server is at work, or ending: waiting\n");
+	if (s->n_waits == PATIENCE_TRIES)
+		return false;
+	s->n_waits++;
+	(void)nanosleep(&pause, NULL);
+	return true;
+}
 
 static int
 complain(const char *what, const char *which, int r)
@@ -124,6 +148,24 @@ check_data(const struct supervisor *s)
 	return ROLE_EXIT_CONFIG;
 }
 
+/* The store takes the lock and complains, if need be; this only gives the last
+ * one its time. */
+static void
+wait_for_lock(struct supervisor *s)
+{
+	char path[SETTINGS_PATH + sizeof("/lock")];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/lock", s->table.data);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd == -1)
+		return;
+	while (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK &&
+	    wait_for_last(s))
+		continue;
+	(void)close(fd);
+}
+
 /* -- users -------------------------------------------------------------------
  */
 
@@ -209,7 +251,7 @@ complain_listener(const struct env_addr *at, int r)
 
 /* Its directory, such as /run/ulak, may have to be made, too. */
 static int
-open_local(const char *path, unsigned mode, int *ret_fd)
+open_local(struct supervisor *s, const char *path, unsigned mode, int *ret_fd)
 {
 	char dir[SETTINGS_PATH], *slash;
 
@@ -219,7 +261,9 @@ open_local(const char *path, unsigned mode, int *ret_fd)
 		*slash = '\0';
 		(void)mkdir(dir, 0755);
 	}
-	*ret_fd = listen_local(path, mode);
+	do
+		*ret_fd = listen_local(path, mode);
+	while (*ret_fd == -EADDRINUSE && wait_for_last(s));
 	if (*ret_fd == -EADDRINUSE) {
 		(void)fprintf(stderr,
 		    "ulak: a server is running already: it answers at %s\n",
@@ -265,7 +309,7 @@ open_local_listener(struct supervisor *s, uint32_t i)
 
 	if (s->is_root && !find_owner(s, l, &uid, &gid))
 		return ROLE_EXIT_CONFIG;
-	status = open_local(l->path, l->mode, &fds[0]);
+	status = open_local(s, l->path, l->mode, &fds[0]);
 	if (status != 0)
 		return status;
 	if (s->is_root && lchown(l->path, uid, gid) == -1)
@@ -286,7 +330,9 @@ open_inet_listener(struct supervisor *s, uint32_t i)
 	int r;
 
 	memcpy(at.bytes, l->address, sizeof(at.bytes));
-	r = listen_inet(&at, s->listeners[i], s->table.fronts);
+	do
+		r = listen_inet(&at, s->listeners[i], s->table.fronts);
+	while (r == -EADDRINUSE && wait_for_last(s));
 	return r < 0 ? complain_listener(&at, r) : 0;
 }
 
@@ -306,7 +352,7 @@ open_listeners(struct supervisor *s)
 static int
 open_control(struct supervisor *s)
 {
-	int status = open_local(s->table.control, 0660, &s->control_fd);
+	int status = open_local(s, s->table.control, 0660, &s->control_fd);
 	const struct group *group = s->is_root ? getgrnam("ulak") : NULL;
 
 	if (status == 0 && group != NULL)
@@ -330,7 +376,7 @@ open_submission(struct supervisor *s)
 	} else if (errno != EEXIST) {
 		return complain("cannot make", spool, -errno);
 	}
-	return open_local(s->table.local, 0666, &s->local_fd);
+	return open_local(s, s->table.local, 0666, &s->local_fd);
 }
 
 void
@@ -371,6 +417,8 @@ supervisor_begin(struct supervisor *s)
 			status = check_data(s);
 		if (status == 0 && steps[i] == find_users)
 			status = check_owner(s);
+		if (status == 0 && steps[i] == find_users)
+			wait_for_lock(s);
 		if (status != 0)
 			return status;
 	}

@@ -46,6 +46,7 @@ struct supervisor {
 	size_t n_children;
 	int listeners[LIMIT_LISTENERS][SUPERVISOR_FRONTS];
 	int control_fd, local_fd;
+	unsigned n_waits; /* begin.c: for the last server's end */
 	uint32_t last_instance;
 	int signal_fd;
 	struct env_watch signals;
