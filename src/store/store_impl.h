@@ -14,7 +14,7 @@
 enum {
 	STORE_READERS = 8, /* connections; READ threads are fewer */
 	STORE_OPEN_SEGMENTS = 64,
-	STORE_SCHEMA = 2 /* the newest this program knows */
+	STORE_SCHEMA = 3 /* the newest this program knows */
 };
 
 struct open_segment {

@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: ISC
+-- What version 3 adds: sending. One section for each subject.
