@@ -115,6 +115,10 @@ enum {
 	LIMIT_DNS_RECORDS = 200,
 	LIMIT_MX_HOSTS = 20, /* hosts tried for one attempt */
 
+	/* MTA-STS (policy/sts, roles/fetcher) and TLS reports (policy/tlsrpt) */
+	LIMIT_STS_POLICY = 64 * 1024, /* RFC 8461, 3.3 */
+	LIMIT_STS_DOMAINS = 10000,    /* whose policy is kept */
+
 	/* configuration */
 	LIMIT_CONFIG_FILE = 256 * 1024,
 	LIMIT_LISTENERS = 32
