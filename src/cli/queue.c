@@ -32,6 +32,7 @@ static const struct table_column columns[] = {
 	{ "requires_tls", NULL, TABLE_BOOL },
 	{ "rrvs", NULL, TABLE_TIME },
 	{ "code", "code", TABLE_NUMBER },
+	{ "class", "class", TABLE_TEXT },
 	{ "text", "last reply", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };

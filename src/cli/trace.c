@@ -17,6 +17,7 @@ static const struct table_column columns[] = {
 	{ "id", "id", TABLE_TEXT },
 	{ "event", "event", TABLE_TEXT },
 	{ "address", "address", TABLE_TEXT },
+	{ "class", NULL, TABLE_TEXT },
 	{ "text", "text", TABLE_TEXT },
 	{ "detail", NULL, TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
@@ -119,6 +120,9 @@ print_event(const struct cli *cli, const json_t *row, const char *last_id)
 	if (cell[0] != '\0')
 		(void)printf("  %s%s", before_text(value_of(row, "event")),
 		    cell);
+	table_clean(slice_cstr(value_of(row, "class")), cell);
+	if (cell[0] != '\0')
+		(void)printf("  [%s]", cell);
 	(void)putchar('\n');
 	if (cli_option(cli, "brief") == NULL)
 		print_detail(value_of(row, "detail"));

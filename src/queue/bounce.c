@@ -2,6 +2,7 @@
 #include "queue/bounce.h"
 
 #include "queue/bounce_fields.h"
+#include "queue/classify.h"
 #include "queue/page.h"
 
 enum {
@@ -185,43 +186,43 @@ wants_no_tls(const struct bounce *b)
 /* -- the words
  * ------------------------------------------------------------------ */
 
-/* What a person makes of an enhanced code (RFC 3463). detail 1000: any. */
+/* Where an enhanced code (RFC 3463) says more than its class does. */
 static const struct {
 	uint16_t subject, detail;
+	enum reply_class class; /* as the reply's own, else it is not meant */
 	const char *words;
 } meanings[] = {
-	{ 1, 1,
-	    "There is no such mailbox there. Is the address spelt "
-	    "right?" },
-	{ 1, 2,
-	    "The part behind the @ is no domain that takes mail. Is it "
-	    "spelt right?" },
-	{ 1, 3, "The address is not of a form that the server understands." },
-	{ 1, 10, "That domain says that it accepts no mail at all." },
-	{ 2, 1, "The mailbox is switched off." },
-	{ 2, 2, "The mailbox is full." },
-	{ 2, 3, "The message is too large for this mailbox." },
-	{ 3, 4, "The message is too large for that server." },
-	{ 4, 4, "The domain names no server that could be reached for mail." },
-	{ 4, 7, "It could not be there in time." },
-	{ 4, 6, "The mail would go round in a circle." },
-	{ 4, 1000, "The server for this address could not be reached." },
-	{ 6, 3, "The message has 8-bit text, which that server cannot take." },
-	{ 6, 7,
+	{ 1, 2, REPLY_DNS,
+	    "The part behind the @ is no domain that takes mail." },
+	{ 1, 3, REPLY_UNKNOWN_USER,
+	    "The address is not of a form that the server understands." },
+	{ 1, 10, REPLY_DNS,
+	    "That domain says that it accepts no mail at all." },
+	{ 2, 1, REPLY_UNKNOWN_USER, "The mailbox is switched off." },
+	{ 2, 3, REPLY_CONTENT, "The message is too large for this mailbox." },
+	{ 3, 4, REPLY_CONTENT, "The message is too large for that server." },
+	{ 4, 4, REPLY_DNS,
+	    "The domain names no server that could be reached for mail." },
+	{ 4, 7, REPLY_OTHER, "It could not be there in time." },
+	{ 4, 6, REPLY_OTHER, "The mail would go round in a circle." },
+	{ 6, 3, REPLY_CONTENT,
+	    "The message has 8-bit text, which that server cannot take." },
+	{ 6, 7, REPLY_CONTENT,
 	    "The message or an address in it is not in ASCII, which that "
 	    "server cannot take." },
-	{ 7, 10,
+	{ 6, 9, REPLY_CONTENT,
+	    "The header of the message is not in ASCII, which that server "
+	    "cannot take." },
+	{ 7, 10, REPLY_TLS,
 	    "You asked for verified TLS all the way, and there is none to "
 	    "that server." },
-	{ 7, 30,
+	{ 7, 30, REPLY_TLS,
 	    "You asked for verified TLS all the way, and that server does "
 	    "not promise it." },
-	{ 7, 17, "The mailbox has another owner than the one you know." },
-	{ 7, 19,
+	{ 7, 17, REPLY_POLICY,
+	    "The mailbox has another owner than the one you know." },
+	{ 7, 19, REPLY_POLICY,
 	    "You asked who owns the mailbox, and that server cannot tell." },
-	{ 7, 1000,
-	    "The server refused the message for reasons of its own "
-	    "policy." },
 };
 
 static const char *const success_words[] = {
@@ -232,44 +233,55 @@ static const char *const success_words[] = {
 };
 
 static const char *
-meaning_of(const struct verdict *v)
+meaning_of(const struct verdict *v, enum reply_class class)
 {
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (meanings[i].subject == v->esc.subject &&
-		    (meanings[i].detail == v->esc.detail ||
-			meanings[i].detail == 1000))
+		    meanings[i].detail == v->esc.detail &&
+		    meanings[i].class == class)
 			return meanings[i].words;
-	return verdict_is_permanent(v)
-	    ? "The server refused the message."
-	    : "The server could not take the message so far.";
+	return reply_class_meaning(class);
+}
+
+/* Whose words they are, and that they are only quoted. */
+static void
+put_said(struct page *p, const struct bounce_rcpt *r)
+{
+	if (r->verdict.text.len == 0)
+		return;
+	page_text(p,
+	    r->remote.len > 0 ? "    The server said: " : "    In detail: ");
+	if (r->remote.len > 0) {
+		page_number(p, r->verdict.code);
+		page_text(p, " ");
+	}
+	page_clean(p, r->verdict.text, FIELD_TEXT);
+	page_text(p, "\r\n");
 }
 
 static void
 put_rcpt_words(struct page *p, const struct bounce *b,
     const struct bounce_rcpt *r)
 {
+	enum reply_class class = reply_classify(&r->verdict);
+
 	page_text(p, "  <");
 	page_utf8(p, r->address, 320);
 	page_text(p, ">\r\n    ");
 	page_text(p,
-	    b->is_success ? success_words[r->action] : meaning_of(&r->verdict));
+	    b->is_success ? success_words[r->action]
+			  : meaning_of(&r->verdict, class));
 	page_text(p, "\r\n");
-	if (r->verdict.text.len > 0) {
-		page_text(p,
-		    r->remote.len > 0 ? "    The server said: "
-				      : "    In detail: ");
-		if (r->remote.len > 0) {
-			page_number(p, r->verdict.code);
-			page_text(p, " ");
+	put_said(p, r);
+	if (!b->is_delayed && !b->is_success) {
+		if (!verdict_is_permanent(&r->verdict)) {
+			page_text(p, "    It was tried again and again since ");
+			page_date(p, b->arrived);
+			page_text(p, ".\r\n");
 		}
-		page_clean(p, r->verdict.text, FIELD_TEXT);
+		page_text(p, "    ");
+		page_text(p, reply_class_advice(class));
 		page_text(p, "\r\n");
-	}
-	if (!b->is_delayed && !b->is_success &&
-	    !verdict_is_permanent(&r->verdict)) {
-		page_text(p, "    It was tried again and again since ");
-		page_date(p, b->arrived);
-		page_text(p, ".\r\n");
 	}
 	page_text(p, "\r\n");
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "queue/bounce_fields.h"
 
+#include "queue/classify.h"
+
 enum {
 	FIELD_TEXT = 600, /* of a remote's words in one field */
 	ADDRESS_MAX = 320,
@@ -208,6 +210,11 @@ put_rcpt(struct page *p, const struct bounce *b, const struct bounce_rcpt *r)
 	if (b->is_delayed) {
 		page_text(p, "Will-Retry-Until: ");
 		page_date(p, b->expires);
+		page_text(p, "\r\n");
+	}
+	if (!b->is_success) {
+		page_text(p, "X-Ulak-Class: ");
+		page_text(p, reply_class_name(reply_classify(&r->verdict)));
 		page_text(p, "\r\n");
 	}
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "queue/classify.h"
 #include "roles/store/admin_impl.h"
 
 enum {
@@ -131,6 +132,30 @@ by_time(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* "550 5.1.1 nobody": what kind of trouble that is. */
+static struct slice
+class_of(const struct line *l)
+{
+	struct verdict v = { .text = l->text };
+	uint64_t code, class, subject, detail;
+
+	if (!slice_equal(l->kind, SLICE("failed")) &&
+	    !slice_equal(l->kind, SLICE("delayed")))
+		return SLICE("");
+	if (!slice_take_u64(&v.text, 599, &code) ||
+	    !slice_skip_byte(&v.text, ' ') ||
+	    !slice_take_u64(&v.text, 5, &class) ||
+	    !slice_skip_byte(&v.text, '.') ||
+	    !slice_take_u64(&v.text, 999, &subject) ||
+	    !slice_skip_byte(&v.text, '.') ||
+	    !slice_take_u64(&v.text, 999, &detail))
+		return SLICE("");
+	v.code = (uint16_t)code;
+	v.esc = (struct esc){ (uint8_t) class, (uint16_t)subject,
+		(uint16_t)detail };
+	return slice_cstr(reply_class_name(reply_classify(&v)));
+}
+
 static int
 put_lines(struct trace *t, uint64_t limit)
 {
@@ -148,6 +173,7 @@ put_lines(struct trace *t, uint64_t limit)
 		r |= put_text(t->j, "id", slice_cstr(text));
 		r |= put_text(t->j, "event", l->kind);
 		r |= put_text(t->j, "address", l->address);
+		r |= put_text(t->j, "class", class_of(l));
 		r |= put_text(t->j, "text", l->text);
 		r |= put_text(t->j, "detail", l->detail);
 		end_row(t->j);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "queue/classify.h"
 
 enum {
 	SHOW_MAX = 10000,
@@ -258,6 +259,24 @@ show_long(struct table *t, const struct q_queue_show *row)
 	show_wishes(t, row);
 }
 
+/* What kind of trouble it is, when there was any. */
+static void
+show_class(struct table *t, const struct q_queue_show *row, bool is_own)
+{
+	struct verdict v = { row->destination_code, { 0 },
+		row->destination_text };
+
+	if (is_own)
+		v = (struct verdict){ row->last_code,
+			{ row->last_class, row->last_subject,
+			    row->last_detail },
+			row->last_text };
+	add_text(t, "class",
+	    v.code == 0 || verdict_is_ok(&v)
+		? SLICE("")
+		: slice_cstr(reply_class_name(reply_classify(&v))));
+}
+
 static int
 show_row(struct show *s, struct table *t, const struct q_queue_show *row,
     const char *state)
@@ -279,6 +298,7 @@ show_row(struct show *s, struct table *t, const struct q_queue_show *row,
 	add_number(t, "expires", row->expires);
 	add_number(t, "code", is_own ? row->last_code : row->destination_code);
 	add_text(t, "text", is_own ? row->last_text : row->destination_text);
+	show_class(t, row, is_own);
 	if (s->is_long)
 		show_long(t, row);
 	return show_add(s, t);
