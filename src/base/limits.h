@@ -107,6 +107,9 @@ enum {
 	LIMIT_HOOK_ARENA = 2 * 1024 * 1024, /* the same, with what is added */
 	LIMIT_HOOK_EDITS = 100, /* of the envelope, by one message */
 	LIMIT_HOOK_MEMORY = 256 * 1024 * 1024, /* all sessions of the role */
+	LIMIT_HOOK_SILENCE_S = 10,   /* the role says nothing: it is lost */
+	LIMIT_HOOK_QUESTION_S = 570, /* RFC 5321 4.5.3.2.6: clients wait for
+				      * ten minutes; the role has nine */
 	LIMIT_HTTP_LINE = 8192,
 	LIMIT_HTTP_HEAD = 64 * 1024,
 	LIMIT_HTTP_CONTENT = 1024 * 1024, /* Rspamd's reply */

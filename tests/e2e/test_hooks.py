@@ -745,6 +745,108 @@ def test_client_that_leaves_while_the_filter_thinks(server, liar):
     assert server.cli("verify").returncode == 0
 
 
+# -- the role hook itself --------------------------------------------------------------
+
+STAGES = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "END")
+
+
+class Parked:
+    """A client that has come just before a stage, then says its line."""
+
+    def __init__(self, stage):
+        self.stage, self.took = stage, 0
+        self.subject, source = mail()
+        self.lines = ["EHLO client.example", "MAIL FROM:<a@client.example>", "RCPT TO:<alice@one.example>", "DATA"]
+        self.last = source + "\r\n."
+        if stage == "greeting":
+            return
+        self.talk = Talk()
+        n = STAGES.index(stage) - 1
+        for line in self.lines[:n]:
+            assert self.talk.say(line)[0] in "23"
+        self.next = (self.lines + [self.last])[n]
+
+    def go(self):
+        begun = time.monotonic()
+        if self.stage == "greeting":
+            self.talk = Talk()
+            self.reply = self.talk.greeting
+        else:
+            self.reply = self.talk.say(self.next)
+        self.took = time.monotonic() - begun
+
+
+def one_of_each(do):
+    parked = [Parked(stage) for stage in STAGES]
+    do()
+    threads = [threading.Thread(target=p.go) for p in parked]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return {p.stage: p for p in parked}
+
+
+NO_YES_WITHOUT_FILTERS = {"greeting": "220", "EHLO": "250", "MAIL": "451 4.7.1", "RCPT": "451 4.7.1",
+                          "DATA": "451 4.7.1", "END": "451 4.7.1"}
+
+
+def test_hook_role_that_hangs(server, liar):
+    """Stopped, at each stage: nobody waits for ever, nobody's mail goes by unseen,
+    and all is as before when it comes to itself."""
+    server.use(liar_hook("tempfail"))
+    liar.mode = "fine"
+    assert send(mail()[1]).startswith("250")
+    since = len(server.log())
+    pid = server.roles()["hook"][0]
+    try:
+        got = one_of_each(lambda: os.kill(pid, signal.SIGSTOP))
+        for stage, p in got.items():
+            assert p.reply.startswith(NO_YES_WITHOUT_FILTERS[stage]), (stage, p.reply)
+            assert p.took < 20, (stage, p.took)
+        begun = time.monotonic()
+        assert send(mail()[1]).startswith("451 4.7.1")
+        assert time.monotonic() - begun < 2, "it is known by now"
+        for stage in ("EHLO", "MAIL", "RCPT"):
+            assert got[stage].talk.say("NOOP").startswith("250")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert server.log()[since:].count("event=filters-silent") == 1
+    wait_for(lambda: "event=filters-answer" in server.log()[since:], what="an answer")
+    for p in got.values():
+        p.talk.say("RSET")
+        p.talk.say("EHLO client.example")
+        assert p.talk.say("MAIL FROM:<a@client.example>").startswith("250")
+        assert p.talk.say("RCPT TO:<alice@one.example>").startswith("250")
+        assert p.talk.data(mail()[1]).startswith("250")
+    assert not has("alice", got["END"].subject)
+    assert server.cli("verify").returncode == 0
+
+
+@pytest.mark.parametrize("on_failure", ["tempfail", "accept"])
+def test_hook_role_that_dies(server, liar, on_failure):
+    server.use(liar_hook(on_failure))
+    liar.mode = "silent-end" if on_failure == "accept" else "fine"
+    pid = server.roles()["hook"][0]
+
+    def stop_then_kill():
+        os.kill(pid, signal.SIGSTOP)  # so that each question is open when it dies
+        threading.Timer(0.5, lambda: os.kill(pid, signal.SIGKILL)).start()
+    got = one_of_each(stop_then_kill)
+    for stage, p in got.items():
+        want = NO_YES_WITHOUT_FILTERS[stage]
+        if on_failure == "accept" and want.startswith("451"):
+            want = "354" if stage == "DATA" else "250"
+        assert p.reply.startswith(want), (stage, p.reply)
+    assert has("alice", got["END"].subject) == (on_failure == "accept")
+    liar.mode = "fine"
+
+    def works():
+        subject, source = mail("x")
+        return send(source).startswith("250") and server.roles().get("hook", [pid]) != [pid]
+    wait_for(works, what="another role hook")
+
+
 # -- Debian's filters -----------------------------------------------------------------
 
 def opendkim_key(place):

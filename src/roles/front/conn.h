@@ -11,6 +11,7 @@
 
 #include "base/ip.h"
 #include "roles/front/front.h"
+#include "roles/front/hook_watch.h"
 
 enum conn_state {
 	CONN_GATE,      /* who it is, and whether it is served (origin.c) */
@@ -57,6 +58,7 @@ struct front_own {
 	bool is_stopping;
 	struct channel_ops channel_ops;
 	struct origin_rules *rules; /* origin.c's */
+	struct hook_watch hook_watch;
 	uint8_t scratch[FRONT_SCRATCH];
 };
 

@@ -301,6 +301,8 @@ on_closed(struct channel *c)
 
 	if (place != NULL && *place == c) {
 		*place = NULL;
+		if (c->peer == WIRE_HOOK)
+			hook_watch_reset(&front_own(f)->hook_watch);
 		front_lost_peer(f, c->peer);
 	}
 	channel_close(c);
@@ -324,6 +326,8 @@ replace_peer(struct front *f, struct channel **place)
 	if (old == NULL)
 		return;
 	*place = NULL;
+	if (old->peer == WIRE_HOOK)
+		hook_watch_reset(&front_own(f)->hook_watch);
 	front_lost_peer(f, old->peer);
 	channel_close(old);
 	free(old);
@@ -399,6 +403,7 @@ prepare(struct role *r)
 	own->channel_ops = (struct channel_ops){ dispatch, on_closed, on_room };
 	own->accept_again.fire = on_accept_again;
 	list_init(&own->conns);
+	hook_watch_init(&own->hook_watch, f);
 	env_random(f->env, seed, sizeof(seed));
 	map_init(&f->conns, seed);
 	map_init(&own->clients, seed);
@@ -496,6 +501,7 @@ deinit(struct role *r)
 	replace_peer(f, &f->keeper);
 	replace_peer(f, &f->resolver);
 	replace_peer(f, &f->hook);
+	hook_watch_reset(&own->hook_watch);
 	origin_rules_free(f);
 	tls_server_free(f->tls);
 	map_deinit(&f->conns);

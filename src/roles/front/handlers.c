@@ -46,6 +46,16 @@ WITH_TICKET(hook_want)
 WITH_TICKET(hook_body)
 WITH_TICKET(hook_rewrite)
 WITH_TICKET(hook_header)
+
+static int
+on_hook_pong(struct channel *ch, const struct wire_head *h,
+    const struct wire_hook_pong *m)
+{
+	(void)m;
+	hook_watch_heard(&front_own(ch->ctx)->hook_watch, h->ticket);
+	return 0;
+}
+
 WITH_TICKET(mailbox_rows)
 WITH_TICKET(mailbox_opened)
 WITH_TICKET(mailbox_done)
@@ -159,6 +169,7 @@ const struct wire_mx_handlers front_mx_handlers = {
 	.hook_body = on_hook_body,
 	.hook_rewrite = on_hook_rewrite,
 	.hook_header = on_hook_header,
+	.hook_pong = on_hook_pong,
 };
 
 const struct wire_local_handlers front_local_handlers = {
@@ -199,6 +210,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.hook_body = on_hook_body,
 	.hook_rewrite = on_hook_rewrite,
 	.hook_header = on_hook_header,
+	.hook_pong = on_hook_pong,
 };
 
 /* A conn may end itself in these calls, but is freed later: the list stands. */

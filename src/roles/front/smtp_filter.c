@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "hook/hook.h"
+#include "roles/front/conn.h"
 #include "roles/front/smtp_impl.h"
 
 enum {
@@ -15,7 +17,7 @@ enum {
 static struct channel *
 hook_of(struct conn *c)
 {
-	return conn_front(c)->hook;
+	return hook_watch_channel(conn_front(c));
 }
 
 static struct smtp_filter *
@@ -279,6 +281,8 @@ ask(struct conn *c, enum smtp_filter_stage stage)
 	}
 	f->ticket = front_ticket(conn_front(c));
 	f->asks = stage;
+	f->asked_at = env_now(conn_front(c)->env);
+	hook_watch_asked(&front_own(conn_front(c))->hook_watch);
 	if (hook_of(c) == NULL || send[stage](c) != 0)
 		lacks(c, f->then != SMTP_FILTER_NONE ? f->then : stage);
 }
@@ -499,26 +503,54 @@ smtp_filter_forget(struct conn *c)
 	buf_reset(&f->edits, 0);
 }
 
-void
-smtp_filter_closed(struct conn *c)
+/* Read when the role comes to itself, if it is silent. */
+static void
+say_quit(struct conn *c)
 {
 	struct smtp_filter *f = filter_of(c);
 	const struct wire_hook_quit m = { 0 };
 
-	if (f->is_open && hook_of(c) != NULL)
-		(void)wire_send_hook_quit(hook_of(c), c->number, 0, &m);
+	if (f->is_open && conn_front(c)->hook != NULL)
+		(void)wire_send_hook_quit(conn_front(c)->hook, c->number, 0,
+		    &m);
 	f->is_open = false;
+}
+
+void
+smtp_filter_closed(struct conn *c)
+{
+	struct smtp_filter *f = filter_of(c);
+
+	say_quit(c);
 	buf_deinit(&f->edits);
 	buf_deinit(&f->held);
 }
 
+bool
+smtp_filter_is_asking(struct conn *c)
+{
+	const struct smtp_filter *f = filter_of(c);
+	int64_t now = env_now(conn_front(c)->env);
+
+	if (f->asks == SMTP_FILTER_NONE || f->asks == SMTP_FILTER_EDITS)
+		return false;
+	if (now - f->asked_at < LIMIT_HOOK_QUESTION_S * TIME_SECOND)
+		return true;
+	env_log(conn_front(c)->env, ENV_ERROR, "filters-no-answer",
+	    "client=%s session=%llu", c->peer_text,
+	    (unsigned long long)c->number);
+	smtp_filter_lost(c);
+	return false;
+}
+
+/* The role is gone, says nothing, or has nothing to say to this one. */
 void
 smtp_filter_lost(struct conn *c)
 {
 	struct smtp_filter *f = filter_of(c);
 	uint8_t stage = f->then != SMTP_FILTER_NONE ? f->then : f->asks;
 
-	f->is_open = false;
+	say_quit(c);
 	if (stage == SMTP_FILTER_NONE || stage == SMTP_FILTER_EDITS)
 		return;
 	if (stage == SMTP_FILTER_END && f->copy != SMTP_COPY_NONE) {

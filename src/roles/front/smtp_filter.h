@@ -49,6 +49,7 @@ struct smtp_filter {
 	bool in_txn;  /* and of its transaction */
 	bool is_off;  /* failed, and the consequence is to accept */
 	uint32_t ticket;
+	int64_t asked_at;   /* env_now() of that */
 	struct verdict yes; /* to be said when nobody has anything against it */
 	char yes_text[SMTP_FILTER_TEXT];
 	/* the end of a message */
@@ -84,6 +85,8 @@ void smtp_filter_end(struct conn *c);
 void smtp_filter_forget(struct conn *c);
 void smtp_filter_closed(struct conn *c);
 void smtp_filter_lost(struct conn *c);
+/* An answer of the role is due. If that is too long ago: not any more. */
+bool smtp_filter_is_asking(struct conn *c);
 /* The store is gone: nothing of a message is left there. */
 void smtp_filter_store_lost(struct conn *c);
 bool smtp_filter_credit(struct conn *c, const struct wire_body_credit *m);

@@ -282,6 +282,17 @@ on_hook_quit(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_hook_ping(struct channel *c, const struct wire_head *h,
+    const struct wire_hook_ping *m)
+{
+	const struct wire_hook_pong pong = { 0 };
+
+	(void)m;
+	(void)wire_send_hook_pong(c, 0, h->ticket, &pong);
+	return 0;
+}
+
 static const struct wire_hook_handlers handlers = {
 	.hook_connect = on_hook_connect,
 	.hook_helo = on_hook_helo,
@@ -294,6 +305,7 @@ static const struct wire_hook_handlers handlers = {
 	.hook_rebuilt = on_hook_rebuilt,
 	.hook_abort = on_hook_abort,
 	.hook_quit = on_hook_quit,
+	.hook_ping = on_hook_ping,
 };
 
 static int
