@@ -2,6 +2,7 @@
 #include "queue/bounce.h"
 
 #include "queue/bounce_fields.h"
+#include "queue/bounce_talk.h"
 #include "queue/classify.h"
 #include "queue/page.h"
 
@@ -247,11 +248,12 @@ meaning_of(const struct verdict *v, enum reply_class class)
 static void
 put_said(struct page *p, const struct bounce_rcpt *r)
 {
+	bool is_theirs = r->remote.len > 0 && !r->is_ours;
+
 	if (r->verdict.text.len == 0)
 		return;
-	page_text(p,
-	    r->remote.len > 0 ? "    The server said: " : "    In detail: ");
-	if (r->remote.len > 0) {
+	page_text(p, is_theirs ? "    The server said: " : "    In detail: ");
+	if (is_theirs) {
 		page_number(p, r->verdict.code);
 		page_text(p, " ");
 	}
@@ -317,6 +319,7 @@ write_words(struct page *p, const struct bounce *b)
 	write_what(p, b);
 	for (size_t i = 0; i < b->n_rcpts; i++)
 		put_rcpt_words(p, b, &b->rcpts[i]);
+	bounce_talk(p, b);
 	page_text(p, "The server knows the message as ");
 	page_id(p, &b->original);
 	page_text(p,

@@ -38,9 +38,11 @@ enum bounce_action {
 struct bounce_rcpt {
 	struct slice address;
 	struct slice orcpt;  /* of RFC 3461, xtext; may be empty */
-	struct slice remote; /* "host [address]:port"; empty: we said it */
+	struct slice remote; /* "host [address]:port"; empty: there was none */
 	struct verdict verdict;
 	enum bounce_action action;
+	bool is_ours;    /* the verdict: our words about that host */
+	int64_t last_at; /* of the last attempt; 0: there was none */
 };
 
 struct bounce {
@@ -58,6 +60,7 @@ struct bounce {
 	struct slice envid;   /* xtext; may be empty */
 	struct slice content; /* of the original: its header, or the beginning
 			       * of that, or all of it */
+	struct slice dialogue; /* with the servers; may be empty */
 	const struct bounce_rcpt *rcpts;
 	size_t n_rcpts; /* 1 to BOUNCE_RCPTS */
 };

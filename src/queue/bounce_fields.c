@@ -179,8 +179,8 @@ put_diagnostic(struct page *p, const struct bounce_rcpt *r)
 		page_text(p, "\r\n");
 	}
 	page_text(p,
-	    host.len > 0 ? "Diagnostic-Code: smtp; "
-			 : "Diagnostic-Code: x-ulak; ");
+	    host.len > 0 && !r->is_ours ? "Diagnostic-Code: smtp; "
+					: "Diagnostic-Code: x-ulak; ");
 	page_number(p, r->verdict.code);
 	page_text(p, " ");
 	page_esc(p, &r->verdict.esc);
@@ -204,9 +204,11 @@ put_rcpt(struct page *p, const struct bounce *b, const struct bounce_rcpt *r)
 	page_esc(p, &r->verdict.esc);
 	page_text(p, "\r\n");
 	put_diagnostic(p, r);
-	page_text(p, "Last-Attempt-Date: ");
-	page_date(p, b->now);
-	page_text(p, "\r\n");
+	if (r->last_at != 0) {
+		page_text(p, "Last-Attempt-Date: ");
+		page_date(p, r->last_at);
+		page_text(p, "\r\n");
+	}
 	if (b->is_delayed) {
 		page_text(p, "Will-Retry-Until: ");
 		page_date(p, b->expires);

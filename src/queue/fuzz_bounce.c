@@ -63,6 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	rcpt.verdict.text = field(&rest);
 	rcpt.verdict.code = 550;
 	b.envid = field(&rest);
+	b.dialogue = b.envid;
 	b.content = rest;
 	buf_init(&out, 4 * BOUNCE_MAX);
 	if (bounce_compose(&b, &out) == BUF_OK)

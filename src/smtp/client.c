@@ -36,14 +36,20 @@ item_data(const struct smtp_client *c)
 static void
 note(struct smtp_client *c, const char *mark, struct slice text)
 {
+	char at[16] = "";
+
+	if (c->has_clock)
+		(void)snprintf(at, sizeof(at), "+%" PRIu32 " ", c->clock_ms);
 	/* The cut mark has its place kept free. */
 	if (c->dialogue_is_cut ||
-	    buf_room(&c->dialogue) < strlen(mark) + text.len + 1 + 8) {
+	    buf_room(&c->dialogue) <
+		strlen(at) + strlen(mark) + text.len + 1 + 8) {
 		if (!c->dialogue_is_cut)
 			(void)buf_add_cstr(&c->dialogue, "...\n");
 		c->dialogue_is_cut = true;
 		return;
 	}
+	(void)buf_add_cstr(&c->dialogue, at);
 	(void)buf_add_cstr(&c->dialogue, mark);
 	(void)buf_add(&c->dialogue, text);
 	(void)buf_add_byte(&c->dialogue, '\n');

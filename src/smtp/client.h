@@ -120,6 +120,10 @@ struct smtp_client {
 	struct smtp_reply reply;
 	struct buf dialogue;
 	bool dialogue_is_cut;
+	/* For the lines of the dialogue, by the driver: milliseconds since it
+	 * began. Without has_clock they have no time. */
+	bool has_clock;
+	uint32_t clock_ms;
 };
 
 /* Waits for the greeting. */
@@ -158,8 +162,9 @@ void smtp_client_end(struct smtp_client *c);
 /* In READY only. */
 void smtp_client_quit(struct smtp_client *c);
 
-/* "> MAIL FROM:<a@one.example>", "< 250 2.1.0 ok": lines as sent and received,
- * cut at LIMIT_DIALOGUE; secrets as "***", the body as its size. */
+/* "> MAIL FROM:<a@one.example>", "< 250 2.1.0 ok" (with a clock, "+42 > …"):
+ * lines as sent and received, cut at LIMIT_DIALOGUE; secrets as "***", the body
+ * as its size. */
 struct slice smtp_client_dialogue(const struct smtp_client *c);
 void smtp_client_dialogue_clear(struct smtp_client *c);
 

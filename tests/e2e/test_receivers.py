@@ -481,6 +481,98 @@ class TakesSevenBits(Receiver):
     more = "X-Eight: \u00e4\r\n"
 
 
+@case("kept", "out of step|does not speak SMTP")
+class AnswersRcptTwice(Receiver):
+    """More replies than commands, pipelined: whose they are nobody knows."""
+
+    def on_mail(self, c, line):
+        c.say("250 2.1.0 ok", "250 2.1.0 ok", "250 2.1.0 ok", "250 2.1.0 ok", "250 2.1.0 ok")
+        c.silence()
+
+
+@case("kept", "out of step|no reply in time")
+class AnswersOneTooFew(Receiver):
+    def on_rcpt(self, c, line):
+        c.rcpts.append("somebody")
+
+
+@case("kept", "no reply in time|out of step")
+class LiesAboutPipelining(Receiver):
+    """Forgets what came in one piece with the first command."""
+
+    def on_mail(self, c, line):
+        c.buffer = b""
+        c.say("250 2.1.0 ok")
+
+
+@case("kept", "does not speak SMTP|out of step")
+class AnswersWith150(Receiver):
+    def on_mail(self, c, line):
+        c.say("150 wait for it")
+        c.silence()
+
+
+@case("kept", "out of step|does not speak SMTP")
+class Says354ToMail(Receiver):
+    def on_mail(self, c, line):
+        c.say("354 go on")
+        c.silence()
+
+
+@case("kept", "too long")
+class AnswersRcptEndlessly(Receiver):
+    def on_rcpt(self, c, line):
+        while True:
+            c.say("250-and more")
+
+
+@case("kept", "too long")
+class AnswersRcptWithALongLine(Receiver):
+    def on_rcpt(self, c, line):
+        c.raw(b"550 5.1.1 " + b"x" * 100000 + b"\r\n")
+        c.silence()
+
+
+@case("kept", "too long")
+class OffersEndlessly(Receiver):
+    def on_ehlo(self, c, line):
+        while True:
+            c.say("250-X-" + "Y" * 60)
+
+
+@case("bounced", "5.1.1")
+class AnswersWithNul(Receiver):
+    def on_rcpt(self, c, line):
+        c.raw(b"550 5.1.1 \0no\r\n")
+
+
+@case("kept", "closed|lost")
+class HangsUpAfter354(Receiver):
+    def on_data(self, c, line):
+        c.say("354 go")
+        c.hang_up()
+
+
+@case("bounced", "5.5.1")
+class Says503ToMail(Receiver):
+    def on_mail(self, c, line):
+        c.say("503 5.5.1 say EHLO first")
+
+    def on_rcpt(self, c, line):
+        c.say("503 5.5.1 say EHLO first")
+
+    on_data = on_rcpt
+
+
+@case("kept", "later")
+class ChattersBehindTheDot(Receiver):
+    """Two endings of one mail: the first counts, the session is not trusted."""
+
+    def finish(self, c, data):
+        c.say("451 4.3.0 later", "250 2.0.0 no, taken", "250 2.0.0 and again")
+        c.silence()
+
+
 # -- the world of a test
 
 class World:
@@ -620,6 +712,7 @@ def assert_bounced(net, subject, address, status, server=None, user=USER, second
     time.sleep(1.5)
     found = bounces(server, subject, user)
     assert len(found) == 1
+    strict_report(found[0])
     fields = [f for f in recipients(found[0]) if address in f["Final-Recipient"]]
     assert len(fields) == 1
     assert fields[0]["Action"] == "failed"
@@ -1050,3 +1143,34 @@ def test_delivery_status_is_whole(net):
     assert "550" in fields["Diagnostic-Code"]
     assert fields["Remote-MTA"].replace(" ", "").startswith("dns;mx.refuses-rcpt.example")
     assert fields["Last-Attempt-Date"]
+    assert fields["X-Ulak-Class"] == "unknown-user"
+    words = parts[0].get_payload()
+    assert "There is no such mailbox there." in words and "slip of the pen" in words
+    assert "> RCPT TO:<rcpt@refuses-rcpt.example>" in words and "< 550 5.1.1 nobody" in words
+    strict_report(found)
+
+
+def strict_report(found):
+    """RFC 3464 and 6522 to the letter, as far as a program can see it."""
+    assert found.get_content_type() == "multipart/report" and found.get_param("report-type") == "delivery-status"
+    assert found["MIME-Version"] == "1.0" and len(found.get_all("Message-ID")) == 1
+    assert not found.defects and not found["In-Reply-To"] or "@" in found["In-Reply-To"]
+    blocks = found.get_payload()[1].get_payload()
+    assert len(blocks) >= 2
+    once = {"per message": ["Reporting-MTA"], "per recipient": ["Final-Recipient", "Action", "Status"]}
+    for i, block in enumerate(blocks):
+        assert not block.defects
+        for name in once["per recipient" if i else "per message"]:
+            assert len(block.get_all(name)) == 1, name
+        assert len(block.keys()) == len(set(k.lower() for k in block.keys()))
+    for block in blocks[1:]:
+        assert block["Action"] in ("failed", "delayed", "delivered", "relayed", "expanded")
+        assert re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", block["Status"])
+        assert re.match(r"(rfc822|utf-8); \S+@\S+$", block["Final-Recipient"])
+        assert ("Will-Retry-Until" in block) == (block["Action"] == "delayed")
+        assert (block["Status"][0] == "2") == (block["Action"] in ("delivered", "relayed", "expanded"))
+        for name in ("Last-Attempt-Date", "Will-Retry-Until"):
+            assert name not in block or re.search(r" [+-]\d{4}$", block[name])
+        if (block["Diagnostic-Code"] or "").startswith("smtp;"):
+            assert re.match(r"smtp; [2-5]\d\d ", block["Diagnostic-Code"])
+            assert block["Remote-MTA"]

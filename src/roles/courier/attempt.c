@@ -16,14 +16,21 @@ static void attempt_go_on(struct attempt *a);
 /* -- the dialogue
  * --------------------------------------------------------------- */
 
+uint32_t
+attempt_clock(const struct attempt *a)
+{
+	return (uint32_t)((env_now(a->courier->env) - a->began) / TIME_MS);
+}
+
 void
 attempt_note(struct attempt *a, const char *format, ...)
 {
-	char line[600];
+	char line[620];
 	va_list ap;
+	int n = snprintf(line, sizeof(line), "+%" PRIu32 " ", attempt_clock(a));
 
 	va_start(ap, format);
-	(void)vsnprintf(line, sizeof(line), format, ap);
+	(void)vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
 	va_end(ap);
 	if (buf_room(&a->dialogue) < strlen(line) + 1)
 		return; /* full: what was first explains the most */
@@ -94,7 +101,8 @@ add_outcome(struct buf *rows, const struct attempt_rcpt *r)
 		.class = r->verdict.esc.class,
 		.subject = r->verdict.esc.subject,
 		.detail = r->verdict.esc.detail,
-		.text = slice_upto(r->verdict.text, RETRY_TEXT) };
+		.text = slice_upto(r->verdict.text, RETRY_TEXT),
+		.is_ours = r->is_ours };
 
 	return wire_outcome_add(rows, &o);
 }
@@ -110,10 +118,12 @@ attempt_finish(struct attempt *a)
 
 	buf_init(&rows, LIMIT_FRAME / 2);
 	for (size_t i = 0; i < a->n_rcpts; i++) {
-		if (a->rcpts[i].is_done)
+		if (a->rcpts[i].is_done) {
 			m.is_host_failure = false;
-		else
+		} else {
 			a->rcpts[i].verdict = a->failure;
+			a->rcpts[i].is_ours = a->failure_is_ours;
+		}
 		if (add_outcome(&rows, &a->rcpts[i]) == 0)
 			m.outcomes.n++;
 	}
@@ -138,6 +148,7 @@ attempt_finish_all(struct attempt *a, struct verdict v)
 		if (a->rcpts[i].is_done)
 			continue;
 		a->rcpts[i].verdict = v;
+		a->rcpts[i].is_ours = true;
 		a->rcpts[i].is_done = true;
 	}
 	attempt_finish(a);
@@ -267,19 +278,24 @@ attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
 }
 
 void
-attempt_settle(struct attempt *a, size_t i, const struct verdict *v)
+attempt_settle(struct attempt *a, size_t i, const struct verdict *v,
+    bool is_ours)
 {
 	if (a->rcpts[i].is_done)
 		return;
 	a->rcpts[i].is_done = true;
+	a->rcpts[i].is_ours = is_ours;
 	a->rcpts[i].verdict = keep_verdict(a, v);
 }
 
 void
-attempt_on_outcomes(struct attempt *a, const struct verdict *failure)
+attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
+    bool is_ours)
 {
-	if (failure->code != 0)
+	if (failure->code != 0) {
 		a->failure = keep_verdict(a, failure);
+		a->failure_is_ours = is_ours;
+	}
 	attempt_finish(a);
 }
 
@@ -352,6 +368,7 @@ fail_connect(struct attempt *a, int r)
 	attempt_note(a, "! %s", text);
 	v.text = slice_cstr(text);
 	a->failure = keep_verdict(a, &v);
+	a->failure_is_ours = true;
 }
 
 /* Until one is under way, or none is left. */
@@ -377,9 +394,10 @@ attempt_connect(struct attempt *a)
  * nothing about the host. Behind the dot nobody else may be asked. */
 void
 attempt_on_failed(struct attempt *a, enum attempt_failure what,
-    const struct verdict *why)
+    const struct verdict *why, bool is_ours)
 {
 	a->failure = keep_verdict(a, why);
+	a->failure_is_ours = is_ours;
 	if (why->code == 0)
 		a->failure.code = 451;
 	if (what == ATTEMPT_DOT) {
@@ -420,6 +438,7 @@ fail_dns(struct attempt *a, const char *why)
 
 	attempt_note(a, "! %s", why);
 	a->failure = keep_verdict(a, &v);
+	a->failure_is_ours = true;
 	attempt_finish(a);
 }
 
@@ -451,6 +470,7 @@ attempt_routed(struct attempt *a)
 		return;
 	}
 	a->failure = keep_verdict(a, v);
+	a->failure_is_ours = true;
 	attempt_finish(a);
 }
 
@@ -624,7 +644,9 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.ret = m->ret,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),
+		.began = env_now(c->env),
 		.failure = VERDICT(451, 4, 4, 2, "the session ended early"),
+		.failure_is_ours = true,
 		.timer.fire = on_timer };
 	arena_init(&a->arena, ATTEMPT_ARENA);
 	buf_init(&a->body, ATTEMPT_BODY);

@@ -113,9 +113,28 @@ failure_of(const struct carrier *k, bool is_refused)
 						: ATTEMPT_SESSION;
 }
 
+/* What the client has noted so far, in its place among our own lines. */
+static void
+take_notes(struct carrier *k)
+{
+	if (k->attempt == NULL)
+		return;
+	attempt_note_client(k->attempt, &k->client);
+	smtp_client_dialogue_clear(&k->client);
+}
+
+static void
+tell_time(struct carrier *k)
+{
+	k->client.has_clock = k->attempt != NULL;
+	if (k->attempt != NULL)
+		k->client.clock_ms = attempt_clock(k->attempt);
+}
+
 /* The carrier is gone, and its attempt goes on without it. */
 static void
-carrier_fail(struct carrier *k, enum attempt_failure what, struct verdict why)
+carrier_fail(struct carrier *k, enum attempt_failure what, struct verdict why,
+    bool is_ours)
 {
 	struct attempt *a = k->attempt;
 	char text[LIMIT_SMTP_REPLY_LINE];
@@ -123,21 +142,22 @@ carrier_fail(struct carrier *k, enum attempt_failure what, struct verdict why)
 	/* the words lie in the client */
 	(void)slice_to_cstr(why.text, text, sizeof(text));
 	why.text = slice_cstr(text);
-	if (a != NULL)
-		attempt_note_client(a, &k->client);
+	take_notes(k);
 	carrier_drop(k);
 	if (a != NULL)
-		attempt_on_failed(a, what, &why);
+		attempt_on_failed(a, what, &why, is_ours);
 }
 
 static void
 carrier_fail_local(struct carrier *k, enum attempt_failure what,
     uint16_t subject, uint16_t detail, const char *text)
 {
+	take_notes(k);
 	if (k->attempt != NULL)
 		attempt_note(k->attempt, "! %s", text);
 	carrier_fail(k, what,
-	    (struct verdict){ 451, { 4, subject, detail }, slice_cstr(text) });
+	    (struct verdict){ 451, { 4, subject, detail }, slice_cstr(text) },
+	    true);
 }
 
 /* -- time
@@ -372,6 +392,7 @@ go_on_handshake(struct carrier *k)
 	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s%s",
 	    tls_version(k->tls), tls_cipher(k->tls),
 	    k->is_verified ? ", verified" : "");
+	take_notes(k);
 	attempt_note(k->attempt, "* %s", k->tls_text);
 	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
 	smtp_client_tls_up(&k->client);
@@ -444,8 +465,7 @@ look_elsewhere(struct carrier *k, const struct smtp_client_mail *mail)
 
 	if (v.code == 0 || !attempt_has_more(a))
 		return false;
-	attempt_note_client(a, &k->client);
-	smtp_client_dialogue_clear(&k->client);
+	take_notes(k);
 	attempt_note(a, "! %.*s", SLICE_FMT(v.text));
 	k->attempt = NULL;
 	a->carrier = NULL;
@@ -509,7 +529,7 @@ take_outcomes(struct carrier *k, struct attempt *a)
 
 		if (!o->is_done)
 			continue;
-		attempt_settle(a, i, &o->verdict);
+		attempt_settle(a, i, &o->verdict, o->is_local);
 		n++;
 	}
 	return n;
@@ -525,11 +545,10 @@ on_mail_done(struct carrier *k)
 
 	if (n == 0)
 		return STEP_AGAIN;
-	attempt_note_client(a, &k->client);
-	smtp_client_dialogue_clear(&k->client);
+	take_notes(k);
 	k->attempt = NULL;
 	a->carrier = NULL;
-	attempt_on_outcomes(a, &k->client.failure);
+	attempt_on_outcomes(a, &k->client.failure, k->client.failure_is_local);
 	return STEP_AGAIN;
 }
 
@@ -544,7 +563,8 @@ on_closed(struct carrier *k)
 	}
 	if (why.text.len == 0)
 		why.text = SLICE("the server ended the session");
-	carrier_fail(k, failure_of(k, !k->client.failure_is_local), why);
+	carrier_fail(k, failure_of(k, !k->client.failure_is_local), why,
+	    k->client.failure_is_local);
 	return STEP_GONE;
 }
 
@@ -561,6 +581,7 @@ carrier_run(struct carrier *k)
 	};
 	enum step step;
 
+	tell_time(k);
 	if (k->state == CARRIER_HANDSHAKE) {
 		go_on_handshake(k);
 		return;
@@ -614,6 +635,7 @@ on_ready_socket(struct env_watch *w, unsigned events)
 		return;
 	}
 	note_phase(k);
+	tell_time(k);
 	if (k->state != CARRIER_HANDSHAKE && (events & ENV_READ) != 0)
 		receive(k);
 	carrier_run(k);

@@ -66,7 +66,7 @@ struct courier {
 
 struct attempt_rcpt {
 	uint64_t row;
-	bool is_done;
+	bool is_done, is_ours;  /* the verdict: our words, not the host's */
 	struct verdict verdict; /* text in the arena */
 };
 
@@ -88,6 +88,7 @@ struct attempt {
 	bool offers_dsn, offers_deliverby; /* the host that was given it last */
 	int64_t lease_end;                 /* env_now */
 	uint64_t seed;
+	int64_t began; /* env_now */
 	struct env_timer timer; /* for the DNS */
 
 	struct route_answer *answers;
@@ -106,6 +107,7 @@ struct attempt {
 	uint32_t body_ticket; /* answers to others are of a former try */
 
 	struct verdict failure; /* of the last host, if nothing better comes */
+	bool failure_is_ours;
 	char remote[ATTEMPT_REMOTE], tls[ATTEMPT_TLS];
 	struct buf dialogue;
 	struct carrier *carrier;
@@ -132,9 +134,11 @@ bool attempt_give_body(struct attempt *a, struct smtp_client *client);
 bool attempt_has_more(const struct attempt *a);
 /* The host was not good enough: on to the next. */
 void attempt_on_unfit(struct attempt *a);
-void attempt_settle(struct attempt *a, size_t i, const struct verdict *v);
+void attempt_settle(struct attempt *a, size_t i, const struct verdict *v,
+    bool is_ours);
 /* All recipients that will be are settled; the others get `failure`. */
-void attempt_on_outcomes(struct attempt *a, const struct verdict *failure);
+void attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
+    bool is_ours);
 /* The connection ended without outcomes. */
 enum attempt_failure {
 	ATTEMPT_CONNECT, /* no connection, no greeting, refused EHLO */
@@ -143,9 +147,11 @@ enum attempt_failure {
 	ATTEMPT_DOT      /* the last reply is lost: the remote may have it */
 };
 void attempt_on_failed(struct attempt *a, enum attempt_failure what,
-    const struct verdict *why);
+    const struct verdict *why, bool is_ours);
 
-/* Lines of our own, and what a client noted, for the dialogue. */
+/* Lines of our own, and what a client noted, for the dialogue; all with the
+ * milliseconds since the attempt began. */
+uint32_t attempt_clock(const struct attempt *a);
 void attempt_note(struct attempt *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void attempt_note_client(struct attempt *a, const struct smtp_client *client);

@@ -102,6 +102,8 @@ read_rcpts(const struct wire_bounce_make *m, struct bounce_rcpt *rcpts,
 			.address = r.address,
 			.orcpt = r.orcpt,
 			.remote = o.remote,
+			.is_ours = o.is_ours,
+			.last_at = o.at,
 			.verdict = verdict_of(&o) };
 	}
 	*ret_n = n;
@@ -128,6 +130,7 @@ notice_compose(struct notice *n, const struct wire_bounce_make *m)
 		.requires_tls = m->requires_tls,
 		.takes_8bit = m->takes_8bit,
 		.deliver_by = m->deliver_by,
+		.dialogue = m->dialogue,
 		.rcpts = rcpts };
 	int r;
 

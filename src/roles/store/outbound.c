@@ -518,6 +518,7 @@ outbound_new(struct env *env, struct store *store,
 	map_init(&o->attempts, seed);
 	map_init(&o->in_hand, seed);
 	map_init(&o->bounces, seed);
+	talks_init(&o->talks);
 	*ret = o;
 	return 0;
 }
@@ -555,5 +556,6 @@ outbound_free(struct outbound *o)
 	map_deinit(&o->attempts);
 	map_deinit(&o->in_hand);
 	map_deinit(&o->bounces);
+	talks_deinit(&o->talks);
 	free(o);
 }

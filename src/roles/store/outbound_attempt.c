@@ -503,7 +503,7 @@ struct result_row {
 	enum fate fate;
 	struct verdict verdict; /* text in the arena */
 	int64_t due;
-	bool is_counted;
+	bool is_counted, is_ours;
 	struct slice address;
 };
 
@@ -545,12 +545,14 @@ apply_row(struct db *db, const struct result *x, const struct result_row *row)
 		    .due = row->due, .counted = row->is_counted, .now = x->now,
 		    .code = v->code, .class = v->esc.class,
 		    .subject = v->esc.subject, .detail = v->esc.detail,
-		    .text = v->text, .remote = x->remote));
+		    .text = v->text, .remote = x->remote,
+		    .is_ours = row->is_ours));
 	case FATE_FAILED:
 		return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row->row,
 		    .now = x->now, .code = v->code, .class = v->esc.class,
 		    .subject = v->esc.subject, .detail = v->esc.detail,
-		    .text = v->text, .remote = x->remote));
+		    .text = v->text, .remote = x->remote,
+		    .is_ours = row->is_ours));
 	case FATE_KEPT:
 		break;
 	}
@@ -565,7 +567,7 @@ apply_destination(struct db *db, const struct result *x)
 		    .route = x->route, .lane = x->lane, .failures = x->failures,
 		    .retry_at = x->retry_at, .now = x->now,
 		    .code = x->host_verdict.code, .text = x->host_verdict.text,
-		    .remote = x->remote));
+		    .remote = x->remote, .is_ours = x->rows[0].is_ours));
 	if (x->was_failing) {
 		int r = DB_EXEC(destination_well, db, .route = x->route,
 		    .lane = x->lane);
@@ -601,6 +603,16 @@ static const struct {
 	[FATE_DROPPED] = { "failed" },
 };
 
+/* Somebody's sender will hear of it. */
+static bool
+has_refusal(const struct result *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (x->rows[i].fate == FATE_FAILED)
+			return true;
+	return false;
+}
+
 static void
 tell_events(struct outbound *o, struct out_attempt *a, const struct result *x)
 {
@@ -611,6 +623,8 @@ tell_events(struct outbound *o, struct out_attempt *a, const struct result *x)
 	    SLICE_FMT(slice_upto(x->tls, 128)));
 	outbound_event(o, &a->message, "attempt", x->route, slice_cstr(text),
 	    x->dialogue);
+	if (has_refusal(x))
+		talks_keep(&o->talks, &a->message, x->route, x->dialogue);
 	for (size_t i = 0; i < x->n; i++) {
 		const struct verdict *v = &x->rows[i].verdict;
 
@@ -744,6 +758,7 @@ decide_row(struct result *x, const struct out_attempt *a, size_t i,
 	row->verdict = (struct verdict){ o->code,
 		{ o->class, o->subject, o->detail }, { 0 } };
 	(void)arena_copy(&x->arena, o->text, &row->verdict.text);
+	row->is_ours = o->is_ours;
 	row->fate =
 	    x->is_host_failure ? FATE_KEPT : fate_of(a, rcpt, o->kind, m);
 	row->is_counted = !retry_is_too_many(&row->verdict, some_were_sent(m));
@@ -775,7 +790,8 @@ decide(struct result *x, const struct out_attempt *a,
 			.code = 451,
 			.class = 4,
 			.subject = 3,
-			.text = SLICE("the courier said nothing") };
+			.text = SLICE("the courier said nothing"),
+			.is_ours = true };
 
 		(void)find_outcome(m, a->rcpts[i].row, &o);
 		x->rows[i].row = a->rcpts[i].row;

@@ -16,6 +16,7 @@
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "roles/store/outbound.h"
+#include "roles/store/outbound_talks.h"
 #include "store/events.h"
 
 enum {
@@ -49,6 +50,7 @@ struct outbound {
 	struct map attempts;  /* by number */
 	struct map in_hand;   /* queue rows, by row: their attempt */
 	struct map bounces;   /* by number */
+	struct talks talks;
 	uint64_t next_number;
 	unsigned n_fills;
 	struct env_timer wake, sweep;

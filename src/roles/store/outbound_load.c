@@ -19,7 +19,8 @@ enum {
 	HEADER_MAX = 32768,
 	CONTENT_MAX = LIMIT_BOUNCE_CONTENT, /* as in BOUNCE_MAKE */
 	LIST_MAX = 400 * 1024,
-	LOAD_ARENA = 16 * 1024
+	LOAD_ARENA = 16 * 1024,
+	ROUTES_MAX = TALKS_REPORT / TALK_MAX
 };
 
 struct load {
@@ -35,6 +36,9 @@ struct load {
 	size_t n;
 	uint64_t numbers[OUT_ROWS];
 	struct slice sender, envid;
+	struct slice routes[ROUTES_MAX]; /* each once, in the arena */
+	size_t n_routes;
+	struct buf talks;
 	uint8_t ret;
 	int64_t arrived, expires, deliver_by, priority;
 	bool is_full, is_smtputf8, requires_tls, takes_8bit;
@@ -72,6 +76,18 @@ load_row(struct load *l, struct slice sender, int64_t expires,
 	return ERR_TRACE(r);
 }
 
+/* Where its rows go, for what was said there. */
+static void
+load_route(struct load *l, struct slice route)
+{
+	for (size_t i = 0; i < l->n_routes; i++)
+		if (slice_equal(l->routes[i], route))
+			return;
+	if (route.len > 0 && l->n_routes < ROUTES_MAX &&
+	    arena_copy(&l->arena, route, &l->routes[l->n_routes]))
+		l->n_routes++;
+}
+
 static int
 load_failed(struct db *db, struct load *l)
 {
@@ -85,7 +101,8 @@ load_failed(struct db *db, struct load *l)
 	    (r = q_queue_failed_rows_next(&rows, &row)) == 0) {
 		struct wire_outcome o = { row.row, QUEUE_PERMANENT,
 			row.last_code, row.last_class, row.last_subject,
-			row.last_detail, row.last_text, row.last_remote };
+			row.last_detail, row.last_text, row.last_remote,
+			row.last_is_ours, row.last_at };
 		struct wire_rcpt rcpt = { .row = row.row,
 			.address = row.rcpt,
 			.notify = row.notify,
@@ -94,6 +111,7 @@ load_failed(struct db *db, struct load *l)
 		r = load_row(l, row.sender, row.expires, &o, &rcpt);
 		if (r != 0)
 			break;
+		load_route(l, row.route);
 	}
 	db_rows_close(&rows);
 	return r < 0 ? ERR_TRACE(r) : 0;
@@ -112,7 +130,10 @@ late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
 		.subject = is_own ? row->last_subject : 4,
 		.detail = is_own ? row->last_detail : 1,
 		.text = is_own ? row->last_text : row->destination_text,
-		.remote = is_own ? row->last_remote : row->destination_remote };
+		.remote = is_own ? row->last_remote : row->destination_remote,
+		.is_ours =
+		    is_own ? row->last_is_ours : row->destination_is_ours,
+		.at = is_own ? row->last_at : row->destination_at };
 	if (row->late == 0) { /* RFC 2852, 4.1.3 */
 		ret->class = 4;
 		ret->subject = 4;
@@ -144,6 +165,7 @@ load_late(struct db *db, struct load *l)
 		r = load_row(l, row.sender, row.expires, &o, &rcpt);
 		if (r != 0)
 			break;
+		load_route(l, row.route);
 	}
 	db_rows_close(&rows);
 	return r < 0 ? ERR_TRACE(r) : 0;
@@ -165,7 +187,8 @@ load_success(struct db *db, struct load *l)
 	    (r = q_queue_success_rows_next(&rows, &row)) == 0) {
 		struct wire_outcome o = { row.row, kinds[row.state],
 			row.last_code, row.last_class, row.last_subject,
-			row.last_detail, row.last_text, row.last_remote };
+			row.last_detail, row.last_text, row.last_remote, false,
+			row.last_at };
 		struct wire_rcpt rcpt = { .row = row.row,
 			.address = row.rcpt,
 			.notify = row.notify,
@@ -257,6 +280,38 @@ load_run(struct db *db, struct store_read *read)
 	return ERR_TRACE(r);
 }
 
+/* -- what was said
+ * ------------------------------------------------------------------ */
+
+static int
+talks_run(struct db *db, struct store_read *read)
+{
+	struct load *l = LIST_ENTRY(read, struct load, read);
+
+	(void)db; /* events have databases of their own */
+	for (size_t i = 0; i < l->n_routes; i++)
+		if (l->routes[i].len > 0)
+			(void)talks_read(l->read.store, &l->message,
+			    l->routes[i], &l->talks);
+	return 0;
+}
+
+/* What is in memory; true when a thread must look for the rest. */
+static bool
+talks_are_missing(struct load *l)
+{
+	bool is_missing = false;
+
+	for (size_t i = 0; i < l->n_routes; i++) {
+		if (talks_find(&l->outbound->talks, &l->message, l->routes[i],
+			&l->talks))
+			l->routes[i] = SLICE("");
+		else
+			is_missing = true;
+	}
+	return is_missing;
+}
+
 static int
 send_make(struct out_bounce *b, const struct load *l)
 {
@@ -276,7 +331,8 @@ send_make(struct out_bounce *b, const struct load *l)
 		.is_smtputf8 = l->is_smtputf8,
 		.deliver_by = l->deliver_by,
 		.requires_tls = l->requires_tls,
-		.takes_8bit = l->takes_8bit };
+		.takes_8bit = l->takes_8bit,
+		.dialogue = slice_upto(buf_slice(&l->talks), TALKS_REPORT) };
 
 	return wire_send_bounce_make(b->courier->channel, b->number, 0, &m);
 }
@@ -287,13 +343,13 @@ load_free(struct load *l)
 	arena_reset(&l->arena);
 	buf_deinit(&l->rows);
 	buf_deinit(&l->rcpts);
+	buf_deinit(&l->talks);
 	free(l);
 }
 
 static void
-load_done(struct store_read *read, int r)
+load_finish(struct load *l, int r)
 {
-	struct load *l = LIST_ENTRY(read, struct load, read);
 	struct outbound *o = l->outbound;
 	struct out_bounce *b = map_get_number(&o->bounces, l->number);
 
@@ -313,6 +369,26 @@ load_done(struct store_read *read, int r)
 	load_free(l);
 }
 
+static void
+talks_done(struct store_read *read, int r)
+{
+	(void)r;
+	load_finish(LIST_ENTRY(read, struct load, read), 0);
+}
+
+static void
+load_done(struct store_read *read, int r)
+{
+	struct load *l = LIST_ENTRY(read, struct load, read);
+
+	if (r != 0 || !talks_are_missing(l)) {
+		load_finish(l, r);
+		return;
+	}
+	l->read = (struct store_read){ .run = talks_run, .done = talks_done };
+	store_read(l->outbound->store, &l->read);
+}
+
 int
 out_bounce_load(struct out_bounce *b)
 {
@@ -330,6 +406,7 @@ out_bounce_load(struct out_bounce *b)
 	arena_init(&l->arena, LOAD_ARENA);
 	buf_init(&l->rows, LIST_MAX);
 	buf_init(&l->rcpts, LIST_MAX);
+	buf_init(&l->talks, TALKS_REPORT);
 	l->read.run = load_run;
 	l->read.done = load_done;
 	store_read(b->outbound->store, &l->read);

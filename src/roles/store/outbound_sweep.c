@@ -344,8 +344,7 @@ sweep_run(struct db *db, struct store_read *read)
 /* A row that no recipient's server ever answered fails with what its host did
  * last. */
 static int
-expire_fail(struct db *db, const struct sweep *s, uint64_t row,
-    struct slice route, uint8_t lane)
+expire_fail(struct db *db, uint64_t row, struct slice route, uint8_t lane)
 {
 	struct q_destination_get d;
 	int r = DB_ONE(destination_get, db, &d, .route = route, .lane = lane);
@@ -353,12 +352,14 @@ expire_fail(struct db *db, const struct sweep *s, uint64_t row,
 
 	if (r < 0)
 		return ERR_TRACE(r);
-	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row, .now = s->now,
+	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row,
+	    .now = is_known ? d.last_at : 0,
 	    .code = is_known ? d.last_code : 451, .class = 4, .subject = 4,
 	    .detail = 7,
 	    .text = is_known ? d.last_text
 			     : SLICE("the time for its delivery is over"),
-	    .remote = is_known ? d.last_remote : SLICE("")));
+	    .remote = is_known ? d.last_remote : SLICE(""),
+	    .is_ours = is_known && d.last_is_ours));
 }
 
 static bool
@@ -369,9 +370,9 @@ is_overdue(const struct sweep *s, const struct q_queue_row *row)
 }
 
 static int
-fail_overdue(struct db *db, const struct sweep *s, uint64_t row)
+fail_overdue(struct db *db, uint64_t row, int64_t last_at)
 {
-	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row, .now = s->now,
+	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row, .now = last_at,
 	    .code = 554, .class = 5, .subject = 4, .detail = 7,
 	    .text = SLICE("it could not be delivered by the time that was "
 			  "asked for"),
@@ -396,14 +397,14 @@ expire_one(struct db *db, struct sweep *s, size_t i)
 	if (outbound_is_unheard(row.sender, row.notify))
 		return ERR_TRACE(outbound_remove_row(db, s->rows[i]));
 	if (is_overdue(s, &row))
-		return ERR_TRACE(fail_overdue(db, s, s->rows[i]));
+		return ERR_TRACE(fail_overdue(db, s->rows[i], row.last_at));
 	if (row.last_code != 0)
 		return ERR_TRACE(DB_EXEC(queue_fail_now, db,
 		    .row = s->rows[i]));
 	if (row.route.len > sizeof(route))
 		return ERR_ORIGIN(-EBADMSG);
 	memcpy(route, row.route.at, row.route.len);
-	return ERR_TRACE(expire_fail(db, s, s->rows[i],
+	return ERR_TRACE(expire_fail(db, s->rows[i],
 	    slice_of(route, row.route.len), row.lane));
 }
 
