@@ -195,7 +195,7 @@ converse(struct slice in, uint8_t mood, size_t chunk)
 int
 LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
-	struct heard whole, pieces;
+	struct heard whole, pieces, cut;
 	struct slice in;
 
 	if (n < 1)
@@ -203,10 +203,13 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	in = slice_of(at + 1, n - 1);
 	whole = converse(in, at[0], SIZE_MAX);
 	pieces = converse(in, at[0], 1);
+	cut = converse(in, at[0], 2 + n % 61);
 	/* A line without end is cut off at a place that depends on the chunks;
 	 * inputs of a test are shorter than that. */
 	if (n < LIMIT_SMTP_AUTH_LINE)
 		must(whole.hash == pieces.hash && whole.n == pieces.n &&
-		    whole.n_commits == pieces.n_commits);
+		    whole.n_commits == pieces.n_commits &&
+		    whole.hash == cut.hash && whole.n == cut.n &&
+		    whole.n_commits == cut.n_commits);
 	return 0;
 }

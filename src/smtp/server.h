@@ -132,6 +132,15 @@ enum {
 	SMTP_TARPIT_STEPS = 10
 };
 
+/* What may be wrong with a message, the lightest first: the heaviest of all that
+ * it has is said, in whatever pieces it came. */
+enum smtp_fault {
+	SMTP_FAULT_NONE,
+	SMTP_FAULT_TOO_BIG,
+	SMTP_FAULT_LOOP,
+	SMTP_FAULT_LINE_END
+};
+
 struct smtp_server {
 	struct smtp_server_config config;
 	uint8_t state;   /* enum smtp_server_state */
@@ -170,6 +179,8 @@ struct smtp_server {
 	unsigned n_answered; /* LMTP: how many recipients had their reply */
 	bool is_kept;
 	bool is_refused; /* body; the reply comes at the end */
+	uint8_t fault;   /* enum smtp_fault: why, if it is for us to say */
+	bool is_skipped; /* the chunk is read over */
 	struct verdict refusal;
 	char refusal_text[LIMIT_SMTP_REPLY_LINE];
 

@@ -32,15 +32,20 @@ smtp_server_refuse_body(struct smtp_server *s, const struct verdict *v)
 }
 
 static void
-refuse(struct smtp_server *s, struct smtp_effect *e, enum smtp_say which)
+refuse(struct smtp_server *s, struct smtp_effect *e, enum smtp_fault fault)
 {
-	struct verdict v = smtp_say(which);
+	static const enum smtp_say says[] = {
+		[SMTP_FAULT_TOO_BIG] = SMTP_SAY_TOO_BIG, /* RFC 1870, 6.3 */
+		[SMTP_FAULT_LOOP] = SMTP_SAY_LOOP,       /* RFC 5321, 6.3 */
+		[SMTP_FAULT_LINE_END] = SMTP_SAY_BAD_LINE_END,
+	};
+	struct verdict v = smtp_say(says[fault]);
 
-	/* Of two faults the line end is named, in whatever pieces it came. */
-	if (s->is_refused && (s->is_chunked || which != SMTP_SAY_BAD_LINE_END))
+	if (fault <= s->fault)
 		return;
 	if (!s->is_refused)
 		e->todo = SMTP_DO_DROP_BODY;
+	s->fault = (uint8_t)fault;
 	keep_refusal(s, &v);
 }
 
@@ -63,6 +68,7 @@ begin_body(struct smtp_server *s, struct smtp_effect *e)
 	memset(&s->trace, 0, sizeof(s->trace));
 	s->body_size = 0;
 	s->is_refused = s->is_kept = false;
+	s->fault = SMTP_FAULT_NONE;
 	s->n_answered = 0;
 	s->id[0] = '\0';
 	e->begins_body = true;
@@ -74,10 +80,10 @@ take_run(struct smtp_server *s, struct slice run, struct smtp_effect *e)
 {
 	s->body_size += run.len;
 	if (s->body_size > s->config.max_size)
-		refuse(s, e, SMTP_SAY_TOO_BIG); /* RFC 1870, 6.3 */
+		refuse(s, e, SMTP_FAULT_TOO_BIG);
 	(void)smtp_fields_scan(&s->fields, run);
 	if (s->fields.n_received > LIMIT_RECEIVED)
-		refuse(s, e, SMTP_SAY_LOOP);
+		refuse(s, e, SMTP_FAULT_LOOP);
 	if (!s->is_refused)
 		e->body = run;
 }
@@ -131,8 +137,10 @@ server_step_data(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 	struct slice rest = in, run;
 	int r = smtp_dot_next(&s->dot, &rest, &run);
 
-	if (s->dot.is_bad)
-		refuse(s, e, SMTP_SAY_BAD_LINE_END);
+	if (s->dot.is_bad) {
+		refuse(s, e, SMTP_FAULT_LINE_END);
+		s->body_size += in.len - rest.len; /* as fast as it comes */
+	}
 	if (r == SMTP_DOT_END)
 		end_body(s, e);
 	else if (r == SMTP_DOT_RUN)
@@ -163,6 +171,7 @@ eat_chunk(struct smtp_server *s, struct smtp_effect *e, struct verdict v)
 {
 	keep_refusal(s, &v);
 	s->body_size = 0;
+	s->is_skipped = true;
 	server_wait(s, SMTP_EAT);
 	if (s->bdat.left == 0)
 		end_eating(s, e);
@@ -171,8 +180,8 @@ eat_chunk(struct smtp_server *s, struct smtp_effect *e, struct verdict v)
 static void
 end_chunk(struct smtp_server *s, struct smtp_effect *e)
 {
-	if (s->bdat.is_last && !smtp_bdat_end(&s->bdat))
-		refuse(s, e, SMTP_SAY_BAD_LINE_END);
+	if (s->bdat.is_last && !s->is_skipped && !smtp_bdat_end(&s->bdat))
+		refuse(s, e, SMTP_FAULT_LINE_END);
 	if (s->bdat.is_last) {
 		end_body(s, e);
 		return;
@@ -188,14 +197,17 @@ end_chunk(struct smtp_server *s, struct smtp_effect *e)
 	e->say = slice_of(s->out, s->out_len);
 }
 
-/* The size is known: what is too big is refused before it is read. */
+/* The size is known: what is too big is refused before it is read. What belongs
+ * to a message that is refused is read over; a chunk that turns out to be at
+ * fault is looked at to its end, so that it does not matter how it was cut. */
 static void
 begin_chunk(struct smtp_server *s, struct smtp_effect *e)
 {
 	server_enter(s, SMTP_CHUNK);
 	if (s->body_size > s->config.max_size ||
 	    s->bdat.left > s->config.max_size - s->body_size)
-		refuse(s, e, SMTP_SAY_TOO_BIG);
+		refuse(s, e, SMTP_FAULT_TOO_BIG);
+	s->is_skipped = s->is_refused;
 	if (s->bdat.left == 0)
 		end_chunk(s, e);
 }
@@ -205,7 +217,7 @@ server_step_chunk(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 {
 	struct slice rest = in, run;
 
-	if (s->is_refused) {
+	if (s->is_skipped) {
 		if (rest.len > s->bdat.left)
 			rest.len = (size_t)s->bdat.left;
 		s->bdat.left -= rest.len;
@@ -214,8 +226,10 @@ server_step_chunk(struct smtp_server *s, struct slice in, struct smtp_effect *e)
 		rest.len = 0;
 	} else {
 		run = smtp_bdat_next(&s->bdat, &rest);
-		if (s->bdat.is_bad)
-			refuse(s, e, SMTP_SAY_BAD_LINE_END);
+		if (s->bdat.is_bad) {
+			refuse(s, e, SMTP_FAULT_LINE_END);
+			s->body_size += in.len - rest.len;
+		}
 		take_run(s, run, e);
 	}
 	if (s->bdat.left > 0)
