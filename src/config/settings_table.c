@@ -93,9 +93,8 @@ const struct settings_key settings_keys[] = {
 	    "\"login\" is who logged in. The others hear 252, neither yes nor "
 	    "no (RFC 5321, 7.3)." },
 	{ "smtp", "expn", KIND_TOLD, MEMBER(expn), "no", 0, 2, false,
-	    "Whom EXPN tells the members of a group or alias. With \"no\" "
-	    "there "
-	    "is no EXPN (502), else the others hear 252 (RFC 5321, 7.3)." },
+	    "Whom EXPN tells the members of a group or alias. The others hear "
+	    "252 (RFC 5321, 7.3)." },
 	{ "smtp", "withheld", KIND_EXTENSIONS, MEMBER(withheld), "", 0, 0,
 	    false,
 	    "Extensions that are not offered, and refused: \"CHUNKING\" of all "

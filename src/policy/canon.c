@@ -242,3 +242,19 @@ canon_split(struct slice address, struct slice *ret_local,
 	*ret_domain = slice_from(address, at + 1);
 	return true;
 }
+
+bool
+canon_is_same(struct slice a, struct slice b)
+{
+	struct buf one, other;
+	bool same;
+
+	buf_init(&one, LIMIT_ADDRESS);
+	buf_init(&other, LIMIT_ADDRESS);
+	same = canon_address(a, CANON_FOLDED, &one) == CANON_OK &&
+	    canon_address(b, CANON_FOLDED, &other) == CANON_OK &&
+	    slice_equal(buf_slice(&one), buf_slice(&other));
+	buf_deinit(&one);
+	buf_deinit(&other);
+	return same;
+}

@@ -31,6 +31,9 @@ enum canon_rule {
  * CANON_OK. */
 int canon_domain(struct slice domain, struct buf *out);
 int canon_address(struct slice address, enum canon_rule rule, struct buf *out);
+/* Folded they are one; two that are no addresses are never. False, too, when
+ * there is no memory. */
+bool canon_is_same(struct slice a, struct slice b);
 /* Both parts as they stand, split at the last '@'; false when there is none or
  * either is empty. */
 bool canon_split(struct slice address, struct slice *ret_local,

@@ -23,6 +23,7 @@ const char *const rcpt_step_texts[RCPT_N_STEP_KINDS] = {
 	[RCPT_STEP_LOOP] = "loop",
 	[RCPT_STEP_EMPTY] = "empty group",
 	[RCPT_STEP_LARGE] = "large list",
+	[RCPT_STEP_DEEP] = "too deep",
 };
 
 enum {
@@ -468,11 +469,11 @@ walk_here(struct walk *w, struct at *at)
 {
 	if (++w->n_walked > RCPT_STEPS)
 		return give_up(w, at);
-	if (at->depth > RCPT_DEPTH)
-		return stop(w, at, RCPT_LOOP, RCPT_STEP_LOOP);
 	for (unsigned i = 0; i < at->depth; i++)
 		if (slice_equal(w->chain[i], at->name.canonical))
 			return stop(w, at, RCPT_LOOP, RCPT_STEP_LOOP);
+	if (at->depth > RCPT_DEPTH)
+		return stop(w, at, RCPT_DEEP, RCPT_STEP_DEEP);
 	w->chain[at->depth] = at->name.canonical;
 	if (!canon_split(at->name.canonical, &at->local, &at->domain))
 		return stop(w, at, RCPT_NOBODY, RCPT_STEP_NOBODY);
@@ -602,6 +603,7 @@ rcpt_verdict(enum rcpt_outcome outcome, bool may_relay)
 		[RCPT_DISABLED] = SMTP_SAY_DISABLED,
 		[RCPT_FULL] = SMTP_SAY_MAILBOX_FULL,
 		[RCPT_LOOP] = SMTP_SAY_ALIAS_LOOP,
+		[RCPT_DEEP] = SMTP_SAY_ALIAS_DEEP,
 		[RCPT_MAY_NOT_POST] = SMTP_SAY_MAY_NOT_POST,
 		[RCPT_EMPTY] = SMTP_SAY_LIST_EMPTY,
 		[RCPT_NEW_OWNER] = SMTP_SAY_NEW_OWNER,

@@ -113,6 +113,7 @@ enum rcpt_outcome {
 	RCPT_DISABLED,
 	RCPT_FULL,
 	RCPT_LOOP,
+	RCPT_DEEP, /* no circle as far as it was followed */
 	RCPT_MAY_NOT_POST,
 	RCPT_EMPTY,    /* a group without a member that can be reached */
 	RCPT_NEW_OWNER /* RFC 7293: it was somebody else's */
@@ -136,6 +137,7 @@ enum rcpt_step_kind {
 	RCPT_STEP_LOOP,
 	RCPT_STEP_EMPTY,
 	RCPT_STEP_LARGE,
+	RCPT_STEP_DEEP,
 	RCPT_N_STEP_KINDS
 };
 extern const char *const rcpt_step_texts[RCPT_N_STEP_KINDS];

@@ -143,5 +143,28 @@ too_long_when_folded(void **state)
 	buf_deinit(&out);
 }
 
-TEST_MAIN(cmocka_unit_test(table), cmocka_unit_test(idempotent),
-    cmocka_unit_test(too_long), cmocka_unit_test(too_long_when_folded))
+static void
+are_the_same(void **state)
+{
+	static const struct {
+		struct slice a, b;
+		bool want;
+	} pairs[] = {
+		{ SLICE("a@one.example"), SLICE("A@One.EXAMPLE"), true },
+		{ SLICE("\xc3\xa9@b\xc3\xbc.example"),
+		    SLICE("\xc3\x89@xn--b-eha.example"), true },
+		{ SLICE("a@one.example"), SLICE("b@one.example"), false },
+		{ SLICE("a@one.example"), SLICE("a@two.example"), false },
+		{ SLICE("a@one.example"), SLICE("a@one.example "), false },
+		{ SLICE("a"), SLICE("a"), false }, /* no addresses */
+		{ SLICE(""), SLICE(""), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		test_int(canon_is_same(pairs[i].a, pairs[i].b), pairs[i].want);
+}
+
+TEST_MAIN(cmocka_unit_test(table), cmocka_unit_test(are_the_same),
+    cmocka_unit_test(idempotent), cmocka_unit_test(too_long),
+    cmocka_unit_test(too_long_when_folded))

@@ -426,7 +426,7 @@ chains_are_bounded(void **state)
 			     &result),
 		    RCPT_DECIDED);
 		test_int(result.outcome,
-		    n == RCPT_DEPTH ? RCPT_FOUND : RCPT_LOOP);
+		    n == RCPT_DEPTH ? RCPT_FOUND : RCPT_DEEP);
 		arena_reset(&arena);
 	}
 }

@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "base/base64.h"
+#include "policy/canon.h"
 
 /* The only assignment to s->state. */
 static void
@@ -66,12 +67,15 @@ set_password(struct sasl *s, struct slice password)
 	return true;
 }
 
-/* Acting for somebody else is not offered (RFC 4616, section 2). */
+/* Acting for somebody else is not offered (RFC 4616, section 2). Addresses are
+ * compared as they are looked up; who is meant is the account either way. */
 static bool
 is_for_another(const struct sasl *s)
 {
-	return s->authzid_len > 0 &&
-	    !slice_equal(slice_of(s->authzid, s->authzid_len), sasl_name(s));
+	struct slice authzid = slice_of(s->authzid, s->authzid_len);
+
+	return authzid.len > 0 && !slice_equal(authzid, sasl_name(s)) &&
+	    !canon_is_same(authzid, sasl_name(s));
 }
 
 /* -- PLAIN (RFC 4616), LOGIN -------------------------------------------------

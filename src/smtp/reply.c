@@ -111,7 +111,7 @@ static const struct {
 	    SAY(503, 5, 5, 1, "BODY=BINARYMIME is sent with BDAT"),
 	[SMTP_SAY_DATA_IN_CHUNKS] =
 	    SAY(503, 5, 5, 1, "the message has begun with BDAT; LAST or RSET"),
-	[SMTP_SAY_EXPN] = SAY(502, 5, 5, 1,
+	[SMTP_SAY_EXPN] = SAY(252, 2, 0, 0, /* RFC 5321, 7.3 */
 	    "who is behind an address is told to nobody; send and see"),
 	[SMTP_SAY_EXPN_WANT_ADDRESS] =
 	    SAY(553, 5, 1, 3, "want EXPN and a whole address"),
@@ -158,6 +158,8 @@ static const struct {
 	[SMTP_SAY_MAILBOX_FULL] = SAY(452, 4, 2, 2, "this mailbox is full"),
 	[SMTP_SAY_ALIAS_LOOP] =
 	    SAY(550, 5, 4, 6, "aliases of this address go in a circle"),
+	[SMTP_SAY_ALIAS_DEEP] = SAY(550, 5, 2, 4,
+	    "too many aliases behind each other; postmaster can mend it"),
 	[SMTP_SAY_MAY_NOT_POST] = SAY(550, 5, 7, 2,
 	    "you may not send to this list; its owner can tell who may"),
 	[SMTP_SAY_LIST_EMPTY] = SAY(550, 5, 2, 4, "this list has no members"),

@@ -36,6 +36,8 @@ account_text(int r)
 		       "option";
 	case ACCOUNT_E_LOOP:
 		return "that would lead back to itself";
+	case ACCOUNT_E_DEEP:
+		return "that would stand behind too many others";
 	case ACCOUNT_E_KIND:
 		return "the domain is not of that kind (see ulak domain set)";
 	case ACCOUNT_E_LIMIT:
@@ -466,6 +468,8 @@ check_loop(struct db *db, struct slice address)
 	r = rcpt_lookup(db, &ask, &arena, &result);
 	if (r == 0 && result.outcome == RCPT_LOOP)
 		r = ACCOUNT_E_LOOP;
+	else if (r == 0 && result.outcome == RCPT_DEEP)
+		r = ACCOUNT_E_DEEP;
 	arena_reset(&arena);
 	return r < 0 ? ERR_TRACE(r) : r;
 }

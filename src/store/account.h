@@ -22,6 +22,7 @@ enum {
 	ACCOUNT_E_LIMIT,
 	ACCOUNT_E_VALUE, /* no such option, or not a value of it */
 	ACCOUNT_E_LOOP,  /* an address that would lead to itself */
+	ACCOUNT_E_DEEP,  /* an address behind too many others */
 	ACCOUNT_E_KIND   /* not for a domain of this kind */
 };
 #define ACCOUNT_QUOTA_DEFAULT UINT64_MAX /* what its domain says */

@@ -293,6 +293,8 @@ check_catch_all(struct db *db, const struct domain_options *d)
 	r = rcpt_lookup(db, &ask, &arena, &result);
 	if (r == 0 && result.outcome == RCPT_LOOP)
 		r = ACCOUNT_E_LOOP;
+	else if (r == 0 && result.outcome == RCPT_DEEP)
+		r = ACCOUNT_E_DEEP;
 	arena_reset(&arena);
 	return r < 0 ? ERR_TRACE(r) : r;
 }

@@ -442,23 +442,6 @@ auth_on_verifier(struct channel *c, const struct wire_head *h,
 /* -- tokens ------------------------------------------------------------------
  */
 
-/* Two names of one account: in their one form they are the same. */
-static bool
-is_same_address(struct slice a, struct slice b)
-{
-	struct buf one, other;
-	bool same;
-
-	buf_init(&one, LIMIT_ADDRESS);
-	buf_init(&other, LIMIT_ADDRESS);
-	same = canon_address(a, CANON_FOLDED, &one) == CANON_OK &&
-	    canon_address(b, CANON_FOLDED, &other) == CANON_OK &&
-	    slice_equal(buf_slice(&one), buf_slice(&other));
-	buf_deinit(&one);
-	buf_deinit(&other);
-	return same;
-}
-
 /* Who the token says, when that is who the client says (RFC 7628, 3.1). */
 static void
 check_token(struct login *l)
@@ -478,7 +461,7 @@ check_token(struct login *l)
 	if (r != SASL_TOKEN_GOOD) {
 		l->reason = sasl_token_problem(r);
 	} else if (authzid.len > 0 &&
-	    !is_same_address(authzid, slice_of(owner.name, owner.len))) {
+	    !canon_is_same(authzid, slice_of(owner.name, owner.len))) {
 		l->reason = "the token is somebody else's";
 		owner.len = 0;
 	} else {
@@ -522,13 +505,13 @@ owner_of(const struct login *l, struct slice pinned)
 	struct slice authzid = slice_of(l->sasl.authzid, l->sasl.authzid_len);
 
 	if (pinned.len > 0 &&
-	    (authzid.len == 0 || is_same_address(authzid, pinned)))
+	    (authzid.len == 0 || canon_is_same(authzid, pinned)))
 		return pinned;
 	if (!x->is_trusted || (authzid.len == 0 && x->n_names != 1))
 		return (struct slice){ 0 };
 	for (size_t i = 0; i < x->n_names; i++)
 		if (authzid.len == 0 ||
-		    is_same_address(authzid, slice_cstr(x->names[i])))
+		    canon_is_same(authzid, slice_cstr(x->names[i])))
 			return slice_cstr(x->names[i]);
 	return (struct slice){ 0 };
 }

@@ -126,6 +126,8 @@ verdict_of(const struct admin_job *j, int r)
 		return wire_verdict_make(550, 5, 1, 1, text);
 	case ACCOUNT_E_LOOP:
 		return wire_verdict_make(550, 5, 4, 6, text);
+	case ACCOUNT_E_DEEP:
+		return wire_verdict_make(550, 5, 2, 4, text);
 	case ACCOUNT_E_IN_USE:
 	case ACCOUNT_E_LIMIT:
 	case ACCOUNT_E_KIND:

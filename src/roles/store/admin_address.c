@@ -70,10 +70,10 @@ put_step(struct db *db, struct admin_job *j, const struct rcpt_step *step)
 		[RCPT_STEP_AGAIN] = "reached already: gets it once",
 		[RCPT_STEP_NOBODY] = "no account, alias or group",
 		[RCPT_STEP_DISABLED] = "takes no mail (ulak account enable)",
-		[RCPT_STEP_LOOP] = "leads back to where it came from, or too "
-				   "deep",
+		[RCPT_STEP_LOOP] = "leads back to where it came from",
 		[RCPT_STEP_EMPTY] = "no member of it can be reached",
 		[RCPT_STEP_LARGE] = "too many to be reached at once",
+		[RCPT_STEP_DEEP] = "behind too many others; it is not followed",
 	};
 	char text[LIMIT_ADDRESS + 128];
 	int r = 0;
