@@ -121,6 +121,8 @@ enum {
 	/* MTA-STS (policy/sts, roles/fetcher) and TLS reports (policy/tlsrpt) */
 	LIMIT_STS_POLICY = 64 * 1024, /* RFC 8461, 3.3 */
 	LIMIT_STS_DOMAINS = 10000,    /* whose policy is kept */
+	LIMIT_STS_BYTES = 2 * 1024 * 1024, /* of them, told to a new fetcher:
+					    * 100 a domain is usual */
 
 	/* configuration */
 	LIMIT_CONFIG_FILE = 256 * 1024,

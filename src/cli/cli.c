@@ -26,6 +26,7 @@ static const struct cli_command *const commands[] = {
 	&cli_sendmail,
 	&cli_queue,
 	&cli_greylist,
+	&cli_sts,
 	&cli_trace,
 	&cli_status,
 	&cli_verify,

@@ -323,6 +323,18 @@ const struct settings_key settings_keys[] = {
 	    "a sender requires TLS all the way (REQUIRETLS): a file of "
 	    "certificates in PEM. Without it such mail comes back. Other mail "
 	    "goes encrypted to whoever answers." },
+	{ "outbound", "mta_sts", KIND_BOOL, MEMBER(mta_sts), "true", 0, 0,
+	    false,
+	    "Looks for the MTA-STS policies of domains (RFC 8461) and keeps "
+	    "them: where one is enforced, mail goes only to the hosts that it "
+	    "names, with a certificate that outbound.authorities vouch for." },
+	{ "outbound", "mta_sts_timeout", KIND_DURATION, MEMBER(mta_sts_timeout),
+	    "60s", 100 * TIME_MS, TIME_HOUR, false,
+	    "How long fetching a policy may take (RFC 8461, 3.3)." },
+	{ "outbound", "mta_sts_wait", KIND_DURATION, MEMBER(mta_sts_wait),
+	    "10s", 10 * TIME_MS, TIME_HOUR, false,
+	    "How long mail waits for a policy that is being fetched; then it "
+	    "goes by the one that is kept, or as if there were none." },
 	{ "outbound", "connect_timeout", KIND_DURATION, MEMBER(connect_timeout),
 	    "30s", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long a connection to one address may take to be made." },

@@ -98,8 +98,8 @@ is_good_v6(const uint8_t *at, bool permit_loopback)
 	return at[0] != 0xff && !(at[0] == 0xfe && (at[1] & 0xc0) == 0x80);
 }
 
-static bool
-address_is_good(const struct route_address *a, bool permit_loopback)
+bool
+route_address_is_good(const struct route_address *a, bool permit_loopback)
 {
 	return a->family == 4 ? is_good_v4(a->bytes, permit_loopback)
 			      : is_good_v6(a->bytes, permit_loopback);
@@ -138,7 +138,7 @@ add_addresses(struct run *run, struct route_host *host,
 		    host->n_addresses == ROUTE_ADDRESSES)
 			continue;
 		memcpy(a.bytes, got->records[i].at, len);
-		if (address_is_good(&a, run->in->permit_loopback))
+		if (route_address_is_good(&a, run->in->permit_loopback))
 			host->addresses[host->n_addresses++] = a;
 	}
 }
@@ -363,7 +363,8 @@ decide_literal(struct run *run)
 		return refuse(run,
 		    VERDICT(550, 5, 1, 2,
 			"The address literal is not understood"));
-	if (!address_is_good(&host->addresses[0], run->in->permit_loopback))
+	if (!route_address_is_good(&host->addresses[0],
+		run->in->permit_loopback))
 		return refuse(run,
 		    VERDICT(550, 5, 4, 4,
 			"Mail is not carried to that address"));

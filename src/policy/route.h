@@ -71,6 +71,9 @@ enum route_need route_decide(const struct route_input *in,
     struct route_question questions[ROUTE_QUESTIONS], size_t *ret_n_questions,
     struct route *ret);
 
+/* Ours to knock at: not loopback (unless permitted), multicast, nobody's. */
+bool route_address_is_good(const struct route_address *a, bool permit_loopback);
+
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321, 4.1.3). */
 bool route_literal_parse(struct slice domain, struct route_address *ret);
 

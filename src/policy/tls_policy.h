@@ -17,6 +17,7 @@
 
 #include "base/verdict.h"
 #include "policy/dane.h"
+#include "policy/sts.h"
 
 enum {
 	TLS_POLICY_NAMES = 4 /* that a certificate may be for */
@@ -46,12 +47,6 @@ enum tls_result {
 	TLS_RESULT_STS_POLICY_FETCH_ERROR,
 	TLS_RESULT_STS_POLICY_INVALID,
 	TLS_RESULT_STS_WEBPKI_INVALID
-};
-
-enum sts_mode {
-	STS_NONE, /* no policy, or one that says so */
-	STS_TESTING,
-	STS_ENFORCE
 };
 
 /* What is known of the domain's MTA-STS policy, as to one of its hosts. */

@@ -81,6 +81,7 @@ int role_control(struct env *env, const struct settings *s, int supervisor_fd);
 int role_mx(struct env *env, const struct settings *s, int supervisor_fd);
 int role_local(struct env *env, const struct settings *s, int supervisor_fd);
 int role_hook(struct env *env, const struct settings *s, int supervisor_fd);
+int role_fetcher(struct env *env, const struct settings *s, int supervisor_fd);
 int role_user(struct env *env, const struct settings *s, int supervisor_fd);
 
 #endif

@@ -31,6 +31,7 @@ static const struct {
 	{ "courier", "ulak-courier", role_courier },
 	{ "control", "ulak-control", role_control },
 	{ "hook", "ulak-hook", role_hook },
+	{ "fetcher", "ulak-fetcher", role_fetcher },
 	{ "mx", "ulak-mx", role_mx },
 	{ "user", "ulak-user", role_user },
 	{ "local", "ulak-local", role_local },

@@ -244,6 +244,8 @@ const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	    .lanes = 1u << ENV_LANE_HASH },
 	[WIRE_HOOK] = { .families = { &living, &tcp_out, &local_out },
 	    .is_tcp_out_open = true },
+	[WIRE_FETCHER] = { .families = { &living, &tcp_out },
+	    .is_tcp_out_open = true },
 	/* not the supervisor: its child that parses the configuration */
 	[WIRE_SUPERVISOR] = { .families = { &living } },
 };

@@ -487,8 +487,8 @@ terminal_input(struct place *p)
 /* SUPERVISOR stands for its child that parses the configuration. */
 #define ALL                                                                    \
 	(FRONTS | R(LOCAL) | R(CONTROL) | R(STORE) | R(COURIER) |              \
-	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR) | R(HOOK))
-#define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER) | R(HOOK)))
+	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR) | R(HOOK) | R(FETCHER))
+#define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER) | R(HOOK) | R(FETCHER)))
 
 static const struct wall {
 	const char *what;
@@ -517,7 +517,7 @@ static const struct wall {
 	{ "socketpair", make_pair, ALL & ~R(LOCAL), true },
 	{ "connect", connect_inet, NO_SOCKETS, false },
 	{ "bind", bind_inet, ALL & ~R(RESOLVER), false },
-	{ "bind TCP", bind_tcp, R(COURIER) | R(HOOK), true },
+	{ "bind TCP", bind_tcp, R(COURIER) | R(HOOK) | R(FETCHER), true },
 	{ "listen", listen_again, ALL, true },
 	{ "accept", accept_on, ALL & ~(FRONTS | R(CONTROL) | R(LOCAL)), true },
 	{ "execve", exec_shell, ALL, false },

@@ -11,6 +11,7 @@
  *   admin_names.c   members, known recipients, granted senders
  *   admin_address.c where a mail to an address would go
  *   admin_greylist.c  the greylist's
+ *   sts.c           MTA-STS policies
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -147,5 +148,11 @@ int remove_greylist(struct admin_job *j);
 int allow_greylist(struct db *db, struct admin_job *j);
 int disallow_greylist(struct db *db, struct admin_job *j);
 int list_greylist_allowed(struct db *db, struct admin_job *j);
+
+/* -- sts.c -- */
+
+int list_sts(struct db *db, struct admin_job *j);
+int show_sts(struct db *db, struct admin_job *j);
+int refresh_sts(struct admin_job *j);
 
 #endif

@@ -512,6 +512,7 @@ static const struct wire_store_handlers handlers = {
 	.bounce_commit = on_bounce_commit,
 	.courier_state = on_courier_state,
 	.admin_ask = on_admin_ask,
+	.sts_keep = on_sts_keep,
 };
 
 static int
@@ -629,6 +630,8 @@ on_peer(struct role *r, enum wire_role peer, uint32_t instance,
 		send_certs(s, &p->c);
 	if (is_front(&p->c))
 		send_state(s, &p->c);
+	if (peer == WIRE_FETCHER)
+		sts_tell(p);
 }
 
 /* -- life

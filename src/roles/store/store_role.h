@@ -179,6 +179,10 @@ void greylist_rows_free(struct store_role *s);
 /* Rows have changed in memory, perhaps. */
 void greylist_written_behind(struct store_role *s);
 void greylist_allowed_changed(struct store_role *s);
+/* -- sts.c -- */
+int on_sts_keep(struct channel *c, const struct wire_head *h,
+    const struct wire_sts_keep *m);
+void sts_tell(struct peer *p); /* a fetcher: all that is kept */
 /* -- expander.c -- */
 int expander_new(struct store_role *s);
 void expander_free(struct store_role *s);

@@ -179,7 +179,20 @@ static const char *const user_names[WIRE_N_ROLES] = {
 	[WIRE_RESOLVER] = "ulak-resolver",
 	[WIRE_KEEPER] = "ulak-keeper",
 	[WIRE_HOOK] = "ulak-hook",
+	[WIRE_FETCHER] = "ulak-fetcher",
 };
+
+/* The fetcher is younger than many an installation: where nobody has made its
+ * user yet, it is the courier's, who goes out to strangers, too. */
+static int
+find_user(enum wire_role role, struct spawn_user *ret)
+{
+	int r = spawn_user_find(user_names[role], ret);
+
+	return r != 0 && role == WIRE_FETCHER
+	    ? spawn_user_find(user_names[WIRE_COURIER], ret)
+	    : r;
+}
 
 static int
 find_users(struct supervisor *s)
@@ -191,7 +204,7 @@ find_users(struct supervisor *s)
 		bool is_used = i != WIRE_HOOK || s->table.has_hooks;
 		int r = user_names[i] == NULL || !is_used
 		    ? 0
-		    : spawn_user_find(user_names[i], &s->users[i]);
+		    : find_user((enum wire_role)i, &s->users[i]);
 
 		if (r == 0)
 			continue;

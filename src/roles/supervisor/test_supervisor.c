@@ -91,6 +91,7 @@ ROLE(resolver, WIRE_RESOLVER)
 ROLE(courier, WIRE_COURIER)
 ROLE(control, WIRE_CONTROL)
 ROLE(local, WIRE_LOCAL)
+ROLE(fetcher, WIRE_FETCHER)
 ROLE(mx, WIRE_MX)
 ROLE(user, WIRE_USER)
 
@@ -302,8 +303,8 @@ starts_restarts_ends(void **state)
 	test_true(wait_for(s, mark, "event=role-ended name=store", 1));
 	test_true(wait_for(s, mark, "signal=9", 1));
 	test_true(wait_for(s, mark, "role=store event=has-started", 1));
-	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1 + 1));
-	test_true(number_in(s, "role=store", "has-started", "instance=") == 11);
+	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1 + 1 + 1));
+	test_true(number_in(s, "role=store", "has-started", "instance=") == 12);
 
 	/* as Ctrl-C does: to all of them; the end is orderly all the same */
 	mark = s->len;
