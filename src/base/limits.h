@@ -100,6 +100,7 @@ enum {
 	LIMIT_GREYLIST_BYTES = 32 * 1024 * 1024, /* of them in memory; 150 a
 						  * row is usual */
 	LIMIT_GREYLIST_ALLOWED = 1000, /* who never waits; each is compared */
+	LIMIT_TERMS = 10000, /* destinations with terms of their own */
 	/* content filters (milter, Rspamd, clamd) */
 	LIMIT_HOOKS = 8,                    /* filters that are configured */
 	LIMIT_MILTER_PACKET = 64 * 1024,    /* libmilter's is 65,535 and one */

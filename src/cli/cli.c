@@ -27,6 +27,7 @@ static const struct cli_command *const commands[] = {
 	&cli_queue,
 	&cli_greylist,
 	&cli_sts,
+	&cli_destination,
 	&cli_trace,
 	&cli_status,
 	&cli_verify,

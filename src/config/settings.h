@@ -188,6 +188,8 @@ struct settings {
 	int64_t lifetime;               /* us until a row expires: 5 days */
 	int64_t delay_warning;          /* us; 0: none */
 	uint32_t per_destination;       /* connections */
+	uint32_t per_connection;        /* messages */
+	uint32_t per_mail;              /* recipients */
 
 	/* [resolver] */
 	char resolver_server[64]; /* ask this address instead of the roots */

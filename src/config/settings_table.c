@@ -372,6 +372,13 @@ const struct settings_key settings_keys[] = {
 	    "never." },
 	{ "outbound", "per_destination", KIND_COUNT, MEMBER(per_destination),
 	    "20", 1, 1000, false, "Connections to one destination at a time." },
+	{ "outbound", "per_connection", KIND_COUNT, MEMBER(per_connection),
+	    "100", 1, 10000, false,
+	    "Messages on one connection before it is ended." },
+	{ "outbound", "per_message", KIND_COUNT, MEMBER(per_mail), "100", 1,
+	    100, false,
+	    "Recipients of one message in one transaction (RFC 5321, "
+	    "4.5.3.1.8: any server takes 100)." },
 
 	{ "resolver", "server", KIND_ADDRESS, MEMBER(resolver_server), "", 0, 0,
 	    true,

@@ -116,9 +116,9 @@ heap_make_room(struct destinations *s, uint8_t lane)
 
 /* A host that failed is probed by one attempt at a time. */
 static uint32_t
-concurrency_of(const struct destinations *s, const struct destination *d)
+concurrency_of(const struct destination *d)
 {
-	return d->failures > 0 ? 1 : s->concurrency;
+	return d->failures > 0 ? 1 : d->limit;
 }
 
 /* The one place that decides when a destination is ready. */
@@ -130,7 +130,7 @@ place(struct destinations *s, struct destination *d)
 	if (ready < d->retry_at)
 		ready = d->retry_at;
 	heap_remove(s, d);
-	if (d->is_filling || d->in_flight >= concurrency_of(s, d) ||
+	if (d->is_filling || d->in_flight >= concurrency_of(d) ||
 	    (destination_window_is_empty(d) && d->least_due == QUEUE_NEVER))
 		return;
 	d->ready_at = ready;
@@ -183,6 +183,7 @@ destination_get(struct destinations *s, struct slice route, uint8_t lane,
 		return ERR_ORIGIN(-EINVAL);
 	}
 	d->lane = lane;
+	d->limit = s->concurrency;
 	d->key_len = route.len + 1;
 	d->least_due = QUEUE_NEVER;
 	r = heap_make_room(s, lane);
@@ -223,6 +224,15 @@ destination_back_off(struct destinations *s, struct destination *d,
 {
 	d->failures = failures;
 	d->retry_at = retry_at;
+	place(s, d);
+}
+
+void
+destination_limit(struct destinations *s, struct destination *d, uint32_t limit)
+{
+	if (d->limit == limit)
+		return;
+	d->limit = limit == 0 ? 1 : limit;
 	place(s, d);
 }
 

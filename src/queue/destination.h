@@ -39,6 +39,7 @@ struct destination {
 	/* the caller may read these */
 	uint8_t lane;
 	uint32_t in_flight; /* attempts */
+	uint32_t limit;     /* attempts at a time */
 	uint32_t failures;  /* of its hosts, in a row */
 	int64_t retry_at;   /* back-off; 0: none */
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
@@ -58,7 +59,7 @@ struct destinations {
 		struct destination **heap; /* least ready_at first; from 1 */
 		size_t n, size;
 	} lanes[QUEUE_LANES];
-	uint32_t concurrency; /* attempts at a time for one destination */
+	uint32_t concurrency; /* attempts at a time, where no limit is set */
 	unsigned turn;
 };
 
@@ -83,6 +84,9 @@ void destination_row_due(struct destinations *s, struct destination *d,
 /* Sets the back-off, after failures and at the start. */
 void destination_back_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at);
+/* How many attempts at a time it may have from now on, at least 1. */
+void destination_limit(struct destinations *s, struct destination *d,
+    uint32_t limit);
 /* Drops the window: rows changed beneath it. They count as due now. */
 void destination_refresh(struct destinations *s, struct destination *d);
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "mail/summary.h"
 #include "store/store.h"
+#include "store/terms.h"
 
 int
 message_exists(struct db *db, const struct id *id)
@@ -110,21 +111,28 @@ queue_add(struct db *db, const struct queue_add *q)
 	int64_t due = q->due > q->now ? q->due : q->now;
 	bool is_held = q->hold.len > 0 &&
 	    (q->state == ROW_WAITING || q->state == ROW_LOCAL);
+	int64_t lifetime, warning, expires = q->expires;
 	struct q_counter_next row;
 	int r = DB_ONE(counter_next, db, &row, .name = SLICE("queue"), .n = 1);
 
+	if (r == 0)
+		r = store_terms_times(db, q->route, &lifetime, &warning);
+	if (r == 0 && lifetime != TERMS_UNSET)
+		expires = due + lifetime;
 	if (r == 0)
 		r = DB_EXEC(queue_insert, db, .message = q->message, .n = q->n,
 		    .row = row.last, .tenant = q->tenant, .sender = q->sender,
 		    .rcpt = q->rcpt, .rcpt_canon = q->rcpt_canon,
 		    .route = q->route, .lane = q->lane, .state = q->state,
 		    .due = due, .created = q->now, .late = due,
-		    .expires = q->expires, .notify = q->notify,
-		    .orcpt = q->orcpt, .by_at = q->by, .by_mode = q->by_mode,
+		    .expires = expires, .notify = q->notify, .orcpt = q->orcpt,
+		    .by_at = q->by, .by_mode = q->by_mode,
 		    .priority = q->priority, .rrvs = q->rrvs,
 		    .rrvs_continue = q->rrvs_continue,
 		    .code = is_done ? 250 : 0, .class = is_done ? 2 : 0,
-		    .hold = is_held, .text = is_held ? q->hold : SLICE(""));
+		    .hold = is_held, .text = is_held ? q->hold : SLICE(""),
+		    .warned = warning == 0,
+		    .warn_after = warning == TERMS_UNSET ? 0 : warning);
 	if (r == 0 && db_changed(db) == 0)
 		return DB_E_EXISTS;
 	if (r == 0)

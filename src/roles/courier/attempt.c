@@ -642,6 +642,7 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.by_trace = m->by_trace,
 		.priority = (int8_t)m->priority,
 		.ret = m->ret,
+		.mails = m->mails,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),
 		.began = env_now(c->env),

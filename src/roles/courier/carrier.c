@@ -44,7 +44,7 @@ struct carrier {
 	uint8_t last_phase; /* of the client */
 	bool dot_is_out;
 	bool is_secure, is_verified; /* RFC 8689, 4.2.1 */
-	unsigned n_mails;
+	unsigned n_mails, mails_max;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;
 	struct progress progress;
@@ -452,7 +452,7 @@ is_used_up(const struct carrier *k)
 {
 	const struct smtp_offer *o = &k->client.offer;
 
-	return k->n_mails >= COURIER_MAILS || o->max_domains > 0 ||
+	return k->n_mails >= k->mails_max || o->max_domains > 0 ||
 	    (o->max_mails > 0 && k->n_mails >= o->max_mails);
 }
 
@@ -484,6 +484,7 @@ on_ready(struct carrier *k)
 		if (look_elsewhere(k, &mail))
 			return STEP_AGAIN;
 		k->n_mails++;
+		k->mails_max = k->attempt->mails;
 		k->attempt->offers_dsn = offers(k, SMTP_EXT_DSN);
 		k->attempt->offers_deliverby = offers(k, SMTP_EXT_DELIVERBY);
 		smtp_client_mail(&k->client, &mail);

@@ -29,7 +29,6 @@
 enum {
 	COURIER_SLOTS = 200, /* attempts and bounces at a time; ~150 KiB each */
 	COURIER_IDLE = 100,  /* connections kept without work */
-	COURIER_MAILS = 100, /* on one connection, then QUIT */
 	COURIER_TRIES = 10,  /* addresses knocked at in one attempt */
 	COURIER_QUESTIONS = 2 * ROUTE_QUESTIONS,
 	ATTEMPT_ARENA = 1024 * 1024,
@@ -81,6 +80,7 @@ struct attempt {
 	struct smtp_rcpt_wish wishes[SMTP_CLIENT_RCPTS];
 	struct slice envid;
 	uint64_t size;
+	uint32_t mails;     /* on one connection, then QUIT */
 	int64_t deliver_by; /* env_wall; RFC 2852 */
 	uint8_t ret, by_mode;
 	int8_t priority;

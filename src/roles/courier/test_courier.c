@@ -247,6 +247,7 @@ give_attempt(struct bench *b)
 
 	if (b->wish != NULL)
 		m = *b->wish;
+	m.mails = 100;
 	m.message = (struct id){ { 1 } };
 	m.sender = SLICE("anna@one.example");
 	m.route = slice_cstr(b->route);

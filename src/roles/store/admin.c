@@ -24,6 +24,10 @@ enum {
 	"kind? target? subaddress? catch_all? case? quota? "                   \
 	"greylist? " SENDING_OPTIONS
 
+#define TERMS_OPTIONS                                                          \
+	"retry_first? retry_max? retry_growth? lifetime? delay_warning? "      \
+	"concurrency? mails? recipients? rate? burst? tls?"
+
 static const struct admin_command commands[] = {
 	{ SLICE("domain add"), "domain " DOMAIN_OPTIONS, .change = add_domain },
 	{ SLICE("domain list"), "", .look = list_domains },
@@ -95,6 +99,13 @@ static const struct admin_command commands[] = {
 	{ SLICE("sts list"), "limit?", .look = list_sts },
 	{ SLICE("sts show"), "domain", .look = show_sts },
 	{ SLICE("sts refresh"), "domain", .at_once = refresh_sts },
+	{ SLICE("destination set"), "destination " TERMS_OPTIONS,
+	    .change = set_destination, .changes_terms = true },
+	{ SLICE("destination unset"), "destination terms?",
+	    .change = unset_destination, .changes_terms = true },
+	{ SLICE("destination list"), "", .look = list_destinations },
+	{ SLICE("destination show"), "destination",
+	    .at_once = show_destination },
 	{ SLICE("trace"), "id? address? limit?", .look = tell_trace },
 	{ SLICE("status"), "", .look = tell_status },
 	{ SLICE("verify"), "", .job = tell_verify },
@@ -168,6 +179,8 @@ finish(struct admin_job *j, int r)
 			handles_drop_account(s, j->account);
 		if (j->command->changes_greylist)
 			greylist_allowed_changed(s);
+		if (j->command->changes_terms)
+			outbound_terms_changed(s->outbound);
 		if (j->command->changes_keys)
 			(void)store_role_load_keys(s);
 	}

@@ -12,6 +12,7 @@
  *   admin_address.c where a mail to an address would go
  *   admin_greylist.c  the greylist's
  *   sts.c           MTA-STS policies
+ *   admin_terms.c   on what terms destinations are served
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -39,7 +40,7 @@ struct admin_command {
 	int (*change)(struct db *db, struct admin_job *j);
 	void (*job)(struct env_job *job);    /* looks in its own way */
 	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
-	bool changes_keys, ends_logins, changes_greylist;
+	bool changes_keys, ends_logins, changes_greylist, changes_terms;
 };
 
 struct admin_job {
@@ -154,5 +155,11 @@ int list_greylist_allowed(struct db *db, struct admin_job *j);
 int list_sts(struct db *db, struct admin_job *j);
 int show_sts(struct db *db, struct admin_job *j);
 int refresh_sts(struct admin_job *j);
+/* -- admin_terms.c -- */
+
+int set_destination(struct db *db, struct admin_job *j);
+int unset_destination(struct db *db, struct admin_job *j);
+int list_destinations(struct db *db, struct admin_job *j);
+int show_destination(struct admin_job *j);
 
 #endif

@@ -190,10 +190,16 @@ pump_one(struct outbound *o)
 	struct destination *d =
 	    destinations_next(&o->destinations, env_wall(o->env));
 	struct out_courier *courier;
+	struct terms terms;
 	int r;
 
 	if (d == NULL)
 		return false;
+	out_terms(o, destination_route(d), &terms, NULL);
+	destination_limit(&o->destinations, d,
+	    (uint32_t)terms.value[TERMS_CONCURRENCY]);
+	if (d->heap_at == 0)
+		return true; /* it has enough already */
 	if (destination_window_is_empty(d)) {
 		if (o->n_fills >= OUT_FILLS)
 			return false; /* the next fill's end calls again */
@@ -250,10 +256,13 @@ on_wake(struct env_timer *t)
 /* Often enough that a warning comes before its mail expires, where an operator
  * (or a test) counts in seconds. */
 static int64_t
-sweep_period(const struct settings *s)
+sweep_period(const struct outbound *o)
 {
+	const struct settings *s = o->settings;
 	int64_t least = s->lifetime;
 
+	if (o->terms_least < least)
+		least = o->terms_least;
 	if (s->delay_warning > 0 && s->delay_warning < least)
 		least = s->delay_warning;
 	least /= 4;
@@ -267,7 +276,7 @@ on_sweep(struct env_timer *t)
 {
 	struct outbound *o = LIST_ENTRY(t, struct outbound, sweep);
 
-	o->sweep_at = env_now(o->env) + sweep_period(o->settings);
+	o->sweep_at = env_now(o->env) + sweep_period(o);
 	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 	outbound_sweep_start(o);
 	outbound_bounces_look(o);
@@ -505,6 +514,7 @@ outbound_new(struct env *env, struct store *store,
 		.options = *options,
 		.schedule = { settings->retry_first, settings->retry_max,
 		    settings->retry_growth },
+		.terms_least = INT64_MAX,
 		.started = { env_wall(env), env_now(env) },
 		.wake.fire = on_wake,
 		.sweep.fire = on_sweep,
@@ -515,6 +525,7 @@ outbound_new(struct env *env, struct store *store,
 	env_random(env, seed, sizeof(seed));
 	destinations_init(&o->destinations, seed,
 	    settings->per_destination == 0 ? 1 : settings->per_destination);
+	terms_table_init(&o->terms, seed);
 	map_init(&o->attempts, seed);
 	map_init(&o->in_hand, seed);
 	map_init(&o->bounces, seed);
@@ -523,12 +534,19 @@ outbound_new(struct env *env, struct store *store,
 	return 0;
 }
 
+/* Not before it is known on what terms. */
+static void
+start_destinations(struct outbound *o)
+{
+	o->is_started = true;
+	page_start(o, (struct slice){ 0 }, 0);
+}
+
 void
 outbound_start(struct outbound *o)
 {
-	o->is_started = true;
 	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
-	page_start(o, (struct slice){ 0 }, 0);
+	out_terms_load(o, start_destinations);
 	o->sweep_at = env_now(o->env) + TIME_SECOND;
 	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 }
@@ -553,6 +571,7 @@ outbound_free(struct outbound *o)
 	env_timer_stop(o->env, &o->sweep);
 	outbound_admin_end(o);
 	destinations_deinit(&o->destinations);
+	terms_table_deinit(&o->terms);
 	map_deinit(&o->attempts);
 	map_deinit(&o->in_hand);
 	map_deinit(&o->bounces);

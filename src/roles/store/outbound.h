@@ -15,6 +15,7 @@
  *   outbound_commit.c   it is kept
  *   outbound_sweep.c    what is over, late, or released by now
  *   outbound_admin.c    `ulak queue ...`
+ *   outbound_terms.c    on what terms: `ulak destination ...`
  *
  * The store role owns it and calls it on the loop only.
  */
@@ -73,6 +74,15 @@ bool outbound_admin(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_admin_ask *m);
 /* The asker's channel ended: call before the channel is freed. */
 void outbound_control_lost(struct outbound *o, struct channel *c);
+/* The terms of destinations were changed. */
+void outbound_terms_changed(struct outbound *o);
+/* Those of a route and who says so, then what is known of it just now; until
+ * `each` returns another value than 0: that is returned. */
+int outbound_terms_tell(struct outbound *o, struct slice route,
+    int (*each)(void *ctx, const char *term, const char *value,
+	struct slice from),
+    void *ctx);
+
 /* At the end of the role: frees the requests that wait for an attempt. */
 void outbound_admin_end(struct outbound *o);
 

@@ -213,12 +213,16 @@ static int
 send_attempt(struct out_attempt *a, const struct load *l)
 {
 	struct wire_attempt m = l->message_fields;
+	struct terms terms;
 	struct buf rows;
 	int r = 0;
 
 	m.route = destination_route(a->destination);
+	out_terms(a->outbound, m.route, &terms, NULL);
 	m.lease_us = OUT_LEASE - TIME_MINUTE;
 	m.attempts = l->attempts;
+	m.mails = (uint32_t)terms.value[TERMS_MAILS];
+	m.tls_minimum = (uint8_t)terms.value[TERMS_TLS];
 
 	buf_init(&rows, LIMIT_FRAME / 2);
 	for (size_t i = 0; r == 0 && i < a->n_rcpts; i++) {
@@ -298,6 +302,7 @@ out_attempt_start(struct outbound *o, struct destination *d,
 	struct out_attempt *a = calloc(1, sizeof(*a));
 	struct load *l = calloc(1, sizeof(*l));
 	struct queue_row rows[OUT_ROWS];
+	struct terms terms;
 	size_t n;
 
 	if (a == NULL || l == NULL ||
@@ -306,7 +311,9 @@ out_attempt_start(struct outbound *o, struct destination *d,
 		free(l);
 		return ERR_ORIGIN(-ENOMEM);
 	}
-	n = destination_take(&o->destinations, d, rows, OUT_ROWS);
+	out_terms(o, destination_route(d), &terms, NULL);
+	n = destination_take(&o->destinations, d, rows,
+	    (size_t)terms.value[TERMS_RCPTS]);
 	a->outbound = o;
 	a->number = l->number = ++o->next_number;
 	a->destination = d;
@@ -514,6 +521,7 @@ struct result {
 	uint64_t number;
 	struct arena arena;
 	struct slice route, remote, tls, dialogue;
+	struct schedule schedule; /* of that destination */
 	uint8_t lane;
 	int64_t now;
 	struct result_row rows[OUT_ROWS];
@@ -763,7 +771,7 @@ decide_row(struct result *x, const struct out_attempt *a, size_t i,
 	    x->is_host_failure ? FATE_KEPT : fate_of(a, rcpt, o->kind, m);
 	row->is_counted = !retry_is_too_many(&row->verdict, some_were_sent(m));
 	row->due = row->is_counted ? x->now +
-		schedule_delay(&out->schedule, rcpt->attempts + 1,
+		schedule_delay(&x->schedule, rcpt->attempts + 1,
 		    env_random_u64(out->env))
 				   : x->now;
 }
@@ -818,7 +826,7 @@ decide_destination(struct result *x, struct destination *d)
 	x->failures = d->retry_at > x->now ? d->failures : d->failures + 1;
 	x->retry_at = d->retry_at > x->now ? d->retry_at
 					   : x->now +
-		schedule_delay(&o->schedule, x->failures,
+		schedule_delay(&x->schedule, x->failures,
 		    env_random_u64(o->env));
 	destination_back_off(&o->destinations, d, x->failures, x->retry_at);
 }
@@ -828,6 +836,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_attempt_result *m)
 {
 	struct out_attempt *a = map_get_number(&o->attempts, h->session);
+	struct terms terms;
 	struct result *x;
 
 	if (a == NULL)
@@ -852,6 +861,8 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 		out_attempt_return(a);
 		return ERR_ORIGIN(-ENOMEM);
 	}
+	out_terms(o, x->route, &terms, NULL);
+	x->schedule = out_terms_schedule(&terms);
 	/* these may be empty when memory is short: they only inform */
 	(void)arena_copy(&x->arena, m->remote, &x->remote);
 	(void)arena_copy(&x->arena, m->tls, &x->tls);

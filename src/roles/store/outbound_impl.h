@@ -15,6 +15,7 @@
 #include "queue/destination.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
+#include "queue/terms.h"
 #include "roles/store/outbound.h"
 #include "roles/store/outbound_talks.h"
 #include "store/events.h"
@@ -43,7 +44,9 @@ struct outbound {
 	const struct settings *settings;
 	struct outbound_options options;
 	struct destinations destinations;
-	struct schedule schedule;
+	struct schedule schedule; /* of what waits for a mailbox here */
+	struct terms_table terms; /* of destinations */
+	int64_t terms_least;      /* the shortest time that one sets */
 	struct schedule_clock started;
 	struct list couriers;
 	struct list controls; /* admin requests at work */
@@ -125,6 +128,16 @@ void outbound_bounces_courier_lost(struct outbound *o, struct out_courier *c);
 bool outbound_is_unheard(struct slice sender, uint8_t notify);
 /* Takes a row away, with its reference (outbound_commit.c). */
 int outbound_remove_row(struct db *db, uint64_t row);
+
+/* -- outbound_terms.c
+ * ---------------------------------------------------------------- */
+
+void out_terms_load(struct outbound *o, void (*then)(struct outbound *o));
+/* All of them; where nobody has set one, as the configuration says. tls may be
+ * TLS_MINIMUM_DEFAULT: as the courier's configuration says. from may be NULL. */
+void out_terms(const struct outbound *o, struct slice route, struct terms *ret,
+    struct slice from[TERMS_N]);
+struct schedule out_terms_schedule(const struct terms *t);
 
 /* -- outbound_sweep.c
  * ---------------------------------------------------------------- */

@@ -415,6 +415,8 @@ sweep_apply(struct db *db, struct store_write *w)
 	int r = DB_EXEC(queue_overdue_note, db, .now = s->now);
 
 	if (r == 0)
+		r = DB_EXEC(queue_late_note, db, .now = s->now);
+	if (r == 0)
 		r = DB_EXEC(queue_late_skip, db, .before = s->late_before);
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = expire_one(db, s, i);

@@ -22,3 +22,31 @@ CREATE TABLE sts_policy (
 	expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sts_policy_expires ON sts_policy (expires);
+-- --- terms of destinations ----------------------------------------------------
+
+-- On what terms destinations are served (queue/terms.h). pattern: a domain,
+-- all below one ('.two.example'), or '*'. NULL: as the next pattern says, at
+-- last as the configuration does. Times in microseconds, tls as TLS_MINIMUM_*.
+CREATE TABLE delivery_policy (
+	pattern TEXT PRIMARY KEY,
+	retry_first INTEGER,
+	retry_max INTEGER,
+	retry_growth INTEGER,            -- percent
+	lifetime INTEGER,
+	delay_warning INTEGER,           -- 0: never
+	concurrency INTEGER,             -- attempts at a time
+	mails INTEGER,                   -- on one connection
+	recipients INTEGER,              -- in one transaction
+	rate INTEGER,                    -- messages a minute; 0: no limit
+	burst INTEGER,                   -- messages at once
+	tls INTEGER,
+	changed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Few set these; a row on its way into the queue asks first whether any does.
+CREATE INDEX delivery_policy_times ON delivery_policy (pattern)
+	WHERE lifetime IS NOT NULL OR delay_warning IS NOT NULL;
+-- Of a row whose destination says so: how long after `late` its sender hears
+-- that it is late; 0: as the configuration says. Its `late` becomes 0 then.
+ALTER TABLE queue ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX queue_warn ON queue (late + warn_after)
+	WHERE state = 0 AND warned = 0 AND warn_after > 0;

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: ISC
+"""The queue at work and by hand: on what terms destinations are served."""
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+import pytest
+
+from mua import compose, imap, submit
+from receivers import Receiver
+from world import Dns, Ulak, wait_for
+
+USER = "user@box.example"
+
+
+class Keeps(Receiver):
+    """Takes everything, and notes when and on which connection."""
+
+    def __init__(self, *args):
+        self.taken, self.now, self.most = [], 0, 0
+        self.lock = threading.Lock()
+        self.hold = 0.0
+        self.answer = None
+        super().__init__(*args)
+
+    def judge(self, c, rcpt):
+        return self.answer or super().judge(c, rcpt)
+
+    def take(self, c, data):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.hold)
+        with self.lock:
+            self.now -= 1
+            self.taken.append((time.monotonic(), c.number, list(c.rcpts)))
+        return super().take(c, data)
+
+
+NAMES = {"few": "192.0.2.110", "slow": "192.0.2.111", "short": "192.0.2.112", "below.short": "192.0.2.113",
+         "hand": "192.0.2.114", "paced": "192.0.2.115", "other": "192.0.2.116"}
+
+
+class Scene:
+    def __init__(self, directory):
+        os.chmod(directory, 0o755)
+        self.dir = directory
+        self.dns = Dns(os.path.join(directory, "dns"))
+        records = ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.109"]
+        for name, address in NAMES.items():
+            records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {address}"]
+        self.dns.zone(".", [])
+        self.dns.zone("example.", records)
+        self.dns.start()
+        self.receivers = {n: Keeps(a, n) for n, a in NAMES.items()}
+        self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.109", self.dns, extra={
+            "outbound": ['retry_first = "300s"', 'retry_max = "400s"'], "smtp": ["max_per_client = 10000"]})
+        self.box.init()
+        self.box.start()
+
+    def send(self, subject, *rcpts, sender=USER):
+        return submit(self.box, USER, list(rcpts), compose(sender, rcpts[0], subject)[1])
+
+    def rows(self, *args):
+        return self.box.cli_json("queue", "list", *args)
+
+    def stop(self):
+        self.box.stop()
+        for r in self.receivers.values():
+            r.close()
+        self.dns.stop()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    directory = tempfile.mkdtemp(prefix="ulak-queue.")
+    s = Scene(directory)
+    yield s
+    s.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def show(box, domain):
+    return {row["term"]: row for row in box.cli_json("destination", "show", domain)}
+
+
+def test_terms_are_set_and_shown(scene):
+    box = scene.box
+    box.cli("destination", "set", "*", "rate=0", "concurrency=9")
+    box.cli("destination", "set", ".Few.Example", "concurrency=3", "tls=encrypt")
+    box.cli("destination", "set", "few.example", "concurrency=1", "mails=2", "recipients=2")
+    terms = show(box, "few.example")
+    assert (terms["concurrency"]["value"], terms["concurrency"]["from"]) == ("1", "few.example")
+    assert (terms["retry_first"]["value"], terms["retry_first"]["from"]) == ("5m", "configuration")
+    assert show(box, "a.few.example")["tls"] == {"term": "tls", "value": "encrypt", "from": ".few.example"}
+    assert show(box, "else.example")["concurrency"]["from"] == "*"
+    assert [row["destination"] for row in box.cli_json("destination", "list")] == ["*", ".few.example", "few.example"]
+    box.cli("destination", "unset", "*")
+    box.cli("destination", "unset", ".few.example", "tls", "concurrency")
+    assert [row["destination"] for row in box.cli_json("destination", "list")] == ["few.example"]
+
+
+@pytest.mark.parametrize("args,why", [
+    (["set", "few.example", "concurrency=0"], "concurrency cannot be"),
+    (["set", "few.example", "colour=red"], "no such key"),
+    (["set", "few..example", "mails=1"], "no destination"),
+    (["set", "few.example", "retry_first=2h", "retry_max=1h"], "more than retry_max"),
+    (["unset", "few.example", "colour"], "no term"),
+    (["unset", "nobody.example"], ""),
+])
+def test_terms_are_refused(scene, args, why):
+    out = scene.box.cli("destination", *args, check=False)
+    assert out.returncode in (1, 2, 64) and why in out.stderr, out
+
+
+def test_few_at_a_time(scene):
+    """concurrency=1, mails=2, recipients=2: of 6 recipients of one mail and 3 mails more."""
+    few = scene.receivers["few"]
+    few.hold = 0.1
+    scene.send("to six", *[f"r{i}@few.example" for i in range(6)])
+    for i in range(3):
+        scene.send(f"one of three {i}", f"s{i}@few.example")
+    wait_for(lambda: len(few.taken) == 6, what="six transactions")
+    assert few.most == 1
+    assert sorted(len(rcpts) for _, _, rcpts in few.taken) == [1, 1, 1, 2, 2, 2]
+    per_connection = [c for _, c, _ in few.taken]
+    assert max(per_connection.count(c) for c in set(per_connection)) == 2
+
+
+def test_times_of_a_destination(scene):
+    """What comes after `set` is tried, warned of and given up by its terms."""
+    short, other = scene.receivers["short"], scene.receivers["below.short"]
+    short.answer = other.answer = "451 4.2.0 not now"
+    scene.box.cli("destination", "set", "short.example", "retry_first=200ms", "retry_max=200ms", "lifetime=4s",
+                  "delay_warning=1s")
+    scene.send("soon over", "a@short.example")
+    scene.send("not over", "a@below.short.example")
+    wait_for(lambda: short.count_of("RCPT") >= 4, what="quick retries")
+    wait_for(lambda: not scene.rows("--route", "short.example"), 30, what="the end of its time")
+    assert len(scene.rows("--route", "below.short.example")) == 1
+    assert other.count_of("RCPT") == 1
+    found = wait_for(lambda: [m for m in inbox(scene.box) if "soon over" in m and "action: failed" in m.lower()], 20,
+                     "the bounce")
+    assert len(found) == 1
+    assert [m for m in inbox(scene.box) if "soon over" in m and "action: delayed" in m.lower()]
+
+
+def inbox(box):
+    with imap(box, USER) as c:
+        c.select("INBOX")
+        found = c.search(None, "ALL")[1][0].split()
+        return [c.fetch(n, "(RFC822)")[1][0][1].decode(errors="replace") for n in found]
