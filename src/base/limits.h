@@ -118,6 +118,9 @@ enum {
 	/* DNS as the courier sees it */
 	LIMIT_DNS_RECORDS = 200,
 	LIMIT_MX_HOSTS = 20, /* hosts tried for one attempt */
+	LIMIT_ROUTES = 1000, /* that an operator has set */
+	LIMIT_ROUTE_PATTERNS = 20000,
+	LIMIT_ROUTE_TABLE = 64 * 1024 * 1024, /* all of them, in memory */
 
 	/* MTA-STS (policy/sts, roles/fetcher) and TLS reports (policy/tlsrpt) */
 	LIMIT_STS_POLICY = 64 * 1024, /* RFC 8461, 3.3 */

@@ -25,6 +25,7 @@ static const struct cli_command *const commands[] = {
 	&cli_send,
 	&cli_sendmail,
 	&cli_queue,
+	&cli_route,
 	&cli_greylist,
 	&cli_sts,
 	&cli_destination,

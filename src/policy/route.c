@@ -5,9 +5,10 @@
 #include <string.h>
 
 struct mx {
-	uint16_t preference;
-	uint64_t shuffle;
+	uint32_t preference; /* of a hop, and then of its MX */
+	uint16_t weight, port;
 	struct slice host;
+	const struct hop_host *hop; /* with an address or a socket; or NULL */
 };
 
 struct run {
@@ -159,6 +160,44 @@ interleave(struct route_host *host, size_t n_v6)
 	memcpy(host->addresses, mixed, n * sizeof(mixed[0]));
 }
 
+static bool
+is_wanted(const struct run *run, uint8_t family)
+{
+	return run->in->families !=
+	    (family == 4 ? ROUTE_V6_ONLY : ROUTE_V4_ONLY);
+}
+
+/* Their first one first, and the others in turn. */
+static void
+prefer_v4(struct route_host *host)
+{
+	for (size_t i = 0; i + 1 < host->n_addresses; i += 2) {
+		struct route_address first = host->addresses[i];
+
+		if (first.family != 6 || host->addresses[i + 1].family != 4)
+			return;
+		host->addresses[i] = host->addresses[i + 1];
+		host->addresses[i + 1] = first;
+	}
+}
+
+static bool
+is_own(const struct run *run, const struct route_host *host)
+{
+	for (size_t i = 0; i < host->n_addresses; i++) {
+		const struct route_address *a = &host->addresses[i];
+
+		for (size_t k = 0; k < run->in->n_own; k++)
+			if (host->port == run->in->own[k].port &&
+			    a->family != 0 &&
+			    a->family == run->in->own[k].address.family &&
+			    memcmp(a->bytes, run->in->own[k].address.bytes,
+				a->family == 4 ? 4 : 16) == 0)
+				return true;
+	}
+	return false;
+}
+
 /* -- the hosts ----------------------------------------------------------------
  */
 
@@ -167,40 +206,127 @@ struct tally {
 };
 
 static void
-add_host(struct run *run, const struct mx *mx, struct tally *tally)
+add_resolved(struct run *run, struct route_host *host, struct tally *tally)
 {
-	const struct dns_answer *v6 = ask(run, mx->host, DNS_AAAA);
-	const struct dns_answer *v4 = ask(run, mx->host, DNS_A);
-	struct route_host host = { .name = mx->host,
-		.preference = mx->preference };
+	const struct dns_answer *v6 = NULL, *v4 = NULL;
 	size_t n_v6;
 
-	if (v6 == NULL || v4 == NULL) {
+	if (is_wanted(run, 6) && (v6 = ask(run, host->name, DNS_AAAA)) == NULL)
 		tally->is_waiting = true;
+	if (is_wanted(run, 4) && (v4 = ask(run, host->name, DNS_A)) == NULL)
+		tally->is_waiting = true;
+	if (tally->is_waiting)
 		return;
-	}
-	if (!is_failed(v6))
-		add_addresses(run, &host, v6, 6);
+	if (v6 != NULL && !is_failed(v6))
+		add_addresses(run, host, v6, 6);
 	/* half of the places are IPv4's, if it needs them */
-	if (!is_failed(v4) && v4->n_records > 0 &&
-	    host.n_addresses > ROUTE_ADDRESSES / 2)
-		host.n_addresses = ROUTE_ADDRESSES / 2;
-	n_v6 = host.n_addresses;
-	if (!is_failed(v4))
-		add_addresses(run, &host, v4, 4);
-	if (host.n_addresses > 0) {
-		interleave(&host, n_v6);
-		run->route->hosts[run->route->n_hosts++] = host;
+	if (v4 != NULL && !is_failed(v4) && v4->n_records > 0 &&
+	    host->n_addresses > ROUTE_ADDRESSES / 2)
+		host->n_addresses = ROUTE_ADDRESSES / 2;
+	n_v6 = host->n_addresses;
+	if (v4 != NULL && !is_failed(v4))
+		add_addresses(run, host, v4, 4);
+	if (host->n_addresses > 0) {
+		interleave(host, n_v6);
+		if (run->in->families == ROUTE_V4_FIRST)
+			prefer_v4(host);
+		run->route->hosts[run->route->n_hosts++] = *host;
 		return;
 	}
-	tally->has_failed |= is_failed(v4) || is_failed(v6);
-	tally->has_unwanted |= v4->n_records > 0 || v6->n_records > 0;
+	tally->has_failed |=
+	    (v4 != NULL && is_failed(v4)) || (v6 != NULL && is_failed(v6));
+	tally->has_unwanted |= (v4 != NULL && v4->n_records > 0) ||
+	    (v6 != NULL && v6->n_records > 0);
+}
+
+/* The operator gave its address, or its socket. */
+static void
+add_given(struct run *run, const struct hop_host *hop, struct route_host *host,
+    struct tally *tally)
+{
+	struct route_address *a = &host->addresses[0];
+
+	a->family = hop->family;
+	memcpy(a->bytes, hop->address, sizeof(a->bytes));
+	host->is_literal = true;
+	host->n_addresses = 1;
+	if (hop->is_local || address_is_good(a, run->in->permit_loopback))
+		run->route->hosts[run->route->n_hosts++] = *host;
+	else
+		tally->has_unwanted = true;
+}
+
+static void
+add_host(struct run *run, const struct mx *mx, struct tally *tally)
+{
+	struct route_host host = { .name = mx->host,
+		.port = mx->port,
+		.preference = (uint16_t)mx->preference };
+
+	if (run->in->n_hops > 0)
+		host.preference = (uint16_t)(mx->preference >> 16);
+	if (mx->hop != NULL)
+		add_given(run, mx->hop, &host, tally);
+	else
+		add_resolved(run, &host, tally);
+}
+
+/* RFC 5321, 5.1: when we are among the hosts, only better ones are tried. Of
+ * hosts that the operator named, we alone are left out. Returns whether any
+ * was. */
+static bool
+cut_own(struct run *run)
+{
+	struct route *r = run->route;
+	size_t n = 0, i = 0;
+
+	for (; i < r->n_hosts; i++) {
+		if (!is_own(run, &r->hosts[i])) {
+			r->hosts[n++] = r->hosts[i];
+			continue;
+		}
+		if (run->in->n_hops > 0)
+			continue;
+		while (n > 0 &&
+		    r->hosts[n - 1].preference == r->hosts[i].preference)
+			n--;
+		r->n_hosts = n;
+		return true;
+	}
+	r->n_hosts = n;
+	return n < i;
+}
+
+static enum route_need
+refuse_loop(struct run *run)
+{
+	return refuse(run,
+	    VERDICT(554, 5, 4, 6,
+		"Mail for the domain comes back to this host: it is the best "
+		"mail host and does not serve the domain"));
+}
+
+/* Who named hosts that cannot be reached can mend that, and the mail waits. */
+static enum route_need
+refuse_hops(struct run *run, const struct tally *tally, bool is_own)
+{
+	if (is_own)
+		return refuse(run,
+		    VERDICT(451, 4, 4, 6,
+			"The route leads to this host itself"));
+	if (tally->has_failed)
+		return refuse(run,
+		    VERDICT(451, 4, 4, 3,
+			"DNS lookup of the route's hosts failed for now"));
+	return refuse(run,
+	    VERDICT(451, 4, 4, 4, "The route's hosts have no usable address"));
 }
 
 static enum route_need
 resolve_hosts(struct run *run, const struct mx *mxs, size_t n)
 {
 	struct tally tally = { 0 };
+	bool was_cut;
 
 	run->route->hosts =
 	    arena_array(run->arena, n == 0 ? 1 : n, sizeof(struct route_host));
@@ -210,8 +336,13 @@ resolve_hosts(struct run *run, const struct mx *mxs, size_t n)
 		add_host(run, &mxs[i], &tally);
 	if (tally.is_waiting)
 		return ROUTE_NEED_ANSWER;
+	was_cut = cut_own(run);
 	if (run->route->n_hosts > 0)
 		return ROUTE_DONE;
+	if (run->in->n_hops > 0)
+		return refuse_hops(run, &tally, was_cut);
+	if (was_cut)
+		return refuse_loop(run);
 	if (tally.has_failed)
 		return refuse(run,
 		    VERDICT(451, 4, 4, 3,
@@ -237,26 +368,52 @@ shuffle_key(uint64_t seed, size_t i)
 	return x ^ x >> 31;
 }
 
-static bool
-is_before(const struct mx *a, const struct mx *b)
-{
-	if (a->preference != b->preference)
-		return a->preference < b->preference;
-	return a->shuffle < b->shuffle;
-}
-
+/* By preference; a name that is there twice keeps its best. */
 static size_t
 insert_mx(struct mx *mxs, size_t n, const struct mx *mx)
 {
-	size_t i = n;
+	size_t i;
 
-	for (size_t k = 0; k < n; k++)
-		if (slice_equal(mxs[k].host, mx->host))
-			return n; /* the same host twice: one try */
-	for (; i > 0 && is_before(mx, &mxs[i - 1]); i--)
+	for (size_t k = 0; k < n; k++) {
+		if (!slice_equal_nocase(mxs[k].host, mx->host) ||
+		    mxs[k].port != mx->port)
+			continue;
+		if (mxs[k].preference <= mx->preference)
+			return n;
+		memmove(&mxs[k], &mxs[k + 1], (--n - k) * sizeof(*mxs));
+		break;
+	}
+	for (i = n; i > 0 && mx->preference < mxs[i - 1].preference; i--)
 		mxs[i] = mxs[i - 1];
 	mxs[i] = *mx;
 	return n + 1;
+}
+
+/* One of those from `at` on that are equally good, as often as it weighs. */
+static size_t
+draw(const struct mx *mxs, size_t n, size_t at, uint64_t number)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = at; i < n && mxs[i].preference == mxs[at].preference; i++)
+		total += mxs[i].weight;
+	number %= total;
+	for (i = at; number >= mxs[i].weight; i++)
+		number -= mxs[i].weight;
+	return i;
+}
+
+static void
+shuffle(const struct run *run, struct mx *mxs, size_t n)
+{
+	for (size_t at = 0; at < n; at++) {
+		size_t i = draw(mxs, n, at, shuffle_key(run->in->seed, at));
+		struct mx drawn = mxs[i];
+
+		memmove(&mxs[at + 1], &mxs[at], (i - at) * sizeof(*mxs));
+		mxs[at] = drawn;
+	}
 }
 
 /* Fills mxs in order; ret_is_null: "MX 0 ." stands there (RFC 7505). */
@@ -269,10 +426,12 @@ sort_mxs(struct run *run, const struct dns_answer *got, struct mx *mxs,
 
 	*ret_is_null = false;
 	for (size_t i = 0; i < got->n_records; i++) {
-		struct mx mx = { .shuffle = shuffle_key(run->in->seed, i) };
+		struct mx mx = { .weight = 1, .port = run->in->port };
+		uint16_t preference;
 
-		if (!dns_mx_parse(got->records[i], &mx.preference, host))
+		if (!dns_mx_parse(got->records[i], &preference, host))
 			continue;
+		mx.preference = preference;
 		if (host[0] == '\0') {
 			*ret_is_null = true;
 			continue;
@@ -283,6 +442,7 @@ sort_mxs(struct run *run, const struct dns_answer *got, struct mx *mxs,
 			return ROUTE_E_MEMORY;
 		n = insert_mx(mxs, n, &mx);
 	}
+	shuffle(run, mxs, n);
 	*ret_n = n;
 	return ROUTE_DONE;
 }
@@ -300,15 +460,6 @@ cut_at_ourselves(const struct run *run, const struct mx *mxs, size_t n)
 		return i;
 	}
 	return n;
-}
-
-static enum route_need
-refuse_loop(struct run *run)
-{
-	return refuse(run,
-	    VERDICT(554, 5, 4, 6,
-		"Mail for the domain comes back to this host: it is the best "
-		"mail host and does not serve the domain"));
 }
 
 static enum route_need
@@ -339,14 +490,17 @@ decide_mx(struct run *run, const struct dns_answer *got)
 static enum route_need
 decide_implicit(struct run *run)
 {
-	struct mx mx = { .host = run->in->domain };
+	struct mx mx = {
+		.host = run->in->domain, .weight = 1, .port = run->in->port
+	};
 	enum route_need need;
 
 	if (slice_equal_nocase(run->in->domain, run->in->hostname))
 		return refuse_loop(run);
 	need = resolve_hosts(run, &mx, 1);
 	if (need == ROUTE_DONE && run->route->n_hosts == 0 &&
-	    verdict_is_permanent(&run->route->verdict))
+	    verdict_is_permanent(&run->route->verdict) &&
+	    run->route->verdict.esc.detail != 6)
 		run->route->verdict = VERDICT(550, 5, 1, 2,
 		    "The domain has neither MX nor usable address records");
 	return need;
@@ -370,10 +524,93 @@ decide_literal(struct run *run)
 			"Mail is not carried to that address"));
 	host->n_addresses = 1;
 	host->name = run->in->domain;
+	host->port = run->in->port;
+	host->is_literal = true;
+	if (is_own(run, host))
+		return refuse_loop(run);
 	run->route->hosts = host;
 	run->route->n_hosts = 1;
-	run->route->is_literal = true;
 	return ROUTE_DONE;
+}
+
+/* -- hosts that the operator named --------------------------------------------
+ */
+
+struct hop_list {
+	struct mx *mxs;
+	size_t n;
+	bool is_waiting;
+};
+
+static void
+add_hop(struct hop_list *l, const struct mx *base, struct slice host,
+    uint16_t preference)
+{
+	struct mx mx = *base;
+
+	mx.host = host;
+	mx.preference |= preference;
+	l->n = insert_mx(l->mxs, l->n, &mx);
+}
+
+/* The mail hosts of that name; where it has none, or they are not to be had,
+ * the name itself. */
+static enum route_need
+add_hop_mxs(struct run *run, struct hop_list *l, const struct mx *base)
+{
+	const struct dns_answer *got = ask(run, base->host, DNS_MX);
+	char text[DNS_NAME_TEXT];
+	struct slice host;
+	uint16_t preference;
+	size_t n = 0;
+
+	if (got == NULL) {
+		l->is_waiting = true;
+		return ROUTE_DONE;
+	}
+	for (size_t i = 0; i < got->n_records && n < LIMIT_MX_HOSTS; i++) {
+		if (!dns_mx_parse(got->records[i], &preference, text) ||
+		    !dns_name_is_valid(slice_cstr(text)))
+			continue;
+		if (!arena_copy(run->arena, slice_cstr(text), &host))
+			return ROUTE_E_MEMORY;
+		add_hop(l, base, host, preference);
+		n++;
+	}
+	if (n == 0)
+		add_hop(l, base, base->host, 0);
+	return ROUTE_DONE;
+}
+
+static enum route_need
+decide_hops(struct run *run)
+{
+	const struct route_input *in = run->in;
+	struct hop_list l = { .mxs = arena_array(run->arena,
+				  in->n_hops * LIMIT_MX_HOSTS,
+				  sizeof(struct mx)) };
+	enum route_need need = ROUTE_DONE;
+
+	if (l.mxs == NULL)
+		return ROUTE_E_MEMORY;
+	for (size_t i = 0; i < in->n_hops && need == ROUTE_DONE; i++) {
+		const struct hop_host *h = &in->hops[i];
+		struct mx mx = { .host = h->name,
+			.weight = h->weight,
+			.port = h->port != 0 ? h->port : in->port,
+			.preference = (uint32_t)h->preference << 16,
+			.hop = h->family != 0 || h->is_local ? h : NULL };
+
+		if (h->uses_mx)
+			need = add_hop_mxs(run, &l, &mx);
+		else
+			add_hop(&l, &mx, h->name, 0);
+	}
+	if (need != ROUTE_DONE || l.is_waiting)
+		return need == ROUTE_DONE ? ROUTE_NEED_ANSWER : need;
+	shuffle(run, l.mxs, l.n);
+	return resolve_hosts(run, l.mxs,
+	    l.n < LIMIT_MX_HOSTS ? l.n : LIMIT_MX_HOSTS);
 }
 
 static enum route_need
@@ -381,6 +618,8 @@ decide(struct run *run)
 {
 	const struct dns_answer *got;
 
+	if (run->in->n_hops > 0)
+		return decide_hops(run);
 	if (run->in->domain.len > 0 && run->in->domain.at[0] == '[')
 		return decide_literal(run);
 	if (!dns_name_is_valid(run->in->domain))

@@ -9,7 +9,10 @@
  *
  * Pure; what it returns lies in the caller's arena. Answers are hostile: names
  * that nobody may ask for, and addresses that are not ours to knock at, are
- * left out. Limits: LIMIT_MX_HOSTS, ROUTE_ADDRESSES.
+ * left out; so are we ourselves, with every host that is not better (RFC 5321,
+ * 5.1). When the operator has named the next hop, its hosts (policy/hop) take
+ * the place of the domain's; nothing that is wrong with those is a refusal of
+ * the mail. Limits: LIMIT_MX_HOSTS, ROUTE_ADDRESSES.
  */
 #ifndef POLICY_ROUTE_H
 #define POLICY_ROUTE_H
@@ -17,6 +20,7 @@
 #include "base/arena.h"
 #include "base/verdict.h"
 #include "policy/dns.h"
+#include "policy/hop.h"
 
 enum {
 	ROUTE_QUESTIONS = 2 * LIMIT_MX_HOSTS,
@@ -29,11 +33,35 @@ enum route_need {
 	ROUTE_E_MEMORY /* the arena is full: try later */
 };
 
+struct route_address {
+	uint8_t family; /* 4 or 6; 0: the socket that the host's name says */
+	uint8_t bytes[16];
+};
+
+/* An address at which we answer ourselves. */
+struct route_own {
+	struct route_address address;
+	uint16_t port;
+};
+
+enum route_families {
+	ROUTE_BOTH, /* IPv6 first */
+	ROUTE_V4_FIRST,
+	ROUTE_V4_ONLY,
+	ROUTE_V6_ONLY
+};
+
 struct route_input {
 	struct slice domain;   /* A-label form, or "[192.0.2.1]" */
 	struct slice hostname; /* our own */
 	uint64_t seed;         /* for the order among equals */
 	bool permit_loopback;
+	uint8_t families; /* enum route_families */
+	uint16_t port;    /* where none is said */
+	const struct route_own *own;
+	size_t n_own;
+	const struct hop_host *hops; /* instead of the domain's hosts */
+	size_t n_hops;
 };
 
 struct route_question {
@@ -46,16 +74,13 @@ struct route_answer {
 	struct dns_answer answer;
 };
 
-struct route_address {
-	uint8_t family; /* 4 or 6 */
-	uint8_t bytes[16];
-};
-
 struct route_host {
-	struct slice name; /* of the MX, or the literal */
+	struct slice name; /* of the MX, or the literal; or a socket's path */
+	uint16_t port;
 	uint16_t preference;
 	struct route_address addresses[ROUTE_ADDRESSES];
 	size_t n_addresses; /* > 0 */
+	bool is_literal;    /* its name is not one for DNS or certificates */
 };
 
 /* Either hosts (n_hosts > 0), or why there are none. */
@@ -63,7 +88,6 @@ struct route {
 	struct route_host *hosts;
 	size_t n_hosts;
 	struct verdict verdict; /* 4xx or 5xx when n_hosts is 0 */
-	bool is_literal;
 };
 
 enum route_need route_decide(const struct route_input *in,

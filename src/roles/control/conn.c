@@ -2,7 +2,7 @@
 /*
  * roles/control/conn - one admin's connection: a line in, lines out, the end
  *
- *   READING --line--> [HASHING | MAKING_KEY | TELLING_KEYS] --> ASKING --last
+ *   READING --line--> [HASHING | SEALING | ...] --> ASKING --last
  * row--> WRITING
  *
  * While it waits for another role the connection reads only to notice that the
@@ -24,6 +24,7 @@ enum state {
 	READING,
 	HASHING,
 	MAKING_KEY,
+	SEALING,
 	TELLING_KEYS,
 	ASKING,
 	WRITING
@@ -197,6 +198,44 @@ ask_key(struct control_conn *conn)
 		refuse_for_now(conn, "the keeper cannot be asked now");
 }
 
+/* A route's password, if one was given: the store gets it sealed. */
+static void
+ask_seal(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+	struct wire_seal_ask ask = { .secret =
+					 buf_slice(&conn->request.password) };
+
+	if (ask.secret.len == 0) {
+		ask_store(conn);
+		return;
+	}
+	if (!c->keeper.is_there) {
+		refuse_for_now(conn, "the keeper is not there; try again");
+		return;
+	}
+	enter(conn, SEALING);
+	if (wire_send_seal_ask(&c->keeper.channel, conn->session, 1, &ask) != 0)
+		refuse_for_now(conn, "the keeper cannot be asked now");
+}
+
+void
+control_conn_on_sealed(struct control_conn *conn, const struct wire_sealed *m)
+{
+	if (conn->state != SEALING)
+		return;
+	if (!m->ok) {
+		refuse_for_now(conn, "the keeper could not seal it");
+		return;
+	}
+	if (control_field_add(&conn->request, SLICE("secret"), m->sealed) !=
+	    CONTROL_OK) {
+		refuse(conn, 501, 5, 5, 4, "too many arguments");
+		return;
+	}
+	ask_store(conn);
+}
+
 static void
 tell_token_keys(struct control_conn *conn)
 {
@@ -302,6 +341,7 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 			refuse_for_now(conn, "the store ended; try again");
 		if (peer == WIRE_KEEPER &&
 		    (conn->state == HASHING || conn->state == MAKING_KEY ||
+			conn->state == SEALING ||
 			conn->state == TELLING_KEYS))
 			refuse_for_now(conn, "the keeper ended; try again");
 	}
@@ -419,6 +459,8 @@ static const struct {
 	{ "account import-hash", ask_hash },
 	{ "app-password add", ask_hash },
 	{ "key add", ask_key },
+	{ "route add", ask_seal },
+	{ "route set", ask_seal },
 	{ "token reload", tell_token_keys },
 	{ "status", ask_status },
 };

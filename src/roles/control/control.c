@@ -3,7 +3,7 @@
  * roles/control/control - takes commands on the admin socket
  *
  * Talks to: `ulak` commands, on the local socket that the supervisor made; the
- * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE, TOKEN_KEYS); the
+ * store (ADMIN_ASK), the keeper (HASH_ASK, KEY_MAKE, SEAL_ASK, TOKEN_KEYS); the
  * role hook tells it how content filters fare (HOOK_STATE).
  *
  * May touch: that socket and its channels. No file, no network.
@@ -70,6 +70,18 @@ on_key_made(struct channel *c, const struct wire_head *h,
 }
 
 static int
+on_sealed(struct channel *c, const struct wire_head *h,
+    const struct wire_sealed *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_sealed(conn, m);
+	return 0;
+}
+
+static int
 on_token_keys_taken(struct channel *c, const struct wire_head *h,
     const struct wire_token_keys_taken *m)
 {
@@ -100,6 +112,7 @@ static const struct wire_control_handlers handlers = {
 	.admin_rows = on_admin_rows,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
+	.sealed = on_sealed,
 	.token_keys_taken = on_token_keys_taken,
 	.hook_state = on_hook_state,
 };

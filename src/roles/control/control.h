@@ -95,6 +95,8 @@ void control_conn_on_hashed(struct control_conn *conn,
     const struct wire_hashed *m);
 void control_conn_on_key(struct control_conn *conn,
     const struct wire_key_made *m);
+void control_conn_on_sealed(struct control_conn *conn,
+    const struct wire_sealed *m);
 void control_conn_on_token_keys(struct control_conn *conn,
     const struct wire_token_keys_taken *m);
 /* Whoever waits for this peer gets a 451. */

@@ -327,6 +327,15 @@ attempt_on_unfit(struct attempt *a)
 	attempt_go_on(a);
 }
 
+/* Each host has its turn, however many addresses those before it have. */
+static size_t
+n_tried(const struct attempt *a, const struct route_host *h)
+{
+	size_t share = COURIER_TRIES / a->route.n_hosts;
+
+	return h->n_addresses < share ? h->n_addresses : share;
+}
+
 static bool
 next_target(struct attempt *a, struct carrier_target *ret)
 {
@@ -336,7 +345,7 @@ next_target(struct attempt *a, struct carrier_target *ret)
 	if (a->is_clear_next && a->address > 0)
 		a->address--; /* the same one again */
 	while (a->host < a->route.n_hosts &&
-	    a->address >= a->route.hosts[a->host].n_addresses) {
+	    a->address >= n_tried(a, &a->route.hosts[a->host])) {
 		a->host++;
 		a->address = 0;
 	}
@@ -346,11 +355,12 @@ next_target(struct attempt *a, struct carrier_target *ret)
 	h = &a->route.hosts[a->host];
 	address = &h->addresses[a->address++];
 	*ret = (struct carrier_target){ .host = h->name,
-		.is_literal = a->route.is_literal,
+		.is_literal = h->is_literal,
+		.is_local = address->family == 0,
 		.is_secure = is_route_secure(a),
 		.in_the_clear = a->is_clear_next };
 	ret->address.family = address->family;
-	ret->address.port = a->courier->settings->outbound_port;
+	ret->address.port = h->port;
 	memcpy(ret->address.bytes, address->bytes, sizeof(address->bytes));
 	a->is_clear_next = false;
 	a->n_tries++;
@@ -477,15 +487,12 @@ attempt_routed(struct attempt *a)
 static void
 attempt_route(struct attempt *a)
 {
-	struct route_input in = { .domain = a->domain,
-		.hostname = slice_cstr(a->courier->settings->hostname),
-		.seed = a->seed,
-		.permit_loopback =
-		    a->courier->settings->outbound_permit_loopback };
+	struct route_input in;
 	struct route_question questions[ROUTE_QUESTIONS];
 	enum route_need need;
 	size_t n;
 
+	attempt_hop_route(a, &in);
 	need = route_decide(&in, a->answers, a->n_answers, &a->arena, questions,
 	    &n, &a->route);
 	if (need == ROUTE_DONE) {
@@ -578,6 +585,13 @@ on_timer(struct env_timer *t)
 static void
 attempt_go_on(struct attempt *a)
 {
+	struct verdict v;
+
+	if (attempt_hop_ends(a, &v)) {
+		attempt_note(a, "* %.*s", SLICE_FMT(v.text));
+		attempt_finish_all(a, v);
+		return;
+	}
 	if (!a->has_tried_idle) {
 		a->has_tried_idle = true;
 		rewind_body(a);
@@ -611,15 +625,19 @@ copy_rcpts(struct attempt *a, const struct wire_attempt *m)
 	return a->n_rcpts > 0 && a->n_rcpts == m->rcpts.n;
 }
 
-static bool
+static int
 attempt_fill(struct attempt *a, const struct wire_attempt *m)
 {
 	a->answers =
 	    arena_array(&a->arena, COURIER_QUESTIONS, sizeof(*a->answers));
-	return a->answers != NULL &&
-	    arena_copy(&a->arena, m->sender, &a->sender) &&
-	    arena_copy(&a->arena, m->envid, &a->envid) &&
-	    arena_copy(&a->arena, m->route, &a->domain) && copy_rcpts(a, m);
+	if (a->answers == NULL ||
+	    !arena_copy(&a->arena, m->sender, &a->sender) ||
+	    !arena_copy(&a->arena, m->envid, &a->envid) ||
+	    !arena_copy(&a->arena, m->domain.len > 0 ? m->domain : m->route,
+		&a->domain) ||
+	    !copy_rcpts(a, m))
+		return ERR_ORIGIN(-ENOMEM);
+	return ERR_TRACE(attempt_hop_fill(a, m));
 }
 
 int
@@ -653,8 +671,8 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 	buf_init(&a->body, ATTEMPT_BODY);
 	buf_init(&a->dialogue, LIMIT_DIALOGUE);
 	r = map_put_number(&c->attempts, number, a);
-	if (r == 0 && !attempt_fill(a, m))
-		r = -ENOMEM;
+	if (r == 0)
+		r = attempt_fill(a, m);
 	if (r < 0) {
 		attempt_free(a);
 		return ERR_ORIGIN(r);

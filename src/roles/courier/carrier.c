@@ -19,6 +19,7 @@
 #include "base/err.h"
 
 enum {
+	CARRIER_KEY = 2 * LIMIT_DOMAIN,
 	READ_SIZE = 16 * 1024,
 	ROUNDS = 8 /* reads in one turn, so that others get theirs */
 };
@@ -50,7 +51,7 @@ struct carrier {
 	struct progress progress;
 	struct tls *tls;
 	struct smtp_client client;
-	char route[LIMIT_DOMAIN + 1], host[LIMIT_DOMAIN + 1];
+	char key[CARRIER_KEY], host[LIMIT_DOMAIN + 1], helo[LIMIT_DOMAIN + 1];
 	char remote[ATTEMPT_REMOTE], tls_text[ATTEMPT_TLS];
 };
 
@@ -649,7 +650,9 @@ name_remote(struct carrier *k, const struct carrier_target *t)
 
 	env_addr_print(&t->address, address);
 	(void)slice_to_cstr(t->host, k->host, sizeof(k->host));
-	if (t->is_literal)
+	if (t->is_local)
+		(void)snprintf(k->remote, sizeof(k->remote), "%s", k->host);
+	else if (t->is_literal)
 		(void)snprintf(k->remote, sizeof(k->remote), "%s:%u", k->host,
 		    t->address.port);
 	else
@@ -667,11 +670,14 @@ attach(struct carrier *k, struct attempt *a)
 }
 
 static int
-carrier_connect(struct carrier *k, const struct carrier_target *t)
+carrier_connect(struct carrier *k, const struct carrier_target *t,
+    const struct env_addr *from)
 {
 	struct env *env = k->courier->env;
-	int fd = env_connect(env, &t->address, NULL), r;
+	int fd, r;
 
+	fd = t->is_local ? env_connect_local(env, k->host)
+			 : env_connect(env, &t->address, from);
 	if (fd < 0)
 		return ERR_ORIGIN(fd);
 	r = env_watch_add(env, &k->watch, fd, ENV_WRITE, on_ready_socket);
@@ -687,9 +693,10 @@ int
 carrier_open(struct attempt *a, const struct carrier_target *t)
 {
 	struct courier *c = a->courier;
-	struct smtp_client_config config = { .helo = c->settings->hostname,
+	struct smtp_client_config config = {
 		.tls = t->in_the_clear || c->tls == NULL ? SMTP_TLS_NEVER
-							 : SMTP_TLS_MAY };
+							 : attempt_hop_tls(a)
+	};
 	struct carrier *k = calloc(1, sizeof(*k));
 	int r;
 
@@ -698,11 +705,14 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	k->courier = c;
 	k->is_secure = t->is_secure;
 	name_remote(k, t);
-	(void)slice_to_cstr(a->domain, k->route, sizeof(k->route));
+	(void)slice_to_cstr(a->key, k->key, sizeof(k->key));
+	(void)snprintf(k->helo, sizeof(k->helo), "%s",
+	    a->hop.helo != NULL ? a->hop.helo : c->settings->hostname);
+	config.helo = k->helo;
 	attempt_note(a, "* connecting to %s%s", k->remote,
 	    t->in_the_clear ? ", without TLS this time" : "");
 	memcpy(a->remote, k->remote, sizeof(a->remote));
-	r = carrier_connect(k, t);
+	r = carrier_connect(k, t, attempt_hop_source(a, t->address.family));
 	if (r < 0) {
 		free(k);
 		return r;
@@ -724,7 +734,7 @@ carrier_reuse(struct attempt *a)
 	for (struct list *it = c->idle.prev; it != &c->idle; it = it->prev) {
 		struct carrier *k = LIST_ENTRY(it, struct carrier, link);
 
-		if (!slice_equal(slice_cstr(k->route), a->domain))
+		if (!slice_equal(slice_cstr(k->key), a->key))
 			continue;
 		list_remove(&k->link);
 		list_add_last(&c->carriers, &k->link);

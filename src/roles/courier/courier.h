@@ -5,6 +5,7 @@
  *   main.c     channels, slots, what arrives
  *   attempt.c  one message for recipients of one route: routing, the body,
  *              which host next, the result
+ *   hop.c      what the operator's route says of the next hop
  *   carrier.c  one connection to a mail host: socket, TLS, the SMTP client
  *   notice.c   bounces: composed here, streamed to the store
  *
@@ -29,7 +30,8 @@
 enum {
 	COURIER_SLOTS = 200, /* attempts and bounces at a time; ~150 KiB each */
 	COURIER_IDLE = 100,  /* connections kept without work */
-	COURIER_TRIES = 10,  /* addresses knocked at in one attempt */
+	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
+	COURIER_OWN = 64,    /* addresses at which we answer ourselves */
 	COURIER_QUESTIONS = 2 * ROUTE_QUESTIONS,
 	ATTEMPT_ARENA = 1024 * 1024,
 	ATTEMPT_REMOTE = 320,
@@ -55,6 +57,8 @@ struct courier {
 	size_t n_idle;
 	struct list notices;
 	struct env_timer stop_timer;
+	struct route_own own[COURIER_OWN];
+	size_t n_own;
 	uint64_t next_body;
 	uint32_t next_ticket;
 	bool is_stopping;
@@ -69,11 +73,28 @@ struct attempt_rcpt {
 	struct verdict verdict; /* text in the arena */
 };
 
+/* What the operator's route says; slices in the attempt's arena. */
+struct attempt_hop {
+	uint8_t kind; /* HOP_* */
+	uint8_t tls;  /* HOP_TLS_*, never DEFAULT */
+	bool is_implicit, auth_clear;
+	uint16_t port; /* 0: the usual one */
+	struct slice name, user, secret;
+	struct hop_host hosts[HOP_HOSTS];
+	size_t n_hosts;
+	const char *helo; /* NULL: our host name */
+	struct env_addr source4, source6;
+	bool has_source4, has_source6;
+	struct verdict reply; /* of HOP_ERROR */
+};
+
 struct attempt {
 	struct courier *courier;
 	uint64_t number;
 	struct arena arena; /* everything below that is a slice */
 	struct slice sender, domain;
+	struct slice key; /* whose connections it may have */
+	struct attempt_hop hop;
 	struct attempt_rcpt rcpts[SMTP_CLIENT_RCPTS];
 	struct slice addresses[SMTP_CLIENT_RCPTS];
 	size_t n_rcpts;
@@ -112,6 +133,21 @@ struct attempt {
 	struct buf dialogue;
 	struct carrier *carrier;
 };
+
+/* -- hop.c -- */
+
+/* 0; -ENOMEM; -EINVAL: what is said of the next hop makes no sense. */
+int attempt_hop_fill(struct attempt *a, const struct wire_attempt *m);
+/* Where mail is not carried at all: the verdict for all recipients. */
+bool attempt_hop_ends(const struct attempt *a, struct verdict *ret);
+void attempt_hop_route(const struct attempt *a, struct route_input *ret);
+/* NULL: the system chooses. */
+const struct env_addr *attempt_hop_source(const struct attempt *a,
+    uint8_t family);
+bool attempt_hop_is_implicit(const struct attempt *a, uint16_t port);
+enum smtp_client_tls attempt_hop_tls(const struct attempt *a);
+/* Our own addresses and ports: mail is not carried to these. */
+void courier_own_find(struct courier *c);
 
 int attempt_start(struct courier *c, uint64_t number,
     const struct wire_attempt *m);
@@ -162,7 +198,7 @@ void attempt_note_client(struct attempt *a, const struct smtp_client *client);
 struct carrier_target {
 	struct slice host; /* name of the MX or literal */
 	struct env_addr address;
-	bool is_literal, in_the_clear;
+	bool is_literal, is_local, in_the_clear;
 	bool is_secure; /* the DNS has signed that it is the domain's host */
 };
 

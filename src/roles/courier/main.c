@@ -5,8 +5,8 @@
  * Talks to: the store (ATTEMPT and what belongs to it, bounces), a resolver
  * (DNS_ASK), mail servers anywhere (SMTP, TLS).
  *
- * May touch: outbound sockets, and the bodies it is given; at its start, the file
- * of authorities.
+ * May touch: outbound sockets, and the bodies it is given; at its start, the
+ * file of authorities.
  *
  * If it is taken over: whoever has it reads the mail in transit and can report
  * deliveries that were none. He has no mailbox, no key, no file.
@@ -308,6 +308,7 @@ courier_prepare(struct role *role)
 	list_init(&c->notices);
 	env_random(c->env, seed, sizeof(seed));
 	map_init(&c->attempts, seed);
+	courier_own_find(c);
 	r = tls_client_new(role->env, &c->tls);
 	if (r < 0)
 		return ERR_TRACE(r);

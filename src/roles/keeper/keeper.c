@@ -4,7 +4,8 @@
  *
  * Talks to: fronts (logins from `user`, handshake signatures for both kinds,
  * these on a socketpair of their own), the store (verifiers, sealed keys,
- * grants), control (new passwords and keys).
+ * grants), control (new passwords and keys), the courier (passwords that it has
+ * to say to other servers).
  *
  * May touch: its channels. The master secret and the keys of who issues tokens
  * are read before the sandbox.
@@ -211,6 +212,48 @@ on_key_make(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+/* -- passwords for other servers
+ * ------------------------------------------------- */
+
+static int
+on_seal_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_seal_ask *m)
+{
+	struct keeper *k = c->ctx;
+	struct wire_sealed answer = { .ok = false };
+	struct buf sealed;
+
+	buf_init(&sealed, KEEPER_SEALED_MAX);
+	answer.ok = m->secret.len > 0 &&
+	    keeper_secret_seal(k->master, m->secret, &sealed) == KEEPER_OK;
+	if (answer.ok)
+		answer.sealed = buf_slice(&sealed);
+	(void)wire_send_sealed(c, h->session, h->ticket, &answer);
+	buf_deinit(&sealed);
+	return 0;
+}
+
+static int
+on_secret_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_secret_ask *m)
+{
+	struct keeper *k = c->ctx;
+	struct wire_secret answer = { .ok = false };
+	uint8_t secret[KEEPER_SECRET_MAX];
+	size_t n = 0;
+
+	answer.ok =
+	    keeper_secret_open(k->master, m->sealed, secret, &n) == KEEPER_OK;
+	if (answer.ok)
+		answer.secret = slice_of(secret, n);
+	else
+		env_log(k->env, ENV_WARN, "secret-unusable",
+		    "reason=\"not sealed by this master secret\"");
+	(void)wire_send_secret(c, h->session, h->ticket, &answer);
+	sodium_memzero(secret, sizeof(secret));
+	return 0;
+}
+
 /* -- peers
  * ---------------------------------------------------------------------- */
 
@@ -224,6 +267,8 @@ static const struct wire_keeper_handlers handlers = {
 	.certificate = auth_on_certificate,
 	.hash_ask = auth_on_hash_ask,
 	.key_make = on_key_make,
+	.seal_ask = on_seal_ask,
+	.secret_ask = on_secret_ask,
 	.token_keys = keeper_token_on_keys,
 };
 

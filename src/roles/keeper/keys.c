@@ -18,6 +18,7 @@ enum {
 	SEAL_VERSION = 1,
 	SEAL_EC = 1,
 	SEAL_RSA = 2,
+	SEAL_SECRET = 3,
 	SEAL_HEAD = 2, /* version and kind: the associated data */
 	SEAL_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 	SEAL_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
@@ -247,6 +248,34 @@ keeper_key_open(const struct keeper_master *m, struct slice sealed,
 	if (key == NULL)
 		return KEEPER_E_SEALED;
 	*ret = key;
+	return KEEPER_OK;
+}
+
+int
+keeper_secret_seal(const struct keeper_master *m, struct slice secret,
+    struct buf *sealed)
+{
+	if (secret.len > KEEPER_SECRET_MAX)
+		return ERR_ORIGIN(-EMSGSIZE);
+	return ERR_TRACE(
+	    seal_bytes(m, SEAL_SECRET, secret.at, secret.len, sealed));
+}
+
+int
+keeper_secret_open(const struct keeper_master *m, struct slice sealed,
+    uint8_t secret[KEEPER_SECRET_MAX], size_t *ret_len)
+{
+	struct slice rest = sealed, head, nonce;
+	unsigned long long n = 0;
+
+	if (!slice_take(&rest, SEAL_HEAD, &head) ||
+	    !slice_take(&rest, SEAL_NONCE, &nonce) || rest.len < SEAL_TAG ||
+	    rest.len - SEAL_TAG > KEEPER_SECRET_MAX ||
+	    head.at[0] != SEAL_VERSION || head.at[1] != SEAL_SECRET ||
+	    crypto_aead_xchacha20poly1305_ietf_decrypt(secret, &n, NULL,
+		rest.at, rest.len, head.at, head.len, nonce.at, m->seal) != 0)
+		return KEEPER_E_SEALED;
+	*ret_len = (size_t)n;
 	return KEEPER_OK;
 }
 

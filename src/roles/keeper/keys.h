@@ -6,8 +6,8 @@
  * read once before the sandbox closes. Private keys leave the keeper only
  * sealed by it; the store keeps the blobs and hands them back at the start.
  *
- * A sealed key: version (1), kind (1: EC P-256, 2: RSA), 24 bytes of nonce, the
- * PKCS #8 form encrypted by XChaCha20-Poly1305 with the first two bytes as
+ * A sealed key: version (1), kind (1: EC P-256, 2: RSA; 3: no key but a password
+ * that is said to other servers, as it is), 24 bytes of nonce, the PKCS #8 form encrypted by XChaCha20-Poly1305 with the first two bytes as
  * associated data. A certificate chain: DER, leaf first, each with its length
  * before it (u32, little-endian). `ulak init` calls these in its own process.
  */
@@ -24,6 +24,7 @@ enum {
 	KEEPER_CHAIN_MAX = 32768,
 	KEEPER_NAMES_MAX = 4096,
 	KEEPER_KEY = 32, /* bytes of a symmetric key */
+	KEEPER_SECRET_MAX = 1024,
 	KEEPER_DAYS_MAX = 36500
 };
 
@@ -64,5 +65,12 @@ int keeper_key_open(const struct keeper_master *m, struct slice sealed,
 /* A self-signed certificate for an existing key, as keeper_key_make. */
 int keeper_key_certify(const struct keeper_master *m, EVP_PKEY *key,
     struct slice names, uint32_t days, int64_t wall, struct buf *chain);
+
+/* A password that this server says to others (a route's). KEEPER_OK, -errno. */
+int keeper_secret_seal(const struct keeper_master *m, struct slice secret,
+    struct buf *sealed);
+/* KEEPER_OK; KEEPER_E_SEALED, also for a key. The caller wipes it. */
+int keeper_secret_open(const struct keeper_master *m, struct slice sealed,
+    uint8_t secret[KEEPER_SECRET_MAX], size_t *ret_len);
 
 #endif

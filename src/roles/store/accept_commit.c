@@ -657,11 +657,15 @@ add_remote(struct acceptance *a, const struct approval *from,
 		.sender = t->sender,
 		.is_relay = t->is_relay,
 		.notify = notify };
+	struct route_choice choice;
 	struct slice local;
 
 	if (!canon_split(t->name.canonical, &local, &row.route))
 		return;
-	if (t->route.len > 0)
+	/* what cannot be kept is found when it is its turn */
+	outbound_route(a->asker.role->outbound,
+	    t->sender.len > 0 ? t->sender : a->row.sender, row.route, &choice);
+	if (!arena_copy(&a->arena, choice.key, &row.route) && t->route.len > 0)
 		row.route = t->route;
 	add_row(a, from, row);
 }

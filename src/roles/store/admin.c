@@ -27,12 +27,18 @@ enum {
 #define TERMS_OPTIONS                                                          \
 	"retry_first? retry_max? retry_growth? lifetime? delay_warning? "      \
 	"concurrency? mails? recipients? rate? burst? tls?"
+#define ROUTE_OPTIONS                                                          \
+	"kind? hosts? port? tls? implicit? user? secret? auth? source? "       \
+	"helo? reply? to? from?"
 
 static const struct admin_command commands[] = {
-	{ SLICE("domain add"), "domain " DOMAIN_OPTIONS, .change = add_domain },
+	{ SLICE("domain add"), "domain " DOMAIN_OPTIONS, .change = add_domain,
+	    .changes_routes = true },
 	{ SLICE("domain list"), "", .look = list_domains },
-	{ SLICE("domain remove"), "domain", .change = remove_domain },
-	{ SLICE("domain set"), "domain " DOMAIN_OPTIONS, .change = set_domain },
+	{ SLICE("domain remove"), "domain", .change = remove_domain,
+	    .changes_routes = true },
+	{ SLICE("domain set"), "domain " DOMAIN_OPTIONS, .change = set_domain,
+	    .changes_routes = true },
 	{ SLICE("domain show"), "domain", .look = show_domain },
 	{ SLICE("domain rcpt add"), "domain addresses may_exist?",
 	    .change = add_rcpts },
@@ -106,6 +112,14 @@ static const struct admin_command commands[] = {
 	{ SLICE("destination list"), "", .look = list_destinations },
 	{ SLICE("destination show"), "destination",
 	    .at_once = show_destination },
+	{ SLICE("route add"), "name " ROUTE_OPTIONS, .change = add_route,
+	    .changes_routes = true },
+	{ SLICE("route delete"), "name", .change = remove_route,
+	    .changes_routes = true },
+	{ SLICE("route list"), "", .look = list_routes },
+	{ SLICE("route set"), "name " ROUTE_OPTIONS, .change = set_route,
+	    .changes_routes = true },
+	{ SLICE("route show"), "name", .look = show_route },
 	{ SLICE("trace"), "id? address? limit?", .look = tell_trace },
 	{ SLICE("status"), "", .look = tell_status },
 	{ SLICE("verify"), "", .job = tell_verify },
@@ -181,6 +195,8 @@ finish(struct admin_job *j, int r)
 			greylist_allowed_changed(s);
 		if (j->command->changes_terms)
 			outbound_terms_changed(s->outbound);
+		if (j->command->changes_routes)
+			outbound_routes_changed(s->outbound);
 		if (j->command->changes_keys)
 			(void)store_role_load_keys(s);
 	}

@@ -13,6 +13,7 @@
  *   admin_greylist.c  the greylist's
  *   sts.c           MTA-STS policies
  *   admin_terms.c   on what terms destinations are served
+ *   admin_route.c   the operator's routes
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -40,7 +41,8 @@ struct admin_command {
 	int (*change)(struct db *db, struct admin_job *j);
 	void (*job)(struct env_job *job);    /* looks in its own way */
 	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
-	bool changes_keys, ends_logins, changes_greylist, changes_terms;
+	bool changes_keys, ends_logins, changes_greylist, changes_terms,
+	    changes_routes;
 };
 
 struct admin_job {
@@ -141,6 +143,14 @@ int add_alias(struct db *db, struct admin_job *j);
 int remove_alias(struct db *db, struct admin_job *j);
 int add_key(struct db *db, struct admin_job *j);
 int remove_key(struct db *db, struct admin_job *j);
+
+/* -- admin_route.c -- */
+
+int add_route(struct db *db, struct admin_job *j);
+int set_route(struct db *db, struct admin_job *j);
+int remove_route(struct db *db, struct admin_job *j);
+int list_routes(struct db *db, struct admin_job *j);
+int show_route(struct db *db, struct admin_job *j);
 
 /* -- admin_greylist.c -- */
 

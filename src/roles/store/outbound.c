@@ -530,6 +530,8 @@ outbound_new(struct env *env, struct store *store,
 	map_init(&o->in_hand, seed);
 	map_init(&o->bounces, seed);
 	talks_init(&o->talks);
+	memcpy(o->routes_seed, seed, sizeof(seed));
+	route_table_init(&o->routes, seed);
 	*ret = o;
 	return 0;
 }
@@ -542,11 +544,17 @@ start_destinations(struct outbound *o)
 	page_start(o, (struct slice){ 0 }, 0);
 }
 
+static void
+read_routes(struct outbound *o)
+{
+	outbound_routes_read(o, start_destinations);
+}
+
 void
 outbound_start(struct outbound *o)
 {
 	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
-	out_terms_load(o, start_destinations);
+	out_terms_load(o, read_routes);
 	o->sweep_at = env_now(o->env) + TIME_SECOND;
 	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 }
@@ -576,5 +584,6 @@ outbound_free(struct outbound *o)
 	map_deinit(&o->in_hand);
 	map_deinit(&o->bounces);
 	talks_deinit(&o->talks);
+	route_table_deinit(&o->routes);
 	free(o);
 }

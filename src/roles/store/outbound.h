@@ -16,12 +16,14 @@
  *   outbound_sweep.c    what is over, late, or released by now
  *   outbound_admin.c    `ulak queue ...`
  *   outbound_terms.c    on what terms: `ulak destination ...`
+ *   outbound_route.c    the operator's routes, and rows that follow them
  *
  * The store role owns it and calls it on the loop only.
  */
 #ifndef ROLES_STORE_OUTBOUND_H
 #define ROLES_STORE_OUTBOUND_H
 
+#include "policy/route_table.h"
 #include "store/store.h"
 #include "wire/channel.h"
 
@@ -42,6 +44,14 @@ int outbound_new(struct env *env, struct store *store,
 void outbound_start(struct outbound *o);
 /* Only when the committer and the readers are idle. */
 void outbound_free(struct outbound *o);
+
+/* Which route mail takes. What is returned is valid until the loop goes on:
+ * routes may change. domain: canonical, outlives *ret. */
+void outbound_route(const struct outbound *o, struct slice sender,
+    struct slice domain, struct route_choice *ret);
+/* Routes, or the targets of relay domains, were changed: mail that waits goes
+ * by the new ones, and is tried at once where it was put off. */
+void outbound_routes_changed(struct outbound *o);
 
 /* A queue row was committed. Safe to call for rows it knows already. */
 struct outbound_row {

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "policy/canon.h"
 #include "store/segment.h"
 
 enum {
@@ -83,9 +84,10 @@ struct load {
 	/* results */
 	struct out_rcpt rcpts[OUT_ROWS];
 	int64_t due[OUT_ROWS]; /* of those that may not be sent now */
-	bool is_ready[OUT_ROWS];
+	bool is_ready[OUT_ROWS], is_moved[OUT_ROWS];
 	struct wire_attempt message_fields; /* slices in the arena */
 	struct slice sender; /* of the first row; a list's is another */
+	struct slice domains[OUT_ROWS];
 	bool has_row;
 	uint32_t attempts;
 };
@@ -93,6 +95,7 @@ struct load {
 static int
 load_row(struct db *db, struct load *l, size_t i)
 {
+	struct slice local, domain;
 	struct q_queue_row row;
 	int e = DB_ONE(queue_row, db, &row, .row = l->rows[i]);
 
@@ -119,6 +122,9 @@ load_row(struct db *db, struct load *l, size_t i)
 		.rrvs = row.rrvs,
 		.rrvs_continue = row.rrvs_continue,
 		.attempts = row.attempts };
+	if (canon_split(row.rcpt_canon, &local, &domain) &&
+	    !arena_copy(&l->arena, domain, &l->domains[i]))
+		return ERR_ORIGIN(-ENOMEM);
 	if (!arena_copy(&l->arena, row.rcpt, &l->rcpts[i].address) ||
 	    !arena_copy(&l->arena, row.orcpt, &l->rcpts[i].orcpt))
 		return ERR_ORIGIN(-ENOMEM);
@@ -180,6 +186,8 @@ keep_ready(struct out_attempt *a, const struct load *l, int64_t otherwise)
 			a->rcpts[kept++] = l->rcpts[i];
 			continue;
 		}
+		if (otherwise == QUEUE_NEVER && l->is_moved[i])
+			continue; /* in the hand of its move */
 		release_row(a, i,
 		    otherwise == QUEUE_NEVER ? l->due[i] : otherwise);
 	}
@@ -209,8 +217,47 @@ start_lease(struct out_attempt *a)
 	    env_now(o->env) + OUT_LEASE + o->settings->dot_timeout);
 }
 
+/* Each row goes by the routes that stand now. Whose destination is another
+ * since it was queued goes there first; and an attempt has one route. */
+static void
+choose_routes(struct out_attempt *a, struct load *l, struct route_choice *ret)
+{
+	struct outbound *o = a->outbound;
+	struct slice here = destination_route(a->destination);
+	struct out_move *move = NULL;
+	bool has_choice = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct route_choice c;
+
+		if (!l->is_ready[i] || l->domains[i].len == 0)
+			continue;
+		outbound_route(o, l->sender, l->domains[i], &c);
+		if (!slice_equal(c.key, here)) {
+			if (move == NULL)
+				move =
+				    out_move_new(o, here, a->destination->lane);
+			l->is_ready[i] = false;
+			l->is_moved[i] = move != NULL &&
+			    out_move_add(move, l->rows[i], c.key) == 0;
+			l->due[i] = l->now + OUT_TROUBLE;
+		} else if (!has_choice) {
+			*ret = c;
+			has_choice = true;
+		} else if (c.rule != ret->rule ||
+		    !slice_equal(c.domain, ret->domain)) {
+			l->is_ready[i] = ret->rule != NULL &&
+			    ret->rule == c.rule && c.rule->kind != HOP_MX;
+			l->due[i] = l->now; /* the next attempt's */
+		}
+	}
+	if (move != NULL)
+		out_move_submit(move);
+}
+
 static int
-send_attempt(struct out_attempt *a, const struct load *l)
+send_attempt(struct out_attempt *a, const struct load *l,
+    const struct route_choice *choice)
 {
 	struct wire_attempt m = l->message_fields;
 	struct terms terms;
@@ -223,6 +270,7 @@ send_attempt(struct out_attempt *a, const struct load *l)
 	m.attempts = l->attempts;
 	m.mails = (uint32_t)terms.value[TERMS_MAILS];
 	m.tls_minimum = (uint8_t)terms.value[TERMS_TLS];
+	out_hop_fill(choice, &m);
 
 	buf_init(&rows, LIMIT_FRAME / 2);
 	for (size_t i = 0; r == 0 && i < a->n_rcpts; i++) {
@@ -249,6 +297,7 @@ load_done(struct store_read *r, int result)
 	struct load *l = LIST_ENTRY(r, struct load, read);
 	struct outbound *o = l->outbound;
 	struct out_attempt *a = map_get_number(&o->attempts, l->number);
+	struct route_choice choice = { 0 };
 
 	if (a == NULL) { /* the outbound queue is at its end */
 		arena_reset(&l->arena);
@@ -264,11 +313,17 @@ load_done(struct store_read *r, int result)
 	a->by_mode = l->message_fields.by_mode;
 	a->by_trace = l->message_fields.by_trace;
 	a->is_sent = true;
+	if (result == 0)
+		choose_routes(a, l, &choice);
+	if (choice.key.len == 0)
+		choice.key = choice.domain = destination_route(a->destination);
+	a->is_discarded =
+	    choice.rule != NULL && choice.rule->kind == HOP_DISCARD;
 	keep_ready(a, l,
 	    result == 0 ? QUEUE_NEVER : env_wall(o->env) + OUT_TROUBLE);
 	if (a->n_rcpts == 0)
 		attempt_free(a);
-	else if (a->courier == NULL || send_attempt(a, l) != 0)
+	else if (a->courier == NULL || send_attempt(a, l, &choice) != 0)
 		out_attempt_return(a);
 	else
 		start_lease(a);
@@ -639,7 +694,10 @@ tell_events(struct outbound *o, struct out_attempt *a, const struct result *x)
 		(void)snprintf(text, sizeof(text), "%u %u.%u.%u %.*s", v->code,
 		    v->esc.class, v->esc.subject, v->esc.detail,
 		    SLICE_FMT(slice_upto(v->text, 900)));
-		outbound_event(o, &a->message, fates[x->rows[i].fate].kind,
+		outbound_event(o, &a->message,
+		    a->is_discarded && x->rows[i].fate == FATE_SENT
+			? "discarded"
+			: fates[x->rows[i].fate].kind,
 		    x->rows[i].address, slice_cstr(text), (struct slice){ 0 });
 	}
 }
@@ -719,7 +777,8 @@ static bool
 is_told(const struct out_attempt *a, const struct out_rcpt *rcpt,
     const struct wire_attempt_result *m)
 {
-	if (!a->has_sender || (rcpt->notify & NOTIFY_NEVER) != 0)
+	if (!a->has_sender || a->is_discarded ||
+	    (rcpt->notify & NOTIFY_NEVER) != 0)
 		return false;
 	if ((rcpt->notify & NOTIFY_SUCCESS) != 0 && !m->offers_dsn)
 		return true;

@@ -61,6 +61,9 @@ struct outbound {
 	struct env_defer pump;
 	bool is_reading_bounces, is_sweeping, is_started;
 	uint8_t wants_bounces; /* 1 << BOUNCE_* */
+	struct route_table routes;
+	bool is_reading_routes, routes_are_stale;
+	uint8_t routes_seed[MAP_SEED];
 };
 
 struct out_rcpt {
@@ -90,7 +93,7 @@ struct out_attempt {
 	bool has_sender, is_sent, has_result;
 	int64_t deliver_by; /* RFC 2852 */
 	uint8_t by_mode;
-	bool by_trace;
+	bool by_trace, is_discarded;
 	struct env_timer lease; /* until its result comes */
 };
 
@@ -113,6 +116,24 @@ int out_attempt_start(struct outbound *o, struct destination *d,
     struct out_courier *courier);
 /* Back into the queue, as if nothing had been. */
 void out_attempt_return(struct out_attempt *a);
+
+/* -- outbound_route.c
+ * ---------------------------------------------------------------- */
+
+/* Reads the routes; `then` runs on the loop when they are there (or are not to
+ * be had, and there are none), and may be NULL. */
+void outbound_routes_read(struct outbound *o, void (*then)(struct outbound *o));
+
+/* Rows that wait at a destination which is not theirs any more. */
+struct out_move;
+struct out_move *out_move_new(struct outbound *o, struct slice from,
+    uint8_t lane);
+/* The row is in hand already, and stays so. -ENOMEM: it is not taken. */
+int out_move_add(struct out_move *m, uint64_t row, struct slice to);
+/* Writes it, or forgets it when there is nothing in it. */
+void out_move_submit(struct out_move *m);
+/* What ATTEMPT says of the next hop. */
+void out_hop_fill(const struct route_choice *choice, struct wire_attempt *m);
 
 /* -- outbound_bounce.c
  * --------------------------------------------------------------- */

@@ -50,3 +50,34 @@ CREATE INDEX delivery_policy_times ON delivery_policy (pattern)
 ALTER TABLE queue ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX queue_warn ON queue (late + warn_after)
 	WHERE state = 0 AND warned = 0 AND warn_after > 0;
+-- --- where it goes -----------------------------------------------------------
+
+-- What an operator says of the next hop (policy/route_table.h). Empty and 0:
+-- nothing is said. kind and tls: policy/hop.h.
+CREATE TABLE route (
+	name TEXT PRIMARY KEY,
+	tenant INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	hosts TEXT NOT NULL,
+	port INTEGER NOT NULL,
+	tls INTEGER NOT NULL,
+	is_implicit INTEGER NOT NULL,    -- TLS from the first octet
+	user TEXT NOT NULL,
+	secret BLOB NOT NULL,            -- its password, sealed by the keeper
+	auth_clear INTEGER NOT NULL,     -- may be said without TLS
+	source4 TEXT NOT NULL,
+	source6 TEXT NOT NULL,
+	helo TEXT NOT NULL,
+	reply_code INTEGER NOT NULL,     -- of kind error
+	reply TEXT NOT NULL,
+	created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What it is for: "to:example.org", "to:.example.org", "to:*",
+-- "from:jo@one.example", "from:one.example", "from:.one.example", "from:<>".
+CREATE TABLE route_match (
+	pattern TEXT PRIMARY KEY,
+	route TEXT NOT NULL,
+	created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX route_match_route ON route_match (route);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/courier/hop - what the operator's route says of the next hop
+ *
+ * The store decides which route a mail takes and says it with each ATTEMPT
+ * (policy/route_table); here it becomes hosts to be asked for, a source
+ * address, a name for EHLO, and how much TLS there must be.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "roles/courier/courier.h"
+#include "sys/interfaces.h"
+
+enum {
+	PORT_SUBMISSIONS = 465 /* RFC 8314: TLS from the first octet */
+};
+
+/* -- from ATTEMPT ---------------------------------------------------------- */
+
+static int
+copy_cstr(struct attempt *a, struct slice text, const char **ret)
+{
+	char *at;
+
+	if (text.len == 0)
+		return 0;
+	at = arena_alloc(&a->arena, text.len + 1);
+	if (at == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	if (!slice_to_cstr(text, at, text.len + 1) || strlen(at) != text.len)
+		return ERR_ORIGIN(-EINVAL);
+	*ret = at;
+	return 0;
+}
+
+static int
+take_source(struct slice text, uint8_t family, struct env_addr *ret, bool *has)
+{
+	if (text.len == 0)
+		return 0;
+	if (!env_addr_parse(text, ret) || ret->family != family)
+		return ERR_ORIGIN(-EINVAL);
+	ret->port = 0;
+	*has = true;
+	return 0;
+}
+
+/* Connections of a route are not for mail of another, even to the same host:
+ * login, name and source address are theirs. */
+static int
+make_key(struct attempt *a, const struct wire_attempt *m)
+{
+	uint8_t *at =
+	    arena_alloc(&a->arena, m->route.len + 1 + m->hop_name.len);
+
+	if (at == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	memcpy(at, m->route.at, m->route.len);
+	at[m->route.len] = ' ';
+	if (m->hop_name.len > 0)
+		memcpy(at + m->route.len + 1, m->hop_name.at, m->hop_name.len);
+	a->key = slice_of(at, m->route.len + 1 + m->hop_name.len);
+	return 0;
+}
+
+static uint8_t
+tls_of(const struct wire_attempt *m)
+{
+	if (m->tls != HOP_TLS_DEFAULT)
+		return m->tls;
+	if (m->hop == HOP_LMTP)
+		return HOP_TLS_MAY;
+	return m->user.len > 0 ? HOP_TLS_VERIFY : HOP_TLS_MAY;
+}
+
+static int
+take_hosts(struct attempt *a, const struct wire_attempt *m)
+{
+	struct attempt_hop *h = &a->hop;
+	struct slice text;
+	const char *why;
+
+	if (m->hop != HOP_SMARTHOST && m->hop != HOP_LMTP)
+		return 0;
+	if (!arena_copy(&a->arena, m->hosts, &text))
+		return ERR_ORIGIN(-ENOMEM);
+	return hop_hosts_read(text, h->hosts, &h->n_hosts, &why)
+	    ? 0
+	    : ERR_ORIGIN(-EINVAL);
+}
+
+int
+attempt_hop_fill(struct attempt *a, const struct wire_attempt *m)
+{
+	struct attempt_hop *h = &a->hop;
+	int r = 0;
+
+	if (m->hop >= HOP_KINDS || m->tls >= HOP_TLS_KINDS)
+		return ERR_ORIGIN(-EINVAL);
+	*h = (struct attempt_hop){ .kind = m->hop,
+		.tls = tls_of(m),
+		.is_implicit = m->is_implicit,
+		.auth_clear = m->auth_clear,
+		.port = m->port,
+		.reply.code = m->reply_code };
+	if (!arena_copy(&a->arena, m->hop_name, &h->name) ||
+	    !arena_copy(&a->arena, m->user, &h->user) ||
+	    !arena_copy(&a->arena, m->secret, &h->secret) ||
+	    !arena_copy(&a->arena, m->reply, &h->reply.text))
+		return ERR_ORIGIN(-ENOMEM);
+	r = copy_cstr(a, m->helo, &h->helo);
+	if (r == 0)
+		r = take_source(m->source4, 4, &h->source4, &h->has_source4);
+	if (r == 0)
+		r = take_source(m->source6, 6, &h->source6, &h->has_source6);
+	if (r == 0)
+		r = take_hosts(a, m);
+	return r == 0 ? ERR_TRACE(make_key(a, m)) : ERR_TRACE(r);
+}
+
+/* -- what it means --------------------------------------------------------- */
+
+bool
+attempt_hop_ends(const struct attempt *a, struct verdict *ret)
+{
+	const struct attempt_hop *h = &a->hop;
+
+	if (h->kind == HOP_DISCARD) {
+		*ret = VERDICT(250, 2, 0, 0, "discarded, as the route says");
+		return true;
+	}
+	if (h->kind != HOP_ERROR)
+		return false;
+	*ret = h->reply;
+	if (ret->code / 100 != 4 && ret->code / 100 != 5)
+		ret->code = 550;
+	(void)smtp_esc_take(&ret->text, &ret->esc);
+	if (ret->text.len == 0)
+		ret->text = SLICE("Mail is not carried there");
+	return true;
+}
+
+void
+attempt_hop_route(const struct attempt *a, struct route_input *ret)
+{
+	const struct settings *s = a->courier->settings;
+	const struct attempt_hop *h = &a->hop;
+
+	*ret = (struct route_input){ .domain = a->domain,
+		.hostname = slice_cstr(s->hostname),
+		.seed = a->seed,
+		.permit_loopback = s->outbound_permit_loopback,
+		.port = h->port != 0 ? h->port : s->outbound_port,
+		.own = a->courier->own,
+		.n_own = a->courier->n_own,
+		.hops = h->hosts,
+		.n_hops = h->n_hosts };
+	/* the operator himself says where */
+	if (h->n_hosts > 0)
+		ret->permit_loopback = true;
+}
+
+const struct env_addr *
+attempt_hop_source(const struct attempt *a, uint8_t family)
+{
+	if (family == 4 && a->hop.has_source4)
+		return &a->hop.source4;
+	return family == 6 && a->hop.has_source6 ? &a->hop.source6 : NULL;
+}
+
+bool
+attempt_hop_is_implicit(const struct attempt *a, uint16_t port)
+{
+	return a->hop.is_implicit ||
+	    (a->hop.kind == HOP_SMARTHOST && port == PORT_SUBMISSIONS);
+}
+
+enum smtp_client_tls
+attempt_hop_tls(const struct attempt *a)
+{
+	if (a->hop.tls == HOP_TLS_NONE)
+		return SMTP_TLS_NEVER;
+	return a->hop.tls == HOP_TLS_MAY ? SMTP_TLS_MAY : SMTP_TLS_MUST;
+}
+
+/* -- ourselves ------------------------------------------------------------- */
+
+static void
+own_add(struct courier *c, uint8_t family, const uint8_t *bytes, uint16_t port)
+{
+	struct route_own *own = &c->own[c->n_own];
+
+	if (c->n_own == COURIER_OWN)
+		return;
+	own->address.family = family;
+	memcpy(own->address.bytes, bytes, sizeof(own->address.bytes));
+	own->port = port;
+	c->n_own++;
+}
+
+static bool
+is_any(const struct settings_listener *l)
+{
+	for (size_t i = 0; i < sizeof(l->address); i++)
+		if (l->address[i] != 0)
+			return false;
+	return true;
+}
+
+/* A listener at no address in particular is at all of its family. */
+void
+courier_own_find(struct courier *c)
+{
+	const struct settings *s = c->settings;
+	struct env_addr all[COURIER_OWN];
+	size_t n = interfaces_list(all, COURIER_OWN);
+
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct settings_listener *l = &s->listeners[i];
+
+		if (l->service != SERVICE_MX || l->family == 0)
+			continue;
+		if (!is_any(l)) {
+			own_add(c, l->family, l->address, l->port);
+			continue;
+		}
+		for (size_t k = 0; k < n; k++)
+			if (all[k].family == l->family)
+				own_add(c, l->family, all[k].bytes, l->port);
+	}
+}
