@@ -250,7 +250,7 @@ add_given(struct run *run, const struct hop_host *hop, struct route_host *host,
 	memcpy(a->bytes, hop->address, sizeof(a->bytes));
 	host->is_literal = true;
 	host->n_addresses = 1;
-	if (hop->is_local || address_is_good(a, run->in->permit_loopback))
+	if (hop->is_local || route_address_is_good(a, run->in->permit_loopback))
 		run->route->hosts[run->route->n_hosts++] = *host;
 	else
 		tally->has_unwanted = true;
