@@ -243,6 +243,13 @@ drop_out(struct channel *c)
 	c->is_broken = true;
 }
 
+/* A kernel without memory is no peer that is gone. */
+static bool
+is_for_later(ssize_t n)
+{
+	return n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM;
+}
+
 static void
 flush(struct channel *c)
 {
@@ -253,7 +260,7 @@ flush(struct channel *c)
 		drop_out(c);
 	while (c->out.len > 0 && (n = send_once(c)) > 0)
 		;
-	if (c->out.len > 0 && n != -EAGAIN)
+	if (c->out.len > 0 && !is_for_later(n))
 		drop_out(c);
 	if (c->out.len == 0)
 		buf_reset(&c->out, READ_SIZE);

@@ -69,6 +69,7 @@ struct hook_role {
 	struct env *env;
 	struct list peers;
 	struct purse memory;
+	int64_t question_time; /* us, for all filters of a stage */
 	struct filter filters[LIMIT_HOOKS];
 	unsigned n_filters;
 };
@@ -214,6 +215,8 @@ void link_wait(struct part *p, int64_t us);
 /* In no message: it may be closed when another part needs one. */
 void link_is_idle(struct part *p, bool is_idle);
 
+/* main.c: for tests */
+extern const struct role_ops hook_ops;
 extern const struct part_ops milter_ops, rspamd_ops, clamd_ops;
 
 #endif

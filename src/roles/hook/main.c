@@ -23,11 +23,14 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "roles/hook/hook_role.h"
 
 enum {
 	SESSIONS_MAX = 20000 /* of one front */
 };
+/* A client waits for ten minutes (RFC 5321, 4.5.3.2.6); progress or not. */
+#define QUESTION_TIME (9 * TIME_MINUTE)
 
 static const struct part_ops *const ops_of[N_HOOK_KINDS] = {
 	[HOOK_MILTER] = &milter_ops,
@@ -182,8 +185,10 @@ on_hook_rcpt(struct channel *c, const struct wire_head *h,
 {
 	struct session *s = session_for(c, h);
 
-	if (s == NULL || session_add_rcpt(s, m->rcpt, m->params) != 0)
+	if (s == NULL)
 		return WIRE_E_BAD;
+	if (session_add_rcpt(s, m->rcpt, m->params) != 0)
+		return ERR_ORIGIN(-ENOMEM);
 	session_ask(s, STAGE_RCPT, h->ticket);
 	return 0;
 }
@@ -312,7 +317,15 @@ static int
 dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
     int fd)
 {
-	return wire_dispatch_hook(&handlers, c, c->peer, h, payload, fd);
+	struct hook_role *r = c->ctx;
+	int done = wire_dispatch_hook(&handlers, c, c->peer, h, payload, fd);
+
+	/* The channel ends with that, and only another role gets another. */
+	if (done == -ENOMEM) {
+		env_log(r->env, ENV_ERROR, "out-of-memory", "role=hook");
+		role_end(r->role, 1);
+	}
+	return done;
 }
 
 /* -- life ------------------------------------------------------------------ */
@@ -373,6 +386,7 @@ prepare(struct role *role)
 	r->env = role->env;
 	list_init(&r->peers);
 	purse_init(&r->memory, NULL, LIMIT_HOOK_MEMORY);
+	r->question_time = QUESTION_TIME;
 	r->n_filters = s->n_hooks;
 	for (unsigned i = 0; i < r->n_filters; i++) {
 		struct filter *f = &r->filters[i];
@@ -396,16 +410,17 @@ deinit(struct role *role)
 		on_closed(&LIST_ENTRY(r->peers.next, struct peer, link)->c);
 }
 
+const struct role_ops hook_ops = {
+	.self = WIRE_HOOK,
+	.prepare = prepare,
+	.on_peer = on_peer,
+	.deinit = deinit,
+};
+
 int
 role_hook(struct env *env, const struct settings *s, int supervisor_fd)
 {
-	static const struct role_ops ops = {
-		.self = WIRE_HOOK,
-		.prepare = prepare,
-		.on_peer = on_peer,
-		.deinit = deinit,
-	};
 	struct hook_role r = { 0 };
 
-	return role_run(env, s, supervisor_fd, &ops, &r);
+	return role_run(env, s, supervisor_fd, &hook_ops, &r);
 }

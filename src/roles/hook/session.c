@@ -11,12 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/time.h"
 #include "roles/hook/hook_role.h"
 #include "smtp/reply.h"
-
-/* A client waits for ten minutes (RFC 5321, 4.5.3.2.6); progress or not. */
-#define QUESTION_TIME (9 * TIME_MINUTE)
 
 enum {
 	TXN_ARENA = 2 * 1024 * 1024,
@@ -183,7 +179,7 @@ session_ask(struct session *s, enum stage stage, uint32_t ticket)
 {
 	s->stage = (uint8_t)stage;
 	s->ticket = ticket;
-	s->until = env_now(s->role->env) + QUESTION_TIME;
+	s->until = env_now(s->role->env) + s->role->question_time;
 	s->at = 0;
 	if (stage == STAGE_MAIL) {
 		s->is_discarded = false;
