@@ -584,21 +584,21 @@ bounds_time_and_memory(void **state)
 	int64_t begun;
 
 	test_case("silence: its time-out");
-	w->settings.hooks[0].timeout = 30 * TIME_MS;
-	w->settings.hooks[0].end_timeout = 30 * TIME_MS;
+	w->settings.hooks[0].timeout = 200 * TIME_MS;
+	w->settings.hooks[0].end_timeout = 200 * TIME_MS;
 	w->at = 'R';
 	test_int(ask_on(w, CONNECT), RCPT);
 	test_int(w->code, 451);
 	end_transaction(w);
 	test_case("progress for ever: the time of the question");
 	w->settings.hooks[0].end_timeout = 3600 * TIME_SECOND;
-	w->hook.question_time = 60 * TIME_MS;
+	w->hook.question_time = 300 * TIME_MS;
 	w->at = 'E';
 	w->says = SLICE(P("\1", "p"));
 	begun = env_now(w->posix);
 	test_int(ask_on(w, MAIL), END);
 	test_int(w->code, 451);
-	test_true(env_now(w->posix) - begun >= 60 * TIME_MS);
+	test_true(env_now(w->posix) - begun >= 300 * TIME_MS);
 	end_transaction(w);
 	w->hook.question_time = TIME_MINUTE;
 	w->at = '\0';
@@ -723,9 +723,9 @@ survives_calls_that_fail(void **state)
 	char what[40];
 	struct world *w = *state;
 
-	w->settings.hooks[0].timeout = 20 * TIME_MS;
-	w->settings.hooks[0].end_timeout = 20 * TIME_MS;
-	w->settings.hooks[0].connect_timeout = 20 * TIME_MS;
+	w->settings.hooks[0].timeout = 200 * TIME_MS;
+	w->settings.hooks[0].end_timeout = 200 * TIME_MS;
+	w->settings.hooks[0].connect_timeout = 200 * TIME_MS;
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		for (uint64_t nth = 1; nth < 30; nth++) {
 			struct fault_plan plan = {
