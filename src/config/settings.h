@@ -191,6 +191,10 @@ struct settings {
 	uint32_t per_connection;        /* messages */
 	uint32_t per_mail;              /* recipients */
 
+	/* [reports] */
+	bool reports_tls;                    /* RFC 8460 */
+	char reports_contact[SETTINGS_NAME]; /* an address, or empty */
+
 	/* [resolver] */
 	char resolver_server[64]; /* ask this address instead of the roots */
 	uint16_t resolver_port;

@@ -380,6 +380,14 @@ const struct settings_key settings_keys[] = {
 	    "Recipients of one message in one transaction (RFC 5321, "
 	    "4.5.3.1.8: any server takes 100)." },
 
+	{ "reports", "tls", KIND_BOOL, MEMBER(reports_tls), "true", 0, 0, false,
+	    "Counts how TLS goes with the hosts of domains that want to hear "
+	    "of it, and sends them a report each day (RFC 8460)." },
+	{ "reports", "contact", KIND_TEXT, MEMBER(reports_contact), "", 0, 0,
+	    false,
+	    "The address that reports come from and name. When empty: "
+	    "postmaster of the first domain that is served here." },
+
 	{ "resolver", "server", KIND_ADDRESS, MEMBER(resolver_server), "", 0, 0,
 	    true,
 	    "Asks the DNS server at this address for everything. When empty, "

@@ -462,12 +462,36 @@ note_route(struct attempt *a)
 		    a->route.hosts[i].n_addresses);
 }
 
+/* Where the mail goes is known, what the domain demands is not. */
+static void
+wait_for_sts(struct attempt *a)
+{
+	if (env_timer_set(a->courier->env, &a->timer,
+		env_now(a->courier->env) + ATTEMPT_DNS_TIME) < 0)
+		fail_dns(a, "out of memory");
+}
+
+void
+attempt_on_sts(struct attempt *a, uint32_t ticket,
+    const struct wire_sts_answer *m)
+{
+	if (!sts_on_answer(a, ticket, m) || !a->is_routed)
+		return;
+	env_timer_stop(a->courier->env, &a->timer);
+	attempt_connect(a);
+}
+
 static void
 attempt_routed(struct attempt *a)
 {
 	struct verdict *v = &a->route.verdict;
 
 	a->is_routed = true;
+	if (a->route.n_hosts > 0 && sts_is_missing(a)) {
+		note_route(a);
+		wait_for_sts(a);
+		return;
+	}
 	env_timer_stop(a->courier->env, &a->timer);
 	if (a->route.n_hosts > 0) {
 		note_route(a);
@@ -493,6 +517,7 @@ attempt_route(struct attempt *a)
 	size_t n;
 
 	attempt_hop_route(a, &in);
+	sts_begin(a);
 	need = route_decide(&in, a->answers, a->n_answers, &a->arena, questions,
 	    &n, &a->route);
 	if (need == ROUTE_DONE) {
@@ -578,7 +603,10 @@ on_timer(struct env_timer *t)
 {
 	struct attempt *a = LIST_ENTRY(t, struct attempt, timer);
 
-	fail_dns(a, "no answer from the DNS in time");
+	fail_dns(a,
+	    a->n_missing == 0 && sts_is_missing(a)
+		? "whether the domain has an MTA-STS policy is not known"
+		: "no answer from the DNS in time");
 }
 
 /* What comes next, at the start and whenever a connection failed. */

@@ -7,6 +7,7 @@
  *              which host next, the result
  *   hop.c      what the operator's route says of the next hop
  *   carrier.c  one connection to a mail host: socket, TLS, the SMTP client
+ *   sts.c      the domain's MTA-STS policy, from the fetcher
  *   notice.c   bounces: composed here, streamed to the store
  *
  * An attempt has at most one carrier at a time; a carrier without attempt is
@@ -22,6 +23,7 @@
 #include "base/map.h"
 #include "base/time.h"
 #include "policy/route.h"
+#include "policy/tls_policy.h"
 #include "queue/retry.h"
 #include "roles/role.h"
 #include "smtp/client.h"
@@ -48,7 +50,7 @@ struct courier {
 	struct role *role;
 	struct env *env;
 	const struct settings *settings;
-	struct channel *store, *resolver; /* NULL while there is none */
+	struct channel *store, *resolver, *fetcher; /* NULL: none just now */
 	struct tls_client *tls;
 	struct id_source ids;
 	struct map attempts;  /* by their number; all belong to `store` */
@@ -122,6 +124,15 @@ struct attempt {
 	bool has_tried_idle;
 	bool is_clear_next; /* the last address once more, without TLS */
 
+	/* sts.c */
+	struct {
+		bool is_asked, is_known;
+		uint32_t ticket;
+		uint8_t mode, result; /* enum sts_mode, sts_result */
+		uint32_t max_age;     /* seconds */
+		struct slice mx;      /* in the arena */
+	} sts;
+
 	struct buf body; /* from body_from on */
 	size_t body_at;  /* given to the client */
 	uint64_t body_asked, body_got;
@@ -155,6 +166,8 @@ void attempt_on_dns(struct attempt *a, uint32_t ticket,
     const struct wire_dns_answer *m);
 void attempt_on_data(struct attempt *a, uint32_t ticket,
     const struct wire_attempt_data *m);
+void attempt_on_sts(struct attempt *a, uint32_t ticket,
+    const struct wire_sts_answer *m);
 /* No answer will come to what was asked of the DNS. */
 void attempt_on_resolver_lost(struct attempt *a);
 /* Without a result: the store is gone. */
@@ -212,6 +225,20 @@ void carrier_go_on(struct carrier *k);
 void carrier_drop(struct carrier *k);
 void carrier_drop_idle(struct courier *c);
 void carrier_drop_all(struct courier *c);
+
+/* -- MTA-STS ----------------------------------------------------------------
+ */
+
+/* Asks, once. Afterwards sts_is_missing until the answer is there. */
+void sts_begin(struct attempt *a);
+bool sts_is_missing(const struct attempt *a);
+/* False: it is not the answer that is waited for. */
+bool sts_on_answer(struct attempt *a, uint32_t ticket,
+    const struct wire_sts_answer *m);
+void sts_ask_again(struct courier *c); /* there is a new fetcher */
+/* What the policy says of one of the hosts. */
+struct sts_verdict sts_verdict_of(const struct attempt *a, struct slice host);
+void sts_print_lines(const struct attempt *a, struct buf *out);
 
 /* -- bounces
  * ------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * roles/courier - carries mail to other servers
  *
  * Talks to: the store (ATTEMPT and what belongs to it, bounces), a resolver
- * (DNS_ASK), mail servers anywhere (SMTP, TLS).
+ * (DNS_ASK), the fetcher (STS_ASK), mail servers anywhere (SMTP, TLS).
  *
  * May touch: outbound sockets, and the bodies it is given; at its start, the
  * file of authorities.
@@ -177,6 +177,21 @@ on_dns_answer(struct channel *ch, const struct wire_head *h,
 	return 0;
 }
 
+/* -- from the fetcher
+ * -------------------------------------------------------------- */
+
+static int
+on_sts_answer(struct channel *ch, const struct wire_head *h,
+    const struct wire_sts_answer *m)
+{
+	struct courier *c = ch->ctx;
+	struct attempt *a = map_get_number(&c->attempts, h->session);
+
+	if (a != NULL)
+		attempt_on_sts(a, h->ticket, m);
+	return 0;
+}
+
 /* -- channels
  * ------------------------------------------------------------------------ */
 
@@ -194,6 +209,7 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 		.done = on_done,
 		.dns_answer = on_dns_answer,
 		.courier_kick = on_courier_kick,
+		.sts_answer = on_sts_answer,
 	};
 
 	return wire_dispatch_courier(&handlers, c, c->peer, h, payload, fd);
@@ -235,6 +251,8 @@ on_channel_closed(struct channel *ch)
 		store_lost(c);
 	if (ch == c->resolver)
 		resolver_lost(c);
+	if (ch == c->fetcher)
+		c->fetcher = NULL; /* the next one is asked again */
 	list_remove(&ch->link);
 	channel_close(ch);
 	free(ch);
@@ -260,6 +278,8 @@ channel_place(struct courier *c, enum wire_role peer)
 {
 	if (peer == WIRE_STORE)
 		return &c->store;
+	if (peer == WIRE_FETCHER)
+		return &c->fetcher;
 	return peer == WIRE_RESOLVER ? &c->resolver : NULL;
 }
 
@@ -287,6 +307,8 @@ courier_on_peer(struct role *role, enum wire_role peer, uint32_t instance,
 	*place = ch;
 	if (peer == WIRE_STORE && role->is_started)
 		tell_slots(c);
+	if (peer == WIRE_FETCHER)
+		sts_ask_again(c);
 }
 
 /* -- the role
@@ -359,6 +381,8 @@ courier_deinit(struct role *role)
 		on_channel_closed(c->store);
 	if (c->resolver != NULL)
 		on_channel_closed(c->resolver);
+	if (c->fetcher != NULL)
+		on_channel_closed(c->fetcher);
 	carrier_drop_all(c);
 	map_deinit(&c->attempts);
 	env_timer_stop(c->env, &c->stop_timer);

@@ -131,28 +131,36 @@ ask_web(struct domain *d)
 }
 
 void
-fetch_on_address(struct domain *d, const struct wire_dns_answer *m, bool is_6)
+fetch_add_addresses(const struct fetcher *f, const struct wire_dns_answer *m,
+    bool is_6, uint16_t port, struct env_addr addresses[HTTPS_ADDRESSES],
+    size_t *n)
 {
 	struct wire_list rows = m->records;
 	struct wire_dns_record row;
 	size_t len = is_6 ? 16 : 4;
 
-	while (!m->bogus && d->n_addresses < HTTPS_ADDRESSES &&
+	while (!m->bogus && *n < HTTPS_ADDRESSES &&
 	    wire_dns_record_next(&rows, &row)) {
-		struct env_addr *to = &d->addresses[d->n_addresses];
+		struct env_addr *to = &addresses[*n];
 		struct route_address a = { .family = is_6 ? 6 : 4 };
 
 		if (row.data.len != len)
 			continue;
 		memcpy(a.bytes, row.data.at, len);
 		if (!route_address_is_good(&a,
-			d->fetcher->settings->outbound_permit_loopback))
+			f->settings->outbound_permit_loopback))
 			continue;
-		*to =
-		    (struct env_addr){ .family = a.family, .port = HTTPS_PORT };
+		*to = (struct env_addr){ .family = a.family, .port = port };
 		memcpy(to->bytes, a.bytes, len);
-		d->n_addresses++;
+		++*n;
 	}
+}
+
+void
+fetch_on_address(struct domain *d, const struct wire_dns_answer *m, bool is_6)
+{
+	fetch_add_addresses(d->fetcher, m, is_6, HTTPS_PORT, d->addresses,
+	    &d->n_addresses);
 	if (d->n_missing > 0)
 		return;
 	if (d->n_addresses == 0)

@@ -5,6 +5,7 @@
  *   main.c    channels: who asks, what the resolver and the store say
  *   domain.c  one domain: what is known of its policy, who waits for it, and
  *             the steps of looking (policy/sts decides)
+ *   report.c  for TLS reports: where they go, and by HTTPS there
  *   fetch.c   one fetch: addresses of the policy's host, HTTPS, what came
  *
  *      IDLE -> TXT -> (PENDING ->) ADDRESSES -> HTTPS -> IDLE
@@ -25,6 +26,7 @@
 
 enum {
 	FETCHER_LOOKUPS = 2000, /* domains that are looked at, at a time */
+	FETCHER_JOBS = 200,     /* of report.c */
 	FETCHER_FETCHES = 50,   /* of them by HTTPS */
 	FETCHER_DOMAINS = 2 * LIMIT_STS_DOMAINS, /* failures included */
 	FETCHER_REFRESHES = 20 /* begun in one turn of the timer */
@@ -41,6 +43,7 @@ struct fetcher {
 	struct list peers;                /* of struct channel: who asks */
 	struct map domains;               /* of struct domain, by name */
 	struct map lookups;               /* those that look, by number */
+	struct map jobs;                  /* report.c's, by number */
 	struct list used;    /* domains, the one used last at the end */
 	struct list pending; /* those that wait to fetch, by `queue` */
 	size_t n_policies, n_fetches;
@@ -127,5 +130,24 @@ void domain_next_pending(struct fetcher *f);
 void fetch_begin(struct domain *d);
 void fetch_on_address(struct domain *d, const struct wire_dns_answer *m,
     bool is_6);
+
+/* Those of the addresses in an answer that are ours to knock at. */
+void fetch_add_addresses(const struct fetcher *f,
+    const struct wire_dns_answer *m, bool is_6, uint16_t port,
+    struct env_addr addresses[HTTPS_ADDRESSES], size_t *n);
+
+/* -- report.c ---------------------------------------------------------------
+ */
+
+struct job;
+
+int on_rua_ask(struct channel *c, const struct wire_head *h,
+    const struct wire_rua_ask *m);
+int on_report_post(struct channel *c, const struct wire_head *h,
+    const struct wire_report_post *m);
+void job_on_dns(struct job *j, uint32_t ticket,
+    const struct wire_dns_answer *m);
+void jobs_on_resolver_lost(struct fetcher *f);
+void jobs_drop(struct fetcher *f); /* nobody wants the answers */
 
 #endif

@@ -63,8 +63,12 @@ on_dns_answer(struct channel *c, const struct wire_head *h,
 	struct fetcher *f = c->ctx;
 	struct domain *d = map_get_number(&f->lookups, h->session);
 
+	struct job *j = map_get_number(&f->jobs, h->session);
+
 	if (d != NULL)
 		domain_on_dns(d, h->ticket, m);
+	else if (j != NULL)
+		job_on_dns(j, h->ticket, m);
 	return 0;
 }
 
@@ -138,6 +142,8 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 		.sts_cached = on_sts_cached,
 		.sts_cached_end = on_sts_cached_end,
 		.sts_refresh = on_sts_refresh,
+		.rua_ask = on_rua_ask,
+		.report_post = on_report_post,
 	};
 
 	return wire_dispatch_fetcher(&handlers, c, c->peer, h, payload, fd);
@@ -156,6 +162,7 @@ resolver_lost(struct fetcher *f)
 	f->resolver = NULL;
 	while ((d = map_next(&f->lookups, &at)) != NULL)
 		domain_on_resolver_lost(d);
+	jobs_on_resolver_lost(f);
 }
 
 static void
@@ -170,9 +177,10 @@ on_channel_closed(struct channel *c)
 {
 	struct fetcher *f = c->ctx;
 
-	if (c == f->store)
+	if (c == f->store) {
 		f->store = NULL;
-	else if (c == f->resolver)
+		jobs_drop(f);
+	} else if (c == f->resolver)
 		resolver_lost(f);
 	else
 		asker_lost(f, c);
@@ -289,6 +297,7 @@ fetcher_prepare(struct role *role)
 	env_random(f->env, seed, sizeof(seed));
 	map_init(&f->domains, seed);
 	map_init(&f->lookups, seed);
+	map_init(&f->jobs, seed);
 	open_https(f);
 	f->tick.fire = on_tick;
 	return ERR_TRACE(env_timer_set(f->env, &f->tick,
@@ -305,10 +314,12 @@ fetcher_deinit(struct role *role)
 	while (!list_is_empty(&f->peers))
 		on_channel_closed(LIST_ENTRY(f->peers.next, struct channel,
 		    link));
+	jobs_drop(f);
 	env_timer_stop(f->env, &f->tick);
 	https_free(f->https);
 	map_deinit(&f->domains);
 	map_deinit(&f->lookups);
+	map_deinit(&f->jobs);
 }
 
 int

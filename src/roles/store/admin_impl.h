@@ -160,6 +160,12 @@ int allow_greylist(struct db *db, struct admin_job *j);
 int disallow_greylist(struct db *db, struct admin_job *j);
 int list_greylist_allowed(struct db *db, struct admin_job *j);
 
+/* -- reports_daily.c -- */
+
+int list_reports(struct db *db, struct admin_job *j);
+int show_reports(struct db *db, struct admin_job *j);
+int send_reports(struct admin_job *j);
+
 /* -- sts.c -- */
 
 int list_sts(struct db *db, struct admin_job *j);

@@ -455,6 +455,7 @@ static int
 on_attempt_result(struct channel *c, const struct wire_head *h,
     const struct wire_attempt_result *m)
 {
+	reports_count(peer_of(c)->role, m);
 	return outbound_on_attempt_result(peer_of(c)->role->outbound, c, h, m);
 }
 
@@ -513,6 +514,8 @@ static const struct wire_store_handlers handlers = {
 	.courier_state = on_courier_state,
 	.admin_ask = on_admin_ask,
 	.sts_keep = on_sts_keep,
+	.rua_answer = on_rua_answer,
+	.report_posted = on_report_posted,
 };
 
 static int
@@ -555,6 +558,7 @@ peer_free(struct peer *p)
 	accept_peer_lost(p);
 	handles_peer_lost(p);
 	clients_peer_lost(p);
+	reports_peer_lost(p);
 	map_deinit(&p->bodies);
 	map_deinit(&p->txns);
 	map_deinit(&p->handles);
@@ -697,6 +701,8 @@ prepare(struct role *r)
 		result = expander_new(s);
 	if (result == 0)
 		result = greylist_rows_new(s);
+	if (result == 0)
+		result = reports_new(s);
 	return ERR_TRACE(result);
 }
 
@@ -710,6 +716,7 @@ started(struct role *r)
 	outbound_start(s->outbound);
 	expander_look(s);
 	greylist_rows_start(s);
+	reports_start(s);
 	return 0;
 }
 
@@ -735,6 +742,7 @@ stop(struct role *r)
 	s->is_stopping = true;
 	s->n_ticks = 0;
 	greylist_rows_stop(s);
+	reports_stop(s);
 	env_timer_stop(s->env, &s->tick);
 	s->tick.fire = on_stop_poll;
 	(void)env_timer_set(s->env, &s->tick, env_now(s->env) + TIME_MS);
@@ -763,6 +771,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
 		greylist_rows_free(ctx);
+		reports_free(ctx);
 		greylist_free(ctx->greylist);
 		expander_free(ctx);
 		outbound_free(ctx->outbound);

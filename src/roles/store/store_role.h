@@ -35,6 +35,7 @@
 #include "store/store.h"
 
 struct expander;
+struct reports;
 
 struct tls_key {
 	struct list link;
@@ -64,6 +65,7 @@ struct store_role {
 	struct rate *rate;  /* clients.c */
 	struct greylist *greylist;
 	struct greylist_writer *greylist_writer;
+	struct reports *reports;
 	struct list keys;
 	int64_t started;
 	/* room on the disk */
@@ -183,6 +185,19 @@ void greylist_allowed_changed(struct store_role *s);
 int on_sts_keep(struct channel *c, const struct wire_head *h,
     const struct wire_sts_keep *m);
 void sts_tell(struct peer *p); /* a fetcher: all that is kept */
+/* -- reports.c, reports_daily.c -- */
+int reports_new(struct store_role *s); /* 0 or -ENOMEM */
+void reports_start(struct store_role *s);
+void reports_stop(struct store_role *s); /* writes the rest */
+void reports_free(struct store_role *s);
+/* A fetcher is gone: what it was asked is asked again. */
+void reports_peer_lost(struct peer *p);
+/* Counts how TLS went in an attempt. */
+void reports_count(struct store_role *s, const struct wire_attempt_result *m);
+int on_rua_answer(struct channel *c, const struct wire_head *h,
+    const struct wire_rua_answer *m);
+int on_report_posted(struct channel *c, const struct wire_head *h,
+    const struct wire_report_posted *m);
 /* -- expander.c -- */
 int expander_new(struct store_role *s);
 void expander_free(struct store_role *s);

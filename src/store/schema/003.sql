@@ -81,3 +81,46 @@ CREATE TABLE route_match (
 	created INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX route_match_route ON route_match (route);
+
+-- --- reports about TLS (RFC 8460) ---------------------------------------------
+
+-- Sessions with hosts of domains that want reports, a row for each that differs
+-- from the others of its day (days since 1970, UTC). kind and result as in
+-- policy/tls_policy.h; lines: of the policy, LF between.
+CREATE TABLE tls_count (
+	day INTEGER NOT NULL,
+	domain TEXT NOT NULL,
+	kind INTEGER NOT NULL,
+	result INTEGER NOT NULL,         -- 0: a success
+	lines TEXT NOT NULL,
+	mx TEXT NOT NULL,
+	local TEXT NOT NULL,
+	remote TEXT NOT NULL,
+	info TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	PRIMARY KEY (day, domain, kind, result, lines, mx, local, remote, info)
+) STRICT, WITHOUT ROWID;
+
+-- The record that says where a domain wants them, and the day it was seen.
+CREATE TABLE tls_wish (
+	domain TEXT PRIMARY KEY,
+	record TEXT NOT NULL,
+	seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A report on its way to one URI. state: 0 waiting, 1 sent, 2 dropped; the
+-- body (gzip) goes when it is not waiting any more, the row after 30 days.
+CREATE TABLE tls_report (
+	report INTEGER PRIMARY KEY,
+	day INTEGER NOT NULL,
+	domain TEXT NOT NULL,
+	uri TEXT NOT NULL,
+	id TEXT NOT NULL,
+	body BLOB NOT NULL,
+	state INTEGER NOT NULL DEFAULT 0,
+	tries INTEGER NOT NULL DEFAULT 0,
+	due INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	why TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX tls_report_due ON tls_report (state, due);
