@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/time.h"
 
 /* Whose turn it is: a person's mail twice as often as the others. */
 static const uint8_t turns[] = { 0, 2, 0, 1 };
@@ -18,7 +19,9 @@ void
 destinations_init(struct destinations *s, const uint8_t seed[MAP_SEED],
     uint32_t concurrency)
 {
-	*s = (struct destinations){ .concurrency = concurrency };
+	*s = (struct destinations){ .concurrency = concurrency,
+		.most_probes = UINT32_MAX };
+	list_init(&s->parked);
 	map_init(&s->by_key, seed);
 }
 
@@ -118,18 +121,32 @@ heap_make_room(struct destinations *s, uint8_t lane)
 static uint32_t
 concurrency_of(const struct destination *d)
 {
-	return d->failures > 0 ? 1 : d->limit;
+	return d->failures > 0 ? 1 : pace_concurrency(&d->pace, &d->limits);
+}
+
+static void
+unpark(struct destination *d)
+{
+	if (!d->is_parked)
+		return;
+	list_remove(&d->parked);
+	d->is_parked = false;
 }
 
 /* The one place that decides when a destination is ready. */
 static void
 place(struct destinations *s, struct destination *d)
 {
-	int64_t ready = destination_window_is_empty(d) ? d->least_due : 0;
+	int64_t ready =
+	    destination_window_is_empty(d) ? d->least_due : d->turn_at;
+	int64_t paced = pace_ready(&d->pace, &d->limits);
 
 	if (ready < d->retry_at)
 		ready = d->retry_at;
+	if (ready < paced)
+		ready = paced;
 	heap_remove(s, d);
+	unpark(d);
 	if (d->is_filling || d->in_flight >= concurrency_of(d) ||
 	    (destination_window_is_empty(d) && d->least_due == QUEUE_NEVER))
 		return;
@@ -183,7 +200,8 @@ destination_get(struct destinations *s, struct slice route, uint8_t lane,
 		return ERR_ORIGIN(-EINVAL);
 	}
 	d->lane = lane;
-	d->limit = s->concurrency;
+	d->limits = (struct pace_limits){ s->concurrency, 0, 1 };
+	pace_init(&d->pace);
 	d->key_len = route.len + 1;
 	d->least_due = QUEUE_NEVER;
 	r = heap_make_room(s, lane);
@@ -197,13 +215,52 @@ destination_get(struct destinations *s, struct slice route, uint8_t lane,
 	return 0;
 }
 
+/* -- probes: room for those who are known to take mail
+ * -------------------------------- */
+
+void
+destinations_probes(struct destinations *s, uint32_t most)
+{
+	s->most_probes = most == 0 ? 1 : most;
+	while (!list_is_empty(&s->parked))
+		place(s,
+		    LIST_ENTRY(s->parked.next, struct destination, parked));
+}
+
+/* n places are free: so many of those who wait for one come back. */
+static void
+probes_less(struct destinations *s, uint32_t n)
+{
+	assert(s->n_probes >= n);
+	s->n_probes -= n;
+	for (; n > 0 && !list_is_empty(&s->parked); n--)
+		place(s,
+		    LIST_ENTRY(s->parked.next, struct destination, parked));
+}
+
+static void
+prove(struct destinations *s, struct destination *d, bool is_proven)
+{
+	if (d->pace.is_proven == is_proven)
+		return;
+	d->pace.is_proven = is_proven;
+	if (is_proven) {
+		probes_less(s, d->in_flight);
+	} else {
+		pace_init(&d->pace);
+		s->n_probes += d->in_flight;
+	}
+}
+
 bool
 destination_forget(struct destinations *s, struct destination *d)
 {
 	if (d->in_flight > 0 || d->is_filling || d->failures > 0 ||
-	    !destination_window_is_empty(d) || d->least_due != QUEUE_NEVER)
+	    !destination_window_is_empty(d) || d->least_due != QUEUE_NEVER ||
+	    pace_is_worth_keeping(&d->pace, s->now))
 		return false;
 	heap_remove(s, d);
+	unpark(d);
 	(void)map_take(&s->by_key, slice_of(d->key, d->key_len));
 	destination_free(d);
 	return true;
@@ -224,15 +281,43 @@ destination_back_off(struct destinations *s, struct destination *d,
 {
 	d->failures = failures;
 	d->retry_at = retry_at;
+	if (failures > 0)
+		prove(s, d, false);
 	place(s, d);
 }
 
 void
-destination_limit(struct destinations *s, struct destination *d, uint32_t limit)
+destination_forgive(struct destinations *s, struct destination *d)
 {
-	if (d->limit == limit)
+	d->pace.pause = 0;
+	d->pace.learnt = 0;
+	destination_back_off(s, d, 0, 0);
+}
+
+void
+destination_limits(struct destinations *s, struct destination *d,
+    const struct pace_limits *l)
+{
+	if (d->limits.most == l->most && d->limits.rate == l->rate &&
+	    d->limits.burst == l->burst)
 		return;
-	d->limit = limit == 0 ? 1 : limit;
+	d->limits = *l;
+	place(s, d);
+}
+
+void
+destination_taken(struct destinations *s, struct destination *d, int64_t now)
+{
+	prove(s, d, true);
+	pace_on_taken(&d->pace, &d->limits, now);
+	place(s, d);
+}
+
+void
+destination_pressed(struct destinations *s, struct destination *d,
+    enum pace_pressure what, int64_t now)
+{
+	pace_on_pressure(&d->pace, what, d->in_flight, now);
 	place(s, d);
 }
 
@@ -262,17 +347,56 @@ destination_window_is_empty(const struct destination *d)
 /* -- what is next
  * ---------------------------------------------------------------- */
 
+/* The first of a lane whose time has come and for whom there is room. */
+static struct destination *
+first_of(struct destinations *s, uint8_t lane, int64_t now)
+{
+	struct destination *d;
+
+	while (s->lanes[lane].n > 0 &&
+	    (d = s->lanes[lane].heap[1])->ready_at <= now) {
+		if (d->pace.is_proven || s->n_probes < s->most_probes)
+			return d;
+		heap_remove(s, d);
+		list_add_last(&s->parked, &d->parked);
+		d->is_parked = true;
+	}
+	return NULL;
+}
+
+/* The wall clock was set back: nobody waits until it is there again for having
+ * had his turn. */
+static void
+turn_back(struct destinations *s, int64_t now)
+{
+	struct destination *d;
+	size_t at = 0;
+
+	while ((d = map_next(&s->by_key, &at)) != NULL) {
+		pace_turn_back(&d->pace, now);
+		if (d->turn_at > now)
+			d->turn_at = now;
+		if (d->heap_at != 0)
+			place(s, d);
+	}
+}
+
 struct destination *
 destinations_next(struct destinations *s, int64_t now)
 {
+	struct destination *d;
+
+	if (now < s->now - TIME_SECOND)
+		turn_back(s, now);
+	s->now = now;
 	for (unsigned i = 0; i < N_TURNS; i++) {
 		uint8_t lane = turns[(s->turn + i) % N_TURNS];
 
-		if (s->lanes[lane].n == 0 ||
-		    s->lanes[lane].heap[1]->ready_at > now)
+		d = first_of(s, lane, now);
+		if (d == NULL)
 			continue;
 		s->turn = (s->turn + i + 1) % N_TURNS;
-		return s->lanes[lane].heap[1];
+		return d;
 	}
 	return NULL;
 }
@@ -293,6 +417,7 @@ destination_fill_begin(struct destinations *s, struct destination *d)
 {
 	assert(!d->is_filling && destination_window_is_empty(d));
 	d->is_filling = true;
+	d->turn_at = d->least_due < s->now ? d->least_due : s->now;
 	d->least_due = QUEUE_NEVER; /* what comes from now on is noted anew */
 	place(s, d);
 }
@@ -347,6 +472,10 @@ destination_take(struct destinations *s, struct destination *d,
 		d->n_window = d->window_at = 0;
 	}
 	d->in_flight++;
+	d->turn_at = s->now; /* behind all whose time has come before */
+	if (!d->pace.is_proven)
+		s->n_probes++;
+	pace_on_start(&d->pace, &d->limits, s->now);
 	place(s, d);
 	return n;
 }
@@ -356,5 +485,7 @@ destination_done(struct destinations *s, struct destination *d)
 {
 	assert(d->in_flight > 0);
 	d->in_flight--;
+	if (!d->pace.is_proven)
+		probes_less(s, 1);
 	place(s, d);
 }

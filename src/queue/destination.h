@@ -13,7 +13,8 @@
  *
  * Pure: the caller reads rows, keeps the clock (wall time in microseconds) and
  * carries out attempts. Owned by one loop. Lanes take turns, so that a flood of
- * bulk mail does not keep a person's mail waiting.
+ * bulk mail does not keep a person's mail waiting; in a lane, destinations do.
+ * How much a destination gets at a time is queue/pace's.
  */
 #ifndef QUEUE_DESTINATION_H
 #define QUEUE_DESTINATION_H
@@ -21,6 +22,7 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "queue/pace.h"
 
 enum {
 	QUEUE_WINDOW = 1000,
@@ -39,12 +41,16 @@ struct destination {
 	/* the caller may read these */
 	uint8_t lane;
 	uint32_t in_flight; /* attempts */
-	uint32_t limit;     /* attempts at a time */
 	uint32_t failures;  /* of its hosts, in a row */
 	int64_t retry_at;   /* back-off; 0: none */
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
+	struct pace pace;
+	struct pace_limits limits;
 	/* destination.c's own */
-	size_t heap_at; /* from 1; 0: not in the heap */
+	struct list parked; /* in s->parked, when is_parked */
+	bool is_parked;
+	int64_t turn_at; /* when it was its turn last, in line with others */
+	size_t heap_at;  /* from 1; 0: not in the heap */
 	int64_t ready_at;
 	bool is_filling;
 	struct queue_row *window;
@@ -59,13 +65,21 @@ struct destinations {
 		struct destination **heap; /* least ready_at first; from 1 */
 		size_t n, size;
 	} lanes[QUEUE_LANES];
+	/* Attempts at hosts that have not taken anything yet: they may take
+	 * their time, and leave some of the slots to the others. */
+	uint32_t n_probes, most_probes;
+	struct list parked; /* who would be the next probe, first come first */
 	uint32_t concurrency; /* attempts at a time, where no limit is set */
+	int64_t now;          /* as the caller said last */
 	unsigned turn;
 };
 
 void destinations_init(struct destinations *s, const uint8_t seed[MAP_SEED],
     uint32_t concurrency);
 void destinations_deinit(struct destinations *s);
+
+/* How many attempts at a time may be with hosts that nothing is known of. */
+void destinations_probes(struct destinations *s, uint32_t most);
 
 struct slice destination_route(const struct destination *d);
 /* NULL when it is not there. */
@@ -84,9 +98,16 @@ void destination_row_due(struct destinations *s, struct destination *d,
 /* Sets the back-off, after failures and at the start. */
 void destination_back_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at);
-/* How many attempts at a time it may have from now on, at least 1. */
-void destination_limit(struct destinations *s, struct destination *d,
-    uint32_t limit);
+/* "Try now": what is believed of the host is forgotten. */
+void destination_forgive(struct destinations *s, struct destination *d);
+/* What the operator permits from now on. */
+void destination_limits(struct destinations *s, struct destination *d,
+    const struct pace_limits *l);
+/* The host took mail; or it said that it is too much. */
+void destination_taken(struct destinations *s, struct destination *d,
+    int64_t now);
+void destination_pressed(struct destinations *s, struct destination *d,
+    enum pace_pressure what, int64_t now);
 /* Drops the window: rows changed beneath it. They count as due now. */
 void destination_refresh(struct destinations *s, struct destination *d);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/test.h"
+#include "base/time.h"
 #include "queue/destination.h"
 
 static const uint8_t seed[MAP_SEED];
@@ -63,6 +64,7 @@ rows_of_a_message_go_together(void **state)
 	(void)state;
 	destinations_init(&s, seed, 3);
 	d = get(&s, "a.example", 1);
+	destination_taken(&s, d, 0); /* one more than at first */
 	destination_row_due(&s, d, 0);
 	destination_fill_begin(&s, d);
 	destination_row_due(&s, d, 50); /* one came while it was read */
@@ -208,8 +210,124 @@ the_heap_keeps_its_order(void **state)
 	destinations_deinit(&s);
 }
 
+/* Fills its window with n rows, each of a message of its own. */
+static void
+fill(struct destinations *s, struct destination *d, uint8_t n)
+{
+	struct queue_row rows[100];
+
+	for (uint8_t i = 0; i < n; i++)
+		rows[i] = row(i + 1u, (uint8_t)(i + 1));
+	destination_row_due(s, d, 0);
+	destination_fill_begin(s, d);
+	test_int(destination_fill_end(s, d, rows, n, QUEUE_NEVER), 0);
+}
+
+static void
+destinations_take_turns(void **state)
+{
+	struct destinations s;
+	struct destination *d[3];
+	struct queue_row got[1];
+
+	(void)state;
+	destinations_init(&s, seed, 50);
+	for (int i = 0; i < 3; i++) {
+		d[i] = get(&s, (const char *[]){ "a", "b", "c" }[i], 0);
+		for (int j = 0; j < 50; j++)
+			destination_taken(&s, d[i], 0);
+		fill(&s, d[i], 40);
+	}
+	for (int64_t now = 1; now <= 30; now++) {
+		struct destination *next =
+		    destinations_next(&s, TIME_HOUR + now);
+
+		test_true(next != NULL);
+		test_int(destination_take(&s, next, got, 1), 1);
+	}
+	for (int i = 0; i < 3; i++)
+		test_int(d[i]->in_flight, 10);
+	/* the clock is set back by an hour: the turns go on */
+	for (int64_t now = 1000; now < 1030; now++)
+		test_int(destination_take(&s, destinations_next(&s, now), got,
+			     1),
+		    1);
+	for (int i = 0; i < 3; i++)
+		test_true(d[i]->in_flight >= 19 && d[i]->in_flight <= 21);
+	destinations_deinit(&s);
+}
+
+/* However many hosts nothing is known of: who takes mail has room. */
+static void
+probes_leave_room(void **state)
+{
+	struct destinations s;
+	struct destination *good, *d;
+	struct queue_row got[1];
+	unsigned n = 0;
+
+	(void)state;
+	destinations_init(&s, seed, 20);
+	destinations_probes(&s, 4);
+	good = get(&s, "good.example", 0);
+	destination_taken(&s, good, 0);
+	for (unsigned i = 0; i < 10; i++) {
+		char name[20];
+
+		(void)snprintf(name, sizeof(name), "dead%u.example", i);
+		fill(&s, get(&s, name, 0), 2);
+	}
+	while ((d = destinations_next(&s, 100)) != NULL) {
+		test_int(destination_take(&s, d, got, 1), 1);
+		n++;
+	}
+	test_int(n, 4);
+	/* among them it is served all the same */
+	fill(&s, good, 2);
+	test_true(destinations_next(&s, 101) == good);
+	test_int(destination_take(&s, good, got, 1), 1);
+	/* one is found out, by success or failure: the next may */
+	d = get(&s, "dead0.example", 0);
+	destination_taken(&s, d, 102);
+	test_int(s.n_probes, 4 - d->in_flight);
+	test_true(destinations_next(&s, 103) != NULL);
+	destination_back_off(&s, d, 1, 5000);
+	test_int(s.n_probes, 4);
+	destination_done(&s, d);
+	test_int(s.n_probes, 3);
+	destinations_deinit(&s);
+}
+
+static void
+a_rate_is_kept(void **state)
+{
+	const struct pace_limits l = { 20, 60, 2 };
+	struct destinations s;
+	struct destination *d;
+	struct queue_row got[1];
+
+	(void)state;
+	destinations_init(&s, seed, 20);
+	d = get(&s, "a.example", 0);
+	destination_taken(&s, d, 0);
+	destination_limits(&s, d, &l);
+	fill(&s, d, 10);
+	for (int i = 0; i < 2; i++) {
+		test_true(destinations_next(&s, 1000) == d);
+		test_int(destination_take(&s, d, got, 1), 1);
+		destination_done(&s, d);
+	}
+	test_true(destinations_next(&s, 1000) == NULL);
+	test_true(destinations_next(&s, 999999) == NULL);
+	test_int(destinations_ready_at(&s), 1001000);
+	test_true(destinations_next(&s, 1001000) == d);
+	destinations_deinit(&s);
+}
+
 TEST_MAIN(cmocka_unit_test(a_destination_waits_for_its_least_row),
     cmocka_unit_test(rows_of_a_message_go_together),
+    cmocka_unit_test(destinations_take_turns),
+    cmocka_unit_test(probes_leave_room), cmocka_unit_test(a_rate_is_kept),
     cmocka_unit_test(a_failed_host_is_probed_by_one),
     cmocka_unit_test(lanes_take_turns),
     cmocka_unit_test(only_what_is_idle_is_forgotten),

@@ -41,6 +41,7 @@ class Keeps(Receiver):
 
 NAMES = {"few": "192.0.2.110", "slow": "192.0.2.111", "short": "192.0.2.112", "below.short": "192.0.2.113",
          "hand": "192.0.2.114", "paced": "192.0.2.115", "other": "192.0.2.116"}
+LATER = {"crowded": "192.0.2.117", "dropping": "192.0.2.118"}  # servers of single tests
 
 
 class Scene:
@@ -49,7 +50,7 @@ class Scene:
         self.dir = directory
         self.dns = Dns(os.path.join(directory, "dns"))
         records = ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.109"]
-        for name, address in NAMES.items():
+        for name, address in {**NAMES, **LATER}.items():
             records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {address}"]
         self.dns.zone(".", [])
         self.dns.zone("example.", records)
@@ -145,6 +146,64 @@ def test_times_of_a_destination(scene):
                      "the bounce")
     assert len(found) == 1
     assert [m for m in inbox(scene.box) if "soon over" in m and "action: delayed" in m.lower()]
+
+
+def test_a_rate_is_kept(scene):
+    """rate=120, burst=3: three at once, then two a second."""
+    paced = scene.receivers["paced"]
+    scene.box.cli("destination", "set", "paced.example", "rate=120", "burst=3")
+    for i in range(7):
+        scene.send(f"paced {i}", f"p{i}@paced.example")
+    wait_for(lambda: len(paced.taken) == 7, what="seven mails")
+    times = sorted(t for t, _, _ in paced.taken)
+    assert times[6] - times[2] >= 1.5
+
+
+class Crowded(Receiver):
+    """Bears three connections; what it says to the others is the test's."""
+    refusal = "421 4.7.0 too many connections from you"
+
+    def __init__(self, *args):
+        self.open, self.most, self.refused = 0, 0, 0
+        super().__init__(*args)
+
+    def greet(self, c):
+        with self.lock:
+            self.open += 1
+            self.most = max(self.most, self.open)
+            crowd = self.open > 3
+            self.refused += crowd
+        if crowd:
+            if self.refusal:
+                c.say(self.refusal)
+            c.hang_up()
+        super().greet(c)
+
+    def take(self, c, data):
+        time.sleep(0.05)
+        super().take(c, data)
+
+    def _serve(self, s, number):
+        try:
+            super()._serve(s, number)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+
+@pytest.mark.parametrize("name,refusal", [("crowded", Crowded.refusal), ("dropping", None)])
+def test_what_a_host_bears_is_learnt(scene, name, refusal):
+    """More connections than it bears: fewer from then on, nothing is put off for minutes."""
+    host = Crowded(LATER[name], name)
+    host.refusal = refusal
+    try:
+        for i in range(60):
+            scene.send(f"{name} {i}", f"c{i}@{name}.example")
+        wait_for(lambda: len(host.mails) == 60, 40, "all sixty mails")
+        assert host.refused < 40
+        assert len({m[1][0] for m in host.mails}) == 60
+    finally:
+        host.close()
 
 
 def inbox(box):

@@ -30,7 +30,7 @@
 #include "sys/tls.h"
 
 enum {
-	COURIER_SLOTS = 200, /* attempts and bounces at a time; ~150 KiB each */
+	COURIER_SLOTS = 400, /* attempts and bounces at a time; ~150 KiB each */
 	COURIER_IDLE = 100,  /* connections kept without work */
 	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
 	COURIER_OWN = 64,    /* addresses at which we answer ourselves */

@@ -190,16 +190,20 @@ pump_one(struct outbound *o)
 	struct destination *d =
 	    destinations_next(&o->destinations, env_wall(o->env));
 	struct out_courier *courier;
+	struct pace_limits limits;
 	struct terms terms;
 	int r;
 
 	if (d == NULL)
 		return false;
 	out_terms(o, destination_route(d), &terms, NULL);
-	destination_limit(&o->destinations, d,
-	    (uint32_t)terms.value[TERMS_CONCURRENCY]);
-	if (d->heap_at == 0)
-		return true; /* it has enough already */
+	limits = (struct pace_limits){ (uint32_t)terms.value[TERMS_CONCURRENCY],
+		terms.value[TERMS_RATE] > 0 ? (uint32_t)terms.value[TERMS_RATE]
+					    : 0,
+		(uint32_t)terms.value[TERMS_BURST] };
+	destination_limits(&o->destinations, d, &limits);
+	if (d->heap_at == 0 || d->ready_at > o->destinations.now)
+		return true; /* it has enough just now */
 	if (destination_window_is_empty(d)) {
 		if (o->n_fills >= OUT_FILLS)
 			return false; /* the next fill's end calls again */
@@ -454,6 +458,18 @@ find_courier(struct outbound *o, const struct channel *c)
 	return NULL;
 }
 
+/* A quarter of all slots is kept for hosts that are known to take mail: dead
+ * ones, of whom each must be found out, never have them all. */
+static void
+share_slots(struct outbound *o)
+{
+	uint32_t all = 0;
+
+	LIST_FOREACH (it, &o->couriers)
+		all += LIST_ENTRY(it, struct out_courier, link)->slots;
+	destinations_probes(&o->destinations, all - all / 4);
+}
+
 int
 outbound_on_courier_state(struct outbound *o, struct channel *c,
     const struct wire_courier_state *m)
@@ -468,6 +484,7 @@ outbound_on_courier_state(struct outbound *o, struct channel *c,
 		list_add_last(&o->couriers, &courier->link);
 	}
 	courier->slots = m->free_slots;
+	share_slots(o);
 	outbound_pump_soon(o);
 	return 0;
 }
@@ -492,6 +509,7 @@ outbound_courier_lost(struct outbound *o, struct channel *c)
 	outbound_bounces_courier_lost(o, courier);
 	list_remove(&courier->link);
 	free(courier);
+	share_slots(o);
 	outbound_pump_soon(o);
 }
 

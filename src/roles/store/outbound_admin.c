@@ -592,7 +592,7 @@ tell_destination(struct outbound *o, const struct change *c,
 	if (!c->command->makes_due ||
 	    destination_get(&o->destinations, route, row->lane, &d) < 0)
 		return;
-	destination_back_off(&o->destinations, d, 0, 0);
+	destination_forgive(&o->destinations, d);
 	destination_row_due(&o->destinations, d, c->now);
 }
 

@@ -869,18 +869,42 @@ decide(struct result *x, const struct out_attempt *a,
 	x->n = a->n_rcpts;
 }
 
-/* In memory at once, so that nobody knocks there meanwhile. */
+/* What the replies say of our pace. */
 static void
-decide_destination(struct result *x, struct destination *d)
+decide_pace(const struct result *x, struct destination *d, bool some_taken,
+    bool is_alive)
+{
+	struct destinations *s = &x->outbound->destinations;
+	enum pace_pressure what = PACE_EASE;
+
+	for (size_t i = 0; i < x->n && what == PACE_EASE; i++)
+		what = pace_pressure(&x->rows[i].verdict);
+	if (what == PACE_EASE && x->is_host_failure && is_alive)
+		what = PACE_CONNECTIONS;
+	if (some_taken)
+		destination_taken(s, d, x->now);
+	if (what != PACE_EASE)
+		destination_pressed(s, d, what, x->now);
+}
+
+/* In memory at once, so that nobody knocks there meanwhile. A host that takes
+ * mail on its other connections has not failed for refusing one more. */
+static void
+decide_destination(struct result *x, struct destination *d, bool some_taken)
 {
 	struct outbound *o = x->outbound;
+	bool is_alive = d->failures == 0 && d->in_flight > 1 &&
+	    pace_is_alive(&d->pace, x->now);
 
 	x->was_failing = d->failures > 0;
+	decide_pace(x, d, some_taken, is_alive);
 	if (!x->is_host_failure) {
 		destination_back_off(&o->destinations, d, 0, 0);
 		return;
 	}
 	x->host_verdict = x->rows[0].verdict;
+	if (is_alive)
+		return;
 	/* attempts that were under way together are one failure */
 	x->failures = d->retry_at > x->now ? d->failures : d->failures + 1;
 	x->retry_at = d->retry_at > x->now ? d->retry_at
@@ -927,7 +951,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	(void)arena_copy(&x->arena, m->tls, &x->tls);
 	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
 	decide(x, a, m);
-	decide_destination(x, a->destination);
+	decide_destination(x, a->destination, some_were_sent(m));
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;
 	x->write.done = result_done;

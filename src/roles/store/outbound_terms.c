@@ -187,6 +187,10 @@ tell_lane(struct telling *t, const struct outbound *o, struct slice route,
 	if (d == NULL)
 		return;
 	tell(t, "attempts_now", from, "%" PRIu32, d->in_flight);
+	tell(t, "attempts_at_most", from, "%" PRIu32,
+	    d->failures > 0 ? 1 : pace_concurrency(&d->pace, &d->limits));
+	if (d->pace.learnt > 0)
+		tell(t, "rate_at_most", from, "%" PRIu32, d->pace.learnt);
 	tell(t, "failures", from, "%" PRIu32, d->failures);
 	tell(t, "retry_at", from, "%" PRId64, d->retry_at);
 }
