@@ -114,20 +114,21 @@ static const struct cli_action actions[] = {
 	    admin_run, &take },
 };
 
-const struct cli_command cli_route = { "route",
-	"where mail for others goes", CLI_ACTIONS(actions),
+const struct cli_command cli_route = { "route", "where mail for others goes",
+	CLI_ACTIONS(actions),
 	"keys: kind=mx          the mail hosts of the domain (as without a "
 	"route)\n"
-	"           smarthost   hosts= take all of it; lmtp: the same, by LMTP\n"
+	"           smarthost   hosts= take all of it; lmtp: the same, by "
+	"LMTP\n"
 	"           discard     it is thrown away; error: it is refused\n"
 	"      to=DOMAIN,...    for these domains; .DOMAIN: all below it; *: "
 	"the rest\n"
 	"      from=ADDRESS,... from these senders, DOMAINs, .DOMAINs, or <>\n"
-	"      hosts=HOST,...   [mx:]NAME[:PORT][*WEIGHT][@PREFERENCE], "
-	"unix:PATH\n"
+	"      hosts=HOST,...   [mx:]NAME[:PORT][*WEIGHT][@PREFERENCE]\n"
 	"      port=NUMBER|none     where hosts= says none\n"
 	"      tls=none|may|encrypt|verify|default  how much there must be\n"
-	"      implicit=yes|no      TLS from the first octet (as port 465 has)\n"
+	"      implicit=yes|no      TLS from the first octet (as port 465 "
+	"has)\n"
 	"      user=NAME|none       to log in with a password\n"
 	"      auth=tls|clear       whether it may be said without TLS\n"
 	"      source=ADDRESS[,ADDRESS]|none  our own, IPv4 and IPv6\n"

@@ -86,28 +86,10 @@ take_name(struct slice *in, struct hop_host *h)
 }
 
 static const char *
-read_local(struct slice in, struct hop_host *ret)
-{
-	if (in.len == 0 || in.at[0] != '/' || in.len > HOP_PATH_MAX ||
-	    slice_find_byte(in, '\0') != SIZE_MAX)
-		return "unix: needs the whole path of a socket";
-	ret->name = in;
-	ret->is_local = true;
-	return NULL;
-}
-
-static const char *
 read_host(struct slice in, struct hop_host *ret)
 {
 	struct hop_host h = { .weight = 1, .preference = HOP_PREFERENCE };
-	const char *why;
 
-	if (slice_skip(&in, SLICE("unix:"))) {
-		why = read_local(in, &h);
-		if (why == NULL)
-			*ret = h;
-		return why;
-	}
 	h.uses_mx = slice_skip(&in, SLICE("mx:"));
 	if (in.len > 0 && in.at[0] == '[' ? !take_literal(&in, &h)
 					  : !take_name(&in, &h))

@@ -4,7 +4,6 @@
  *
  *   hosts  = host *("," host)                      spaces around each are void
  *   host   = ["mx:"] name [":" port] ["*" weight] ["@" preference]
- *          / "unix:" path                          LMTP on this machine
  *   name   = host name in A-labels / "[" address "]"
  *
  * Lower preferences first (10 when it is not said), and among equals each is
@@ -38,17 +37,16 @@ enum {
 	HOP_HOSTS = 20,
 	HOP_HOSTS_TEXT = 2048,
 	HOP_WEIGHT_MAX = 1000,
-	HOP_PREFERENCE = 10, /* when none is said */
-	HOP_PATH_MAX = 107   /* of a socket: as in struct sockaddr_un */
+	HOP_PREFERENCE = 10 /* when none is said */
 };
 
 struct hop_host {
-	struct slice name; /* or the path of a socket */
-	uint16_t port;     /* 0: the usual one */
+	struct slice name;
+	uint16_t port; /* 0: the usual one */
 	uint16_t weight, preference;
 	uint8_t family; /* 4 or 6: an address, and no name */
 	uint8_t address[16];
-	bool uses_mx, is_local;
+	bool uses_mx;
 };
 
 extern const char *const hop_kinds[HOP_KINDS];

@@ -8,7 +8,7 @@ struct mx {
 	uint32_t preference; /* of a hop, and then of its MX */
 	uint16_t weight, port;
 	struct slice host;
-	const struct hop_host *hop; /* with an address or a socket; or NULL */
+	const struct hop_host *hop; /* with an address; or NULL */
 };
 
 struct run {
@@ -189,7 +189,6 @@ is_own(const struct run *run, const struct route_host *host)
 
 		for (size_t k = 0; k < run->in->n_own; k++)
 			if (host->port == run->in->own[k].port &&
-			    a->family != 0 &&
 			    a->family == run->in->own[k].address.family &&
 			    memcmp(a->bytes, run->in->own[k].address.bytes,
 				a->family == 4 ? 4 : 16) == 0)
@@ -239,7 +238,7 @@ add_resolved(struct run *run, struct route_host *host, struct tally *tally)
 	    (v6 != NULL && v6->n_records > 0);
 }
 
-/* The operator gave its address, or its socket. */
+/* The operator gave its address. */
 static void
 add_given(struct run *run, const struct hop_host *hop, struct route_host *host,
     struct tally *tally)
@@ -250,7 +249,7 @@ add_given(struct run *run, const struct hop_host *hop, struct route_host *host,
 	memcpy(a->bytes, hop->address, sizeof(a->bytes));
 	host->is_literal = true;
 	host->n_addresses = 1;
-	if (hop->is_local || route_address_is_good(a, run->in->permit_loopback))
+	if (route_address_is_good(a, run->in->permit_loopback))
 		run->route->hosts[run->route->n_hosts++] = *host;
 	else
 		tally->has_unwanted = true;
@@ -599,7 +598,7 @@ decide_hops(struct run *run)
 			.weight = h->weight,
 			.port = h->port != 0 ? h->port : in->port,
 			.preference = (uint32_t)h->preference << 16,
-			.hop = h->family != 0 || h->is_local ? h : NULL };
+			.hop = h->family != 0 ? h : NULL };
 
 		if (h->uses_mx)
 			need = add_hop_mxs(run, &l, &mx);

@@ -34,7 +34,7 @@ enum route_need {
 };
 
 struct route_address {
-	uint8_t family; /* 4 or 6; 0: the socket that the host's name says */
+	uint8_t family; /* 4 or 6 */
 	uint8_t bytes[16];
 };
 
@@ -75,7 +75,7 @@ struct route_answer {
 };
 
 struct route_host {
-	struct slice name; /* of the MX, or the literal; or a socket's path */
+	struct slice name; /* of the MX, or the literal */
 	uint16_t port;
 	uint16_t preference;
 	struct route_address addresses[ROUTE_ADDRESSES];

@@ -9,6 +9,7 @@
 #include "policy/canon.h"
 #include "policy/dns.h"
 #include "policy/route.h"
+#include "smtp/reply.h"
 
 #define KEY_PREFIX "route:"
 
@@ -231,6 +232,19 @@ route_table_find(const struct route_table *t, struct slice sender,
 		     ROUTE_WHY_PARENT, ret) &&
 	    !try_sender(t, sender, ret))
 		(void)try_pattern(t, "to", "", SLICE("*"), ROUTE_WHY_ALL, ret);
+}
+
+struct verdict
+route_reply(uint16_t code, struct slice text)
+{
+	struct verdict v = { code / 100 == 5 ? code : 550, { 5, 7, 1 }, text };
+	struct esc esc;
+
+	if (smtp_esc_take(&v.text, &esc) && esc.class == 5)
+		v.esc = esc;
+	if (v.text.len == 0)
+		v.text = SLICE("Mail is not carried there");
+	return v;
 }
 
 /* -- what an operator writes ----------------------------------------------- */

@@ -88,6 +88,9 @@ int route_table_target(struct route_table *t, struct slice domain,
 void route_table_find(const struct route_table *t, struct slice sender,
     struct slice domain, struct route_choice *ret);
 
+/* What a route of kind error says; code 0 and no text: something general. */
+struct verdict route_reply(uint16_t code, struct slice text);
+
 /* 1*32(lower-case letter, digit, "-", "_", ".") */
 bool route_name_is_valid(struct slice name);
 /* What an operator writes behind to= or from=, made "to:..." or "from:...";

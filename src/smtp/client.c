@@ -187,7 +187,10 @@ say_hello(struct smtp_client *c, bool is_ehlo)
 	c->is_ehlo = is_ehlo;
 	c->offer = (struct smtp_offer){ 0 };
 	(void)snprintf(line, sizeof(line), "%s %.255s",
-	    is_ehlo ? "EHLO" : "HELO", c->config.helo);
+	    c->config.is_lmtp ? "LHLO"
+		: is_ehlo     ? "EHLO"
+			      : "HELO",
+	    c->config.helo);
 	enter(c, is_ehlo ? SMTP_PHASE_EHLO : SMTP_PHASE_HELO);
 	say(c, line);
 }
@@ -291,41 +294,54 @@ on_greeting(struct smtp_client *c)
 		say_hello(c, true);
 }
 
+static struct smtp_auth_input
+auth_input(const struct smtp_client *c)
+{
+	return (struct smtp_auth_input){ .user = c->config.user,
+		.password = c->config.password,
+		.nonce = c->config.nonce,
+		.offered = c->offer.auth,
+		.may_say_password = c->has_tls || c->config.plain_auth };
+}
+
+/* A line with a secret; wiped, but for what waits to be sent. */
+static void
+say_secret(struct smtp_client *c, char line[SMTP_LOGIN_LINE], const char *shown)
+{
+	note(c, "> ", slice_cstr(shown));
+	put(c, slice_cstr(line));
+	put(c, SLICE("\r\n"));
+	explicit_bzero(line, SMTP_LOGIN_LINE);
+}
+
+static void
+fail_auth(struct smtp_client *c, int why)
+{
+	if (why == SMTP_AUTH_E_CLEAR)
+		fail(c, 7, 11, "no login without TLS");
+	else if (why == SMTP_AUTH_E_NONE)
+		fail(c, 7, 4, "the server offers no login that we know");
+	else
+		fail(c, 7, 8,
+		    "the login went wrong: not an answer of a server "
+		    "that knows the password");
+}
+
 static void
 begin_auth(struct smtp_client *c)
 {
-	uint8_t plain[512];
-	char line[BASE64_ENCODED(sizeof(plain)) + 16] = "AUTH PLAIN ";
-	size_t n_user = strlen(c->config.user),
-	       n_password = strlen(c->config.password);
+	struct smtp_auth_input in = auth_input(c);
+	char line[SMTP_LOGIN_LINE], shown[64];
+	int r = smtp_auth_begin(&c->auth, &in, line);
 
-	if (!c->has_tls && !c->config.plain_auth) {
-		fail(c, 7, 11, "no login without TLS");
+	if (r != SMTP_AUTH_SAY) {
+		fail_auth(c, r);
 		return;
 	}
-	if (!c->offer.auth_plain) {
-		fail(c, 7, 4, "the server offers no AUTH PLAIN");
-		return;
-	}
-	if (n_user + n_password + 2 > sizeof(plain)) {
-		fail(c, 7, 8, "name and password are too long");
-		return;
-	}
-	/* message = [authzid] NUL authcid NUL passwd (RFC 4616, 2) */
-	plain[0] = plain[n_user + 1] = 0;
-	memcpy(plain + 1, c->config.user, n_user);
-	memcpy(plain + n_user + 2, c->config.password, n_password);
-	(void)base64_encode(slice_of(plain, n_user + n_password + 2),
-	    line + strlen(line));
 	enter(c, SMTP_PHASE_AUTH);
-	note(c, "> ", SLICE("AUTH PLAIN ***"));
-	put(c,
-	    slice_of(line,
-		strlen("AUTH PLAIN ") +
-		    BASE64_ENCODED(n_user + n_password + 2)));
-	put(c, SLICE("\r\n"));
-	explicit_bzero(plain, sizeof(plain));
-	explicit_bzero(line, sizeof(line));
+	(void)snprintf(shown, sizeof(shown), "AUTH %s ***",
+	    smtp_auth_name(&c->auth));
+	say_secret(c, line, shown);
 }
 
 /* The server's offer is known. */
@@ -354,7 +370,7 @@ on_ehlo(struct smtp_client *c)
 {
 	struct slice line;
 
-	if (is_class(c, 5)) {
+	if (is_class(c, 5) && !c->config.is_lmtp) {
 		say_hello(c, false);
 		return;
 	}
@@ -394,10 +410,28 @@ on_starttls(struct smtp_client *c)
 static void
 on_auth(struct smtp_client *c)
 {
-	if (c->reply.code == 235)
+	struct smtp_auth_input in = auth_input(c);
+	char line[SMTP_LOGIN_LINE];
+	struct slice said;
+	int r;
+
+	if (c->reply.code == 235 && c->auth.is_done) {
 		enter(c, SMTP_PHASE_READY);
-	else
+		return;
+	}
+	if (c->reply.code == 235) {
+		fail_auth(c, SMTP_AUTH_E_BAD);
+		return;
+	}
+	if (c->reply.code != 334 || !smtp_reply_line(&c->reply, 0, &said)) {
 		fail_by_reply(c);
+		return;
+	}
+	r = smtp_auth_go_on(&c->auth, &in, said, line);
+	if (r == SMTP_AUTH_SAY)
+		say_secret(c, line, "***");
+	else
+		fail_auth(c, r);
 }
 
 /* -- replies to a mail ----------------------------------------------------- */
@@ -484,6 +518,10 @@ on_data_reply(struct smtp_client *c)
 			enter(c, SMTP_PHASE_BODY);
 			return;
 		}
+		if (c->config.is_lmtp) { /* 2033, 4.2: it had to be 503 */
+			fail_out_of_step(c);
+			return;
+		}
 		/* Pipelined, and nobody is left: an empty message, which the
 		 * server must refuse (RFC 2920, 3.1). */
 		c->body_is_void = true;
@@ -555,11 +593,34 @@ on_chunk(struct smtp_client *c)
 	}
 }
 
+/* RFC 2033, 4.2: a reply for each recipient that was accepted, in their order.
+ */
+static void
+on_lmtp_dot(struct smtp_client *c)
+{
+	for (size_t i = 0; i < c->mail.n_rcpts; i++) {
+		if (c->outcomes[i].is_done)
+			continue;
+		c->outcomes[i].verdict = verdict_of_reply(c);
+		c->outcomes[i].is_done = true;
+		c->n_replied++; /* it goes on: the time begins anew */
+		if (--c->n_accepted > 0)
+			return;
+		break;
+	}
+	c->has_open_transaction = false;
+	end_mail(c);
+}
+
 static void
 on_dot(struct smtp_client *c)
 {
 	if (!is_class(c, 2) && !is_refusal(c)) {
 		fail_out_of_step(c);
+		return;
+	}
+	if (c->config.is_lmtp) {
+		on_lmtp_dot(c);
 		return;
 	}
 	c->has_open_transaction = false;

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/verdict.h"
+#include "smtp/auth.h"
 #include "smtp/dot.h"
 #include "smtp/envelope.h"
 #include "smtp/reply.h"
@@ -40,10 +41,12 @@ enum smtp_client_tls {
 struct smtp_client_config {
 	const char *helo; /* our host name; borrowed for life */
 	enum smtp_client_tls tls;
-	/* For `ulak send`: AUTH PLAIN when user is not NULL; only inside TLS
-	 * unless plain_auth. Borrowed until READY. */
-	const char *user, *password;
+	/* AUTH (smtp/auth) when user is not NULL; a password is said only
+	 * inside TLS unless plain_auth. Borrowed until READY. nonce: for SCRAM,
+	 * which is not used without. */
+	const char *user, *password, *nonce;
 	bool plain_auth;
+	bool is_lmtp; /* RFC 2033: LHLO, and replies for each recipient */
 };
 
 /* What next() says. */
@@ -116,6 +119,7 @@ struct smtp_client {
 	struct smtp_stuff stuff;
 	uint64_t body_sent;
 
+	struct smtp_auth auth;
 	struct buf out;
 	struct smtp_reply reply;
 	struct buf dialogue;

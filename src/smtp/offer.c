@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/offer.h"
 
+#include "smtp/auth.h"
+
 enum {
 	LIMIT_VALUE_MAX = 999999 /* RFC 9422: six digits */
 };
@@ -34,7 +36,7 @@ read_auth(struct smtp_offer *o, struct slice args)
 	struct slice word;
 
 	while (take_word(&args, &word))
-		o->auth_plain |= slice_equal_nocase(word, SLICE("PLAIN"));
+		o->auth |= smtp_auth_of(word);
 }
 
 /* DELIVERBY [min-by-time], which other parameters may follow after a comma

@@ -16,7 +16,8 @@
 
 struct smtp_offer {
 	unsigned ext; /* SMTP_EXT_* */
-	bool pipelining, auth_plain;
+	bool pipelining;
+	unsigned auth;     /* SMTP_AUTH_* (smtp/auth.h) */
 	uint64_t max_size; /* 0: none told */
 	uint64_t min_by;   /* seconds; less is not taken with BY=;R */
 	/* RFC 9422, 0: none told: of one mail, of one session */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What is made of the lines of a reply to EHLO. */
 #include "base/test.h"
+#include "smtp/auth.h"
 #include "smtp/offer.h"
 
 static const struct {
@@ -24,7 +25,9 @@ static const struct {
 	{ "SIZE 1000", { .ext = SMTP_EXT_SIZE, .max_size = 1000 } },
 	{ "SIZE x", { .ext = SMTP_EXT_SIZE } },
 	{ "SIZE 99999999999999999999", { .ext = SMTP_EXT_SIZE } },
-	{ "AUTH LOGIN  PLAIN", { .ext = SMTP_EXT_AUTH, .auth_plain = true } },
+	{ "AUTH LOGIN  PLAIN",
+	    { .ext = SMTP_EXT_AUTH,
+		.auth = SMTP_AUTH_PLAIN | SMTP_AUTH_LOGIN } },
 	{ "AUTH PLAINER", { .ext = SMTP_EXT_AUTH } },
 	{ "AUTH=PLAIN", { 0 } },
 	{ "DELIVERBY", { .ext = SMTP_EXT_DELIVERBY } },
@@ -57,7 +60,7 @@ reads_lines(void **state)
 		smtp_offer_read(&got, line);
 		test_int(got.ext, want->ext);
 		test_int(got.pipelining, want->pipelining);
-		test_int(got.auth_plain, want->auth_plain);
+		test_int(got.auth, want->auth);
 		test_int(got.max_size, want->max_size);
 		test_int(got.min_by, want->min_by);
 		test_int(got.max_rcpts, want->max_rcpts);

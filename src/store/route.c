@@ -254,21 +254,6 @@ set_one(struct change *c, const struct option *o)
 
 /* -- all of it together ---------------------------------------------------- */
 
-static bool
-has_socket(struct slice hosts)
-{
-	struct hop_host read[HOP_HOSTS];
-	const char *why;
-	size_t n;
-
-	if (!hop_hosts_read(hosts, read, &n, &why))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (read[i].is_local)
-			return true;
-	return false;
-}
-
 static int
 check(struct change *c)
 {
@@ -279,8 +264,6 @@ check(struct change *c)
 		return bad(c, "kind=%s needs hosts=", hop_kinds[r->kind]);
 	if (!has_hosts && r->hosts.len > 0)
 		return bad(c, "hosts= is for kind=smarthost and kind=lmtp");
-	if (r->kind != HOP_LMTP && has_socket(r->hosts))
-		return bad(c, "unix: is for kind=lmtp");
 	if (r->user.len > 0 && !has_hosts)
 		return bad(c, "a login is for kind=smarthost and kind=lmtp");
 	if (r->user.len > 0 && r->secret.len == 0)

@@ -199,6 +199,13 @@ static const struct sandbox_call tcp_out_calls[] = {
 };
 FAMILY(tcp_out);
 
+/* A route says from which of our addresses; without listen and accept nobody
+ * comes in by it. */
+static const struct sandbox_call source_address_calls[] = {
+	CALL(bind),
+};
+FAMILY(source_address);
+
 /* To a scanner's socket on this machine. */
 static const struct sandbox_call local_out_calls[] = {
 	CALL_3(socket, ARG(0, AF_UNIX), TYPE(SOCK_STREAM), ARG(2, 0)),
@@ -235,7 +242,8 @@ const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	    .is_data_open = true,
 	    .lanes = 1u << ENV_LANE_APPEND | 1u << ENV_LANE_COMMIT |
 		1u << ENV_LANE_READ },
-	[WIRE_COURIER] = { .families = { &living, &tcp_out },
+	[WIRE_COURIER] = { .families = { &living, &tcp_out, &source_address },
+	    .is_tcp_in_open = true,
 	    .is_tcp_out_open = true },
 	[WIRE_RESOLVER] = { .families = { &living, &tcp_out, &dns },
 	    .is_tcp_out_open = true,

@@ -58,6 +58,7 @@ attempt_free(struct attempt *a)
 	if (a->carrier != NULL)
 		carrier_drop(a->carrier);
 	env_timer_stop(c->env, &a->timer);
+	attempt_hop_free(a);
 	(void)map_take_number(&c->attempts, a->number);
 	buf_deinit(&a->body);
 	buf_deinit(&a->dialogue);
@@ -304,6 +305,8 @@ attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
 static bool
 is_route_secure(const struct attempt *a)
 {
+	if (a->hop.n_hosts > 0)
+		return true; /* the operator has named them */
 	for (size_t i = 0; i < a->n_answers; i++)
 		if (a->answers[i].question.type == DNS_MX &&
 		    slice_equal_nocase(a->answers[i].question.name, a->domain))
@@ -356,7 +359,6 @@ next_target(struct attempt *a, struct carrier_target *ret)
 	address = &h->addresses[a->address++];
 	*ret = (struct carrier_target){ .host = h->name,
 		.is_literal = h->is_literal,
-		.is_local = address->family == 0,
 		.is_secure = is_route_secure(a),
 		.in_the_clear = a->is_clear_next };
 	ret->address.family = address->family;
@@ -414,7 +416,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 		attempt_finish(a);
 		return;
 	}
-	if (what == ATTEMPT_TLS_FAILED)
+	if (what == ATTEMPT_TLS_FAILED && attempt_hop_may_be_clear(a))
 		a->is_clear_next = true;
 	attempt_go_on(a);
 }
@@ -626,10 +628,28 @@ attempt_go_on(struct attempt *a)
 		if (carrier_reuse(a))
 			return;
 	}
+	if (attempt_hop_ask(a))
+		return;
 	if (a->is_routed)
 		attempt_connect(a);
 	else
 		attempt_route(a);
+}
+
+void
+attempt_secret_came(struct attempt *a)
+{
+	attempt_go_on(a);
+}
+
+void
+attempt_secret_failed(struct attempt *a, const char *why)
+{
+	struct verdict v = { 454, { 4, 7, 0 }, slice_cstr(why) };
+
+	attempt_note(a, "! %s", why);
+	a->failure = keep_verdict(a, &v);
+	attempt_finish(a);
 }
 
 static bool

@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/err.h"
 
 enum {
 	CARRIER_KEY = 2 * LIMIT_DOMAIN,
+	CARRIER_NONCE = 32,
 	READ_SIZE = 16 * 1024,
 	ROUNDS = 8 /* reads in one turn, so that others get theirs */
 };
@@ -45,12 +47,14 @@ struct carrier {
 	uint8_t last_phase; /* of the client */
 	bool dot_is_out;
 	bool is_secure, is_verified; /* RFC 8689, 4.2.1 */
+	bool is_implicit;            /* TLS came before the greeting */
 	unsigned n_mails, mails_max;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;
 	struct progress progress;
 	struct tls *tls;
 	struct smtp_client client;
+	char nonce[CARRIER_NONCE];
 	char key[CARRIER_KEY], host[LIMIT_DOMAIN + 1], helo[LIMIT_DOMAIN + 1];
 	char remote[ATTEMPT_REMOTE], tls_text[ATTEMPT_TLS];
 };
@@ -377,6 +381,7 @@ static void
 go_on_handshake(struct carrier *k)
 {
 	int r = tls_handshake(k->tls);
+	const char *refusal;
 	char text[200];
 
 	if (r == -EAGAIN) {
@@ -396,7 +401,13 @@ go_on_handshake(struct carrier *k)
 	take_notes(k);
 	attempt_note(k->attempt, "* %s", k->tls_text);
 	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
-	smtp_client_tls_up(&k->client);
+	refusal = attempt_hop_refuses(k->attempt, k->tls);
+	if (refusal != NULL) {
+		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5, refusal);
+		return;
+	}
+	if (!k->is_implicit)
+		smtp_client_tls_up(&k->client);
 	enter(k, CARRIER_TALKING);
 	carrier_run(k);
 }
@@ -565,6 +576,8 @@ on_closed(struct carrier *k)
 	}
 	if (why.text.len == 0)
 		why.text = SLICE("the server ended the session");
+	if (k->last_phase == SMTP_PHASE_AUTH && !k->client.failure_is_local)
+		why = attempt_hop_login_failed(k->attempt, &why);
 	carrier_fail(k, failure_of(k, !k->client.failure_is_local), why,
 	    k->client.failure_is_local);
 	return STEP_GONE;
@@ -618,6 +631,10 @@ on_connected(struct carrier *k)
 
 	if (r == 0) {
 		attempt_note(k->attempt, "* connected to %s", k->remote);
+		if (k->is_implicit) {
+			start_tls(k);
+			return;
+		}
 		enter(k, CARRIER_TALKING);
 		carrier_run(k);
 		return;
@@ -650,9 +667,9 @@ name_remote(struct carrier *k, const struct carrier_target *t)
 
 	env_addr_print(&t->address, address);
 	(void)slice_to_cstr(t->host, k->host, sizeof(k->host));
-	if (t->is_local)
-		(void)snprintf(k->remote, sizeof(k->remote), "%s", k->host);
-	else if (t->is_literal)
+	if (t->is_literal && k->host[0] != '[')
+		(void)snprintf(k->host, sizeof(k->host), "[%s]", address);
+	if (t->is_literal)
 		(void)snprintf(k->remote, sizeof(k->remote), "%s:%u", k->host,
 		    t->address.port);
 	else
@@ -676,8 +693,7 @@ carrier_connect(struct carrier *k, const struct carrier_target *t,
 	struct env *env = k->courier->env;
 	int fd, r;
 
-	fd = t->is_local ? env_connect_local(env, k->host)
-			 : env_connect(env, &t->address, from);
+	fd = env_connect(env, &t->address, from);
 	if (fd < 0)
 		return ERR_ORIGIN(fd);
 	r = env_watch_add(env, &k->watch, fd, ENV_WRITE, on_ready_socket);
@@ -689,13 +705,28 @@ carrier_connect(struct carrier *k, const struct carrier_target *t,
 	return 0;
 }
 
+/* Printable, and no comma (RFC 5802, 7). */
+static void
+make_nonce(struct env *env, char nonce[CARRIER_NONCE])
+{
+	uint8_t bytes[CARRIER_NONCE / 4 * 3];
+
+	env_random(env, bytes, sizeof(bytes));
+	nonce[base64_encode(slice_of(bytes, sizeof(bytes)), nonce) - 1] = '\0';
+}
+
 int
 carrier_open(struct attempt *a, const struct carrier_target *t)
 {
 	struct courier *c = a->courier;
 	struct smtp_client_config config = {
-		.tls = t->in_the_clear || c->tls == NULL ? SMTP_TLS_NEVER
-							 : attempt_hop_tls(a)
+		.tls = t->in_the_clear || c->tls == NULL
+		    ? SMTP_TLS_NEVER
+		    : attempt_hop_tls(a, t->address.port),
+		.user = a->hop.login,
+		.password = a->hop.password,
+		.plain_auth = a->hop.auth_clear,
+		.is_lmtp = a->hop.kind == HOP_LMTP,
 	};
 	struct carrier *k = calloc(1, sizeof(*k));
 	int r;
@@ -709,6 +740,9 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	(void)snprintf(k->helo, sizeof(k->helo), "%s",
 	    a->hop.helo != NULL ? a->hop.helo : c->settings->hostname);
 	config.helo = k->helo;
+	make_nonce(c->env, k->nonce);
+	config.nonce = k->nonce;
+	k->is_implicit = config.tls == SMTP_TLS_IS_UP;
 	attempt_note(a, "* connecting to %s%s", k->remote,
 	    t->in_the_clear ? ", without TLS this time" : "");
 	memcpy(a->remote, k->remote, sizeof(a->remote));

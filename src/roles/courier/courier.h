@@ -50,7 +50,8 @@ struct courier {
 	struct role *role;
 	struct env *env;
 	const struct settings *settings;
-	struct channel *store, *resolver, *fetcher; /* NULL: none just now */
+	/* NULL: none just now */
+	struct channel *store, *resolver, *fetcher, *keeper;
 	struct tls_client *tls;
 	struct id_source ids;
 	struct map attempts;  /* by their number; all belong to `store` */
@@ -85,6 +86,9 @@ struct attempt_hop {
 	struct hop_host hosts[HOP_HOSTS];
 	size_t n_hosts;
 	const char *helo; /* NULL: our host name */
+	char *login;      /* user as a string; NULL: no login */
+	char *password;   /* HOP_PASSWORD; NULL until it came; wiped */
+	uint32_t ticket;  /* of SECRET_ASK; 0: not asked */
 	struct env_addr source4, source6;
 	bool has_source4, has_source6;
 	struct verdict reply; /* of HOP_ERROR */
@@ -111,7 +115,7 @@ struct attempt {
 	bool offers_dsn, offers_deliverby; /* the host that was given it last */
 	int64_t lease_end;                 /* env_now */
 	uint64_t seed;
-	int64_t began; /* env_now */
+	int64_t began;          /* env_now */
 	struct env_timer timer; /* for the DNS */
 
 	struct route_answer *answers;
@@ -152,11 +156,29 @@ int attempt_hop_fill(struct attempt *a, const struct wire_attempt *m);
 /* Where mail is not carried at all: the verdict for all recipients. */
 bool attempt_hop_ends(const struct attempt *a, struct verdict *ret);
 void attempt_hop_route(const struct attempt *a, struct route_input *ret);
+/* Wipes what must not stay. */
+void attempt_hop_free(struct attempt *a);
+/* Asks for the password where one is needed and not there: true, then
+ * attempt_on_secret goes on. */
+bool attempt_hop_ask(struct attempt *a);
+void attempt_hop_on_secret(struct attempt *a, uint32_t ticket,
+    const struct wire_secret *m);
+void attempt_hop_on_keeper_lost(struct attempt *a);
+/* For who has waited for it. */
+void attempt_secret_came(struct attempt *a);
+void attempt_secret_failed(struct attempt *a, const char *why);
 /* NULL: the system chooses. */
 const struct env_addr *attempt_hop_source(const struct attempt *a,
     uint8_t family);
 bool attempt_hop_is_implicit(const struct attempt *a, uint16_t port);
-enum smtp_client_tls attempt_hop_tls(const struct attempt *a);
+enum smtp_client_tls attempt_hop_tls(const struct attempt *a, uint16_t port);
+/* A handshake that failed may be followed by mail in the clear. */
+bool attempt_hop_may_be_clear(const struct attempt *a);
+/* Of the connection after its handshake: NULL, or what is not good enough. */
+const char *attempt_hop_refuses(const struct attempt *a, const struct tls *t);
+/* Its login was refused: for whoever looks after the route. */
+struct verdict attempt_hop_login_failed(struct attempt *a,
+    const struct verdict *said);
 /* Our own addresses and ports: mail is not carried to these. */
 void courier_own_find(struct courier *c);
 
@@ -211,7 +233,7 @@ void attempt_note_client(struct attempt *a, const struct smtp_client *client);
 struct carrier_target {
 	struct slice host; /* name of the MX or literal */
 	struct env_addr address;
-	bool is_literal, is_local, in_the_clear;
+	bool is_literal, in_the_clear;
 	bool is_secure; /* the DNS has signed that it is the domain's host */
 };
 

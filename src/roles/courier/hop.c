@@ -7,14 +7,17 @@
  * address, a name for EHLO, and how much TLS there must be.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "policy/route_table.h"
 #include "roles/courier/courier.h"
 #include "sys/interfaces.h"
 
 enum {
-	PORT_SUBMISSIONS = 465 /* RFC 8314: TLS from the first octet */
+	PORT_SUBMISSIONS = 465, /* RFC 8314: TLS from the first octet */
+	HOP_PASSWORD = 1025     /* with its NUL */
 };
 
 /* -- from ATTEMPT ---------------------------------------------------------- */
@@ -65,6 +68,19 @@ make_key(struct attempt *a, const struct wire_attempt *m)
 	return 0;
 }
 
+static int
+take_user(struct attempt *a, struct slice user)
+{
+	if (user.len == 0)
+		return 0;
+	a->hop.login = arena_alloc(&a->arena, user.len + 1);
+	if (a->hop.login == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	return slice_to_cstr(user, a->hop.login, user.len + 1)
+	    ? 0
+	    : ERR_ORIGIN(-EINVAL);
+}
+
 static uint8_t
 tls_of(const struct wire_attempt *m)
 {
@@ -110,7 +126,9 @@ attempt_hop_fill(struct attempt *a, const struct wire_attempt *m)
 	    !arena_copy(&a->arena, m->secret, &h->secret) ||
 	    !arena_copy(&a->arena, m->reply, &h->reply.text))
 		return ERR_ORIGIN(-ENOMEM);
-	r = copy_cstr(a, m->helo, &h->helo);
+	r = take_user(a, m->user);
+	if (r == 0)
+		r = copy_cstr(a, m->helo, &h->helo);
 	if (r == 0)
 		r = take_source(m->source4, 4, &h->source4, &h->has_source4);
 	if (r == 0)
@@ -133,12 +151,7 @@ attempt_hop_ends(const struct attempt *a, struct verdict *ret)
 	}
 	if (h->kind != HOP_ERROR)
 		return false;
-	*ret = h->reply;
-	if (ret->code / 100 != 4 && ret->code / 100 != 5)
-		ret->code = 550;
-	(void)smtp_esc_take(&ret->text, &ret->esc);
-	if (ret->text.len == 0)
-		ret->text = SLICE("Mail is not carried there");
+	*ret = route_reply((uint16_t)h->reply.code, h->reply.text);
 	return true;
 }
 
@@ -178,11 +191,96 @@ attempt_hop_is_implicit(const struct attempt *a, uint16_t port)
 }
 
 enum smtp_client_tls
-attempt_hop_tls(const struct attempt *a)
+attempt_hop_tls(const struct attempt *a, uint16_t port)
 {
+	if (attempt_hop_is_implicit(a, port))
+		return SMTP_TLS_IS_UP;
 	if (a->hop.tls == HOP_TLS_NONE)
 		return SMTP_TLS_NEVER;
 	return a->hop.tls == HOP_TLS_MAY ? SMTP_TLS_MAY : SMTP_TLS_MUST;
+}
+
+bool
+attempt_hop_may_be_clear(const struct attempt *a)
+{
+	return a->hop.tls == HOP_TLS_MAY && !a->hop.is_implicit &&
+	    a->hop.login == NULL;
+}
+
+const char *
+attempt_hop_refuses(const struct attempt *a, const struct tls *t)
+{
+	return a->hop.tls == HOP_TLS_VERIFY && !tls_is_verified(t)
+	    ? "the host's certificate is not one for its name by an authority "
+	      "that we trust, and the route asks for that"
+	    : NULL;
+}
+
+/* -- the login ------------------------------------------------------------- */
+
+void
+attempt_hop_free(struct attempt *a)
+{
+	if (a->hop.password == NULL)
+		return;
+	explicit_bzero(a->hop.password, HOP_PASSWORD);
+	free(a->hop.password);
+	a->hop.password = NULL;
+}
+
+bool
+attempt_hop_ask(struct attempt *a)
+{
+	struct wire_secret_ask m = { .sealed = a->hop.secret };
+	struct courier *c = a->courier;
+
+	if (a->hop.secret.len == 0 || a->hop.password != NULL)
+		return false;
+	if (a->hop.ticket != 0)
+		return true;
+	a->hop.ticket = courier_ticket(c);
+	if (c->keeper == NULL ||
+	    wire_send_secret_ask(c->keeper, a->number, a->hop.ticket, &m) != 0)
+		attempt_secret_failed(a,
+		    "the keeper cannot be asked for the "
+		    "password now");
+	return true;
+}
+
+void
+attempt_hop_on_secret(struct attempt *a, uint32_t ticket,
+    const struct wire_secret *m)
+{
+	if (a->hop.ticket != ticket || a->hop.password != NULL)
+		return;
+	a->hop.ticket = 0;
+	if (m->ok)
+		a->hop.password = calloc(1, HOP_PASSWORD);
+	if (a->hop.password == NULL ||
+	    !slice_to_cstr(m->secret, a->hop.password, HOP_PASSWORD)) {
+		attempt_secret_failed(a,
+		    "the route's password cannot be "
+		    "opened; set it anew");
+		return;
+	}
+	attempt_secret_came(a);
+}
+
+void
+attempt_hop_on_keeper_lost(struct attempt *a)
+{
+	if (a->hop.ticket != 0)
+		attempt_secret_failed(a, "the keeper went away");
+}
+
+/* Never the mail's fault: it waits until the password is put right. */
+struct verdict
+attempt_hop_login_failed(struct attempt *a, const struct verdict *said)
+{
+	env_log(a->courier->env, ENV_WARN, "route-login-refused",
+	    "route=%.*s host=\"%s\" code=%u", SLICE_FMT(a->hop.name), a->remote,
+	    said->code);
+	return (struct verdict){ 454, { 4, 7, 8 }, said->text };
 }
 
 /* -- ourselves ------------------------------------------------------------- */

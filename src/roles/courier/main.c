@@ -3,7 +3,8 @@
  * roles/courier - carries mail to other servers
  *
  * Talks to: the store (ATTEMPT and what belongs to it, bounces), a resolver
- * (DNS_ASK), the fetcher (STS_ASK), mail servers anywhere (SMTP, TLS).
+ * (DNS_ASK), the fetcher (STS_ASK), the keeper (passwords of routes), mail
+ * servers anywhere (SMTP, TLS).
  *
  * May touch: outbound sockets, and the bodies it is given; at its start, the
  * file of authorities.
@@ -192,6 +193,18 @@ on_sts_answer(struct channel *ch, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_secret(struct channel *ch, const struct wire_head *h,
+    const struct wire_secret *m)
+{
+	struct courier *c = ch->ctx;
+	struct attempt *a = map_get_number(&c->attempts, h->session);
+
+	if (a != NULL)
+		attempt_hop_on_secret(a, h->ticket, m);
+	return 0;
+}
+
 /* -- channels
  * ------------------------------------------------------------------------ */
 
@@ -208,6 +221,7 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 		.body_refused = on_body_refused,
 		.done = on_done,
 		.dns_answer = on_dns_answer,
+		.secret = on_secret,
 		.courier_kick = on_courier_kick,
 		.sts_answer = on_sts_answer,
 	};
@@ -243,6 +257,17 @@ resolver_lost(struct courier *c)
 }
 
 static void
+keeper_lost(struct courier *c)
+{
+	struct attempt *a;
+	size_t at = 0;
+
+	c->keeper = NULL;
+	while ((a = map_next(&c->attempts, &at)) != NULL)
+		attempt_hop_on_keeper_lost(a);
+}
+
+static void
 on_channel_closed(struct channel *ch)
 {
 	struct courier *c = ch->ctx;
@@ -253,6 +278,8 @@ on_channel_closed(struct channel *ch)
 		resolver_lost(c);
 	if (ch == c->fetcher)
 		c->fetcher = NULL; /* the next one is asked again */
+	if (ch == c->keeper)
+		keeper_lost(c);
 	list_remove(&ch->link);
 	channel_close(ch);
 	free(ch);
@@ -280,6 +307,8 @@ channel_place(struct courier *c, enum wire_role peer)
 		return &c->store;
 	if (peer == WIRE_FETCHER)
 		return &c->fetcher;
+	if (peer == WIRE_KEEPER)
+		return &c->keeper;
 	return peer == WIRE_RESOLVER ? &c->resolver : NULL;
 }
 
@@ -383,6 +412,8 @@ courier_deinit(struct role *role)
 		on_channel_closed(c->resolver);
 	if (c->fetcher != NULL)
 		on_channel_closed(c->fetcher);
+	if (c->keeper != NULL)
+		on_channel_closed(c->keeper);
 	carrier_drop_all(c);
 	map_deinit(&c->attempts);
 	env_timer_stop(c->env, &c->stop_timer);

@@ -188,6 +188,28 @@ say_greylisted(int64_t wait)
 	return wire_say(SMTP_SAY_NEW_HOURS);
 }
 
+/* A route of kind error, for a recipient who is one elsewhere; where an alias
+ * stands for several, the others get it, and its sender a notice. */
+static bool
+is_refused_by_route(const struct peer *p, const struct rcpt_job *j,
+    const struct rcpt_result *result, struct verdict *ret)
+{
+	const struct rcpt_target *t = &result->targets[0];
+	struct route_choice choice;
+	struct slice local, domain;
+
+	if (result->n_targets != 1 || t->account != 0 || t->is_list ||
+	    !canon_split(t->name.canonical, &local, &domain))
+		return false;
+	outbound_route(p->role->outbound,
+	    t->sender.len > 0 ? t->sender : slice_of(j->sender, j->sender_len),
+	    domain, &choice);
+	if (choice.rule == NULL || choice.rule->kind != HOP_ERROR)
+		return false;
+	*ret = route_reply(choice.rule->reply_code, choice.rule->reply);
+	return true;
+}
+
 /* Which of RCPT's answers, with the approval kept when it is a yes. */
 static struct wire_verdict
 decide(struct peer *p, const struct rcpt_job *j,
@@ -199,6 +221,8 @@ decide(struct peer *p, const struct rcpt_job *j,
 	bool is_put_off;
 	struct txn *t;
 
+	if (verdict_is_ok(&v) && is_refused_by_route(p, j, result, &v))
+		return wire_verdict_of(&v);
 	if (!verdict_is_ok(&v) || j->how != VERIFY_NOT)
 		return wire_verdict_of(&v);
 	is_put_off = !greylist_pass(p->role->greylist, &j->grey,

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: ISC
+"""Routes: smarthosts with a login, weights and TLS, LMTP, discard, error, by
+sender, relay targets; and the mail hosts of domains, when they are odd."""
+import base64
+import hashlib
+import hmac
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from mua import compose, imap, submit
+from receivers import Receiver
+from world import Dns, Ulak, add_address, wait_for
+
+USER = "user@box.example"
+SECRET = "hop secret"
+
+
+def certificate(directory, name):
+    key, chain = os.path.join(directory, name + ".key"), os.path.join(directory, name + ".pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=" + name,
+                    "-addext", "subjectAltName=DNS:" + name], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context, chain
+
+
+class Hop(Receiver):
+    """A smarthost: who has not logged in may not send."""
+    mechanisms = ["PLAIN", "LOGIN"]
+    needs_login = True
+
+    def on_ehlo(self, c, line):
+        c.logged_in = False
+        c.helo = line.decode()
+        extra = ["AUTH " + " ".join(self.mechanisms)] if self.mechanisms and (c.has_tls or not self.tls) else []
+        self.extensions = Receiver.extensions + extra
+        super().on_ehlo(c, line)
+
+    def on_auth(self, c, line):
+        words = line.decode().split(" ")
+        ok = getattr(self, "auth_" + words[1].replace("-", "_").lower())(c, words[2:])
+        c.logged_in = ok
+        c.say("235 2.7.0 welcome" if ok else "535 5.7.8 wrong password")
+
+    def auth_plain(self, c, words):
+        return base64.b64decode(words[0]) == b"\0hop\0" + SECRET.encode()
+
+    def auth_login(self, c, words):
+        c.say("334 VXNlcm5hbWU6")
+        user = base64.b64decode(c.line())
+        c.say("334 UGFzc3dvcmQ6")
+        return user == b"hop" and base64.b64decode(c.line()) == SECRET.encode()
+
+    def auth_scram_sha_256(self, c, words):
+        first = base64.b64decode(words[0]).decode()[3:]
+        nonce = first.split("r=")[1] + "server"
+        server = f"r={nonce},s={base64.b64encode(b'salt').decode()},i=4096"
+        c.say("334 " + base64.b64encode(server.encode()).decode())
+        final = base64.b64decode(c.line()).decode()
+        auth = ",".join([first, server, final.rsplit(",p=", 1)[0]]).encode()
+        salted = hashlib.pbkdf2_hmac("sha256", SECRET.encode(), b"salt", 4096)
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(key).digest(), auth, "sha256")
+        proof = bytes(a ^ b for a, b in zip(key, signature))
+        if base64.b64decode(final.rsplit(",p=", 1)[1]) != proof:
+            return False
+        v = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), auth, "sha256")
+        c.say("334 " + base64.b64encode(b"v=" + base64.b64encode(v)).decode())
+        return c.line() == b""
+
+    def on_mail(self, c, line):
+        if self.needs_login and not c.logged_in:
+            c.say("530 5.7.0 log in first")
+            return
+        super().on_mail(c, line)
+
+
+class Lmtp(Receiver):
+    """RFC 2033: one reply for each recipient behind the dot."""
+
+    def on_lhlo(self, c, line):
+        self.on_ehlo(c, b"EHLO")
+
+    def finish(self, c, data):
+        with self.lock:
+            self.mails.append((c.sender, list(c.rcpts), data))
+        for r in c.rcpts:
+            c.say("550 5.2.1 gone away" if "gone" in r else "452 4.2.2 full" if "full" in r else "250 2.1.5 in")
+        c.reset()
+
+
+class World:
+    def __init__(self, directory):
+        os.chmod(directory, 0o755)
+        self.dir = directory
+        self.dns = Dns(os.path.join(directory, "dns"))
+        self.receivers, n = {}, 0
+        self.tls, self.ca = certificate(directory, "hop.hops.example")
+        records = []
+
+        def make(name, cls, **more):
+            nonlocal n
+            n += 1
+            r = cls.__new__(cls)
+            r.__dict__.update(more)
+            Receiver.__init__(r, f"198.51.100.{100 + n}", name)
+            self.receivers[name.split(".")[0]] = r
+            records.append(f"{name}. IN A {r.address}")
+            return r
+
+        make("hop.hops.example", Hop, tls=self.tls)
+        make("scram.hops.example", Hop, tls=self.tls, mechanisms=["PLAIN", "SCRAM-SHA-256"])
+        make("bare.hops.example", Hop, mechanisms=["LOGIN"])
+        make("open.hops.example", Receiver)
+        make("second.hops.example", Receiver)
+        make("lmtp.hops.example", Lmtp)
+        own = make("own.hops.example", Receiver)
+        dead = "198.51.100.99"
+        add_address("198.51.100.80")
+        records += [f"dead.hops.example. IN A {dead}", "four.hops.example. IN AAAA 2001:db8:77::99",
+                    f"four.hops.example. IN A {own.address}",
+                    "box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.101",
+                    "loop.example. IN MX 10 other.loop.example.", "loop.example. IN MX 20 own.hops.example.",
+                    "other.loop.example. IN A 192.0.2.101",
+                    "behind.example. IN MX 10 own.hops.example.", "behind.example. IN MX 20 other.loop.example.",
+                    "sixes.example. IN MX 10 four.hops.example.",
+                    "dangling.example. IN MX 5 nothing.hops.example.", "dangling.example. IN MX 10 own.hops.example.",
+                    "aka.example. IN MX 5 mx.aka.example.", "mx.aka.example. IN CNAME own.hops.example."]
+        for name in ("a", "b", "c", "away", "never", "local", "clear", "scr", "wrong", "src", "xn--bcher-kva"):
+            records.append(f"{name}.example. IN MX 10 own.hops.example.")
+        self.dns.zone(".", [])
+        self.dns.zone("example.", records)
+        self.dns.start()
+        self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.101", self.dns,
+                        {"outbound": ['retry_first = "2s"', 'retry_max = "4s"', 'connect_timeout = "2s"',
+                                      f'authorities = "{self.ca}"']})
+        self.box.init()
+        self.box.start()
+
+    def stop(self):
+        self.box.stop()
+        for r in self.receivers.values():
+            r.close()
+        self.dns.stop()
+
+    def route(self, action, name, *pairs, password=None, check=True):
+        more = ["--password-stdin"] if password else []
+        return self.box.cli("route", action, name, *more, *pairs, stdin=password, check=check)
+
+    def send(self, rcpts, sender=USER, body="hello\r\n"):
+        rcpts = [rcpts] if isinstance(rcpts, str) else rcpts
+        subject, message = compose(sender, rcpts[0], body=body)
+        return subject, submit(self.box, sender, rcpts, message, user=USER).split()[-1]
+
+    def at(self, name, subject, seconds=20):
+        r = self.receivers[name]
+        return wait_for(lambda: r.copies(subject), seconds, f"mail at {name}: {r.lines[-6:]} {self.queue()}")[0]
+
+    def queue(self):
+        return [(r["recipient"], r["route"], r["text"]) for r in self.box.cli_json("queue", "list")]
+
+
+@pytest.fixture(scope="module")
+def net():
+    directory = tempfile.mkdtemp(prefix="ulak-route.")
+    w = World(directory)
+    yield w
+    w.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_a_smarthost_with_login_and_verified_tls(net):
+    net.route("add", "hop", "kind=smarthost", "hosts=hop.hops.example:25", "to=a.example", "user=hop",
+              password=SECRET)
+    subject, _ = net.send("x@a.example")
+    net.at("hop", subject)
+    assert not net.receivers["own"].copies(subject)
+    shown = net.box.cli("route", "show", "hop", "--json").stdout
+    assert '"password": "set"' in shown and SECRET not in shown
+    assert SECRET not in net.box.log()
+
+
+def test_scram_comes_first(net):
+    net.route("add", "scram", "kind=smarthost", "hosts=scram.hops.example", "to=scr.example", "user=hop",
+              "tls=encrypt", password=SECRET)
+    subject, _ = net.send("x@scr.example")
+    net.at("scram", subject)
+    lines = [line for _, line in net.receivers["scram"].lines]
+    assert any(line.startswith("AUTH SCRAM-SHA-256 ") for line in lines)
+    assert not any(line.startswith("AUTH PLAIN") for line in lines)
+
+
+def test_no_password_in_the_clear(net):
+    net.route("add", "bare", "kind=smarthost", "hosts=bare.hops.example", "to=clear.example", "user=hop",
+              "tls=may", password=SECRET)
+    subject, _ = net.send("x@clear.example")
+    wait_for(lambda: any("no login without TLS" in t for _, _, t in net.queue()) or
+             "no login without TLS" in str(net.box.cli_json("queue", "list")), 20, "the refusal")
+    assert not any(line.startswith("AUTH") for _, line in net.receivers["bare"].lines)
+    net.route("set", "bare", "auth=clear")     # and what waits follows
+    net.at("bare", subject)
+
+
+def test_a_wrong_password_keeps_the_mail(net):
+    net.route("add", "wrong", "kind=smarthost", "hosts=hop.hops.example", "to=wrong.example", "user=hop",
+              "tls=encrypt", password="not it")
+    subject, _ = net.send("x@wrong.example")
+    wait_for(lambda: "event=route-login-refused" in net.box.log(), 20, "the operator's line")
+    assert any(r["recipient"] == "x@wrong.example" for r in net.box.cli_json("queue", "list"))
+    net.route("set", "wrong", password=SECRET)
+    net.at("hop", subject)
+
+
+def test_several_with_weights_one_dead(net):
+    net.route("add", "many", "kind=smarthost", "to=b.example",
+              "hosts=dead.hops.example*1000@1, open.hops.example*3@5, second.hops.example*1@5")
+    subjects = [net.send(f"x{i}@b.example")[0] for i in range(2)]
+    for s in subjects:
+        wait_for(lambda: net.receivers["open"].copies(s) or net.receivers["second"].copies(s), 20, s)
+
+
+def test_tls_required_and_not_offered(net):
+    net.route("add", "must", "kind=smarthost", "hosts=open.hops.example", "to=c.example", "tls=encrypt")
+    subject, _ = net.send("x@c.example")
+    wait_for(lambda: "does not offer STARTTLS" in str(net.box.cli_json("queue", "list")), 20, "the reason")
+    assert not net.receivers["open"].copies(subject)
+    net.route("delete", "must")               # to its own mail hosts, then
+    net.at("own", subject)
+
+
+def test_lmtp_tells_each_recipient(net):
+    net.route("add", "mailboxes", "kind=lmtp", "hosts=lmtp.hops.example:25", "to=local.example")
+    subject, ident = net.send(["in@local.example", "gone@local.example", "full@local.example"])
+    net.at("lmtp", subject)
+
+    def settled():
+        left = [r["recipient"] for r in net.box.cli_json("queue", "list") if "local.example" in r["recipient"]]
+        return left == ["full@local.example"]
+    wait_for(settled, 20, "one that waits")
+    assert any(line.startswith("LHLO mx.box.example") for _, line in net.receivers["lmtp"].lines)
+    net.box.cli("queue", "delete", "--recipient", "full@local.example")
+
+
+def test_discard_and_error(net):
+    net.route("add", "away", "kind=discard", "to=away.example")
+    net.route("add", "never", "kind=error", "to=never.example", "reply=550 5.7.1 no mail for them")
+    _, ident = net.send("x@away.example")
+    wait_for(lambda: "discarded" in net.box.cli("trace", ident).stdout, 20, "the event")
+    assert not any("away.example" in r["recipient"] for r in net.box.cli_json("queue", "list"))
+    with pytest.raises(AssertionError, match="no mail for them"):
+        net.send("x@never.example")
+
+
+def test_by_sender_and_from_an_address_of_ours(net):
+    net.route("add", "door", "kind=mx", "from=user@box.example", "source=198.51.100.80", "helo=out.box.example")
+    subject, ident = net.send("x@src.example")
+    net.at("own", subject)
+    assert any(line == "EHLO out.box.example" for _, line in net.receivers["own"].lines)
+    net.route("delete", "door")
+
+
+def test_targets_of_relay_domains(net):
+    net.box.cli("domain", "add", "late.example", "kind=relay", "target=b.example")
+    net.box.cli("domain", "rcpt", "add", "late.example", "*")
+    subject, _ = net.send("x@late.example")
+    wait_for(lambda: net.receivers["open"].copies(subject) or net.receivers["second"].copies(subject), 20, subject)
+
+
+def test_our_own_address_among_the_mail_hosts(net):
+    subject, ident = net.send("x@loop.example")
+    wait_for(lambda: "5.4.6" in net.box.cli("trace", ident).stdout, 20, "the loop")
+    subject, _ = net.send("x@behind.example")
+    net.at("own", subject)
+
+
+@pytest.mark.parametrize("domain", ["b\u00fccher.example", "sixes.example", "dangling.example", "aka.example"])
+def test_odd_mail_hosts(net, domain):
+    rcpt = "x@" + domain.encode("idna").decode()
+    subject, _ = net.send(rcpt)
+    net.at("own", subject)
+
+
+def test_refusals_say_why(net):
+    for pairs, why in ((["kind=smarthost"], "needs hosts="), (["kind=mx", "to=a b"], "to= takes"),
+                       (["kind=smarthost", "hosts=x:0"], "port"), (["kind=mx", "to=a.example"], "for the route hop"),
+                       (["kind=banana"], "kind is"), (["tls=verify", "source=banana"], "source is")):
+        out = net.route("add", "bad", *pairs, check=False)
+        assert out.returncode == 1 and why in out.stderr, out.stderr
