@@ -13,6 +13,7 @@ static const struct cli_pair keys[] = {
 	{ "case", CLI_TEXT },
 	{ "quota", CLI_SIZE },
 	{ "greylist", CLI_TEXT },
+	{ "srs", CLI_TEXT },
 	{ "messages_per_hour", CLI_TEXT },
 	{ "messages_per_day", CLI_TEXT },
 	{ "recipients_per_hour", CLI_TEXT },
@@ -59,6 +60,7 @@ static const struct table_column show_columns[] = {
 	{ "case", "case", TABLE_TEXT },
 	{ "quota", "quota", TABLE_QUOTA },
 	{ "greylist", "greylist", TABLE_TEXT },
+	{ "srs", "srs", TABLE_TEXT },
 	{ "messages_per_hour", "messages_per_hour", TABLE_NUMBER },
 	{ "messages_per_day", "messages_per_day", TABLE_NUMBER },
 	{ "recipients_per_hour", "recipients_per_hour", TABLE_NUMBER },
@@ -133,5 +135,6 @@ const struct cli_command cli_domain = { "domain",
 	"      case=fold|keep          are Jo and jo the same?\n"
 	"      quota=SIZE|none         of accounts made from now on\n"
 	"      greylist=default|on|off\n"
+	"      srs=on|off              senders of mail forwarded by aliases\n"
 	"      messages_per_hour, messages_per_day, recipients_per_hour,\n"
 	"      recipients_per_day=NUMBER|none  of all logins together\n" };

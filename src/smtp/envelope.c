@@ -59,9 +59,12 @@ static struct verdict
 check_content(const struct smtp_offer *o, const struct smtp_client_mail *m)
 {
 	/* RFC 6531, 3.6: only what is ASCII throughout may go without it */
-	if (!offers(o, SMTP_EXT_SMTPUTF8) &&
-	    ((m->is_smtputf8 && m->is_8bit) || !slice_is_ascii(m->sender)))
+	if (!offers(o, SMTP_EXT_SMTPUTF8) && !slice_is_ascii(m->sender))
 		return VERDICT(554, 5, 6, 7,
+		    "internationalised sender, and the remote server does not "
+		    "take those");
+	if (!offers(o, SMTP_EXT_SMTPUTF8) && m->is_smtputf8 && m->is_8bit)
+		return VERDICT(554, 5, 6, 9,
 		    "internationalised mail, and the remote server does not "
 		    "take it");
 	if (m->is_binary && !offers(o, SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING))

@@ -60,7 +60,7 @@ static const struct {
 	{ "SMTPUTF8 for ASCII", { 0 }, { .is_smtputf8 = true },
 	    "MAIL FROM:<a@one.example>" },
 	{ "SMTPUTF8 in the content", { .ext = SMTP_EXT_8BITMIME },
-	    { .is_smtputf8 = true, .is_8bit = true }, "554 5.6.7" },
+	    { .is_smtputf8 = true, .is_8bit = true }, "554 5.6.9" },
 	{ "UTF-8 in the sender", { .ext = SMTP_EXT_8BITMIME },
 	    { .sender = SLICE("\xc3\xa9@one.example") }, "554 5.6.7" },
 	{ "UTF-8 in the sender, to who knows it", { .ext = UTF8 },

@@ -90,6 +90,7 @@ struct rcpt_request {
 	uint64_t account;    /* the login, or 0 */
 	bool is_member;      /* of a list that the mail was taken for */
 	bool stops_at_lists, wants_steps;
+	int64_t now; /* 0: what a sender was rewritten to is nobody */
 };
 int rcpt_lookup(struct db *db, const struct rcpt_request *ask,
     struct arena *arena, struct rcpt_result *ret);

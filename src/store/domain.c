@@ -50,6 +50,7 @@ domain_read(struct db *db, struct slice typed, struct arena *arena,
 		.keeps_case = row.keeps_case,
 		.quota = row.quota_bytes,
 		.greylist = row.greylist,
+		.srs_is_off = row.srs_is_off,
 		.created = row.created };
 	if (!arena_copy(arena, row.name, &d.name) ||
 	    !arena_copy(arena, row.canonical, &d.canonical) ||
@@ -190,6 +191,15 @@ set_greylist(struct change *c, struct slice value)
 	return ACCOUNT_E_VALUE;
 }
 
+static int
+set_srs(struct change *c, struct slice value)
+{
+	c->d.srs_is_off = slice_equal(value, SLICE("off"));
+	return c->d.srs_is_off || slice_equal(value, SLICE("on"))
+	    ? 0
+	    : ACCOUNT_E_VALUE;
+}
+
 static const struct {
 	struct slice key;
 	int (*set)(struct change *c, struct slice value);
@@ -201,6 +211,7 @@ static const struct {
 	{ SLICE("case"), set_case },
 	{ SLICE("quota"), set_quota },
 	{ SLICE("greylist"), set_greylist },
+	{ SLICE("srs"), set_srs },
 };
 
 static int
@@ -270,7 +281,8 @@ write_change(struct change *c)
 	    .kind = d->kind, .target = d->target, .separators = d->separators,
 	    .keeps_case = d->keeps_case, .catch_all = d->catch_all,
 	    .catch_all_canonical = d->catch_all_canonical,
-	    .quota_bytes = d->quota, .greylist = d->greylist);
+	    .quota_bytes = d->quota, .greylist = d->greylist,
+	    .srs_is_off = d->srs_is_off);
 
 	if (r == 0 && c->changes_limits)
 		r = sending_limit_write(c->db, SENDING_DOMAIN, d->domain,

@@ -23,6 +23,7 @@ struct domain_options {
 	bool keeps_case;
 	uint64_t quota;   /* of accounts that are made without one */
 	uint8_t greylist; /* enum greylist_switch (policy/greylist.h) */
+	bool srs_is_off;  /* senders stay as they are (policy/srs.h) */
 	int64_t created;
 	struct slice name, canonical, target, separators, catch_all,
 	    catch_all_canonical;

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "policy/canon.h"
 #include "store/domain.h"
+#include "store/forward.h"
 #include "store/group.h"
 
 struct lookup {
@@ -328,9 +329,9 @@ answer_one(struct lookup *l, const struct rcpt_question *q)
 	return ERR_TRACE(r);
 }
 
-int
-rcpt_lookup(struct db *db, const struct rcpt_request *request,
-    struct arena *arena, struct rcpt_result *ret)
+static int
+look_up(struct db *db, const struct rcpt_request *request, struct arena *arena,
+    struct rcpt_result *ret)
 {
 	struct lookup l = { .db = db, .ask = request, .arena = arena };
 	struct rcpt_input in = { .via = request->is_member ? RCPT_VIA_GROUP : 0,
@@ -358,6 +359,45 @@ rcpt_lookup(struct db *db, const struct rcpt_request *request,
 		if (r != 0)
 			return ERR_TRACE(r);
 	}
+}
+
+/* A sender whose mail we forwarded hears of its failure (policy/srs). What was
+ * not made here is nobody. */
+static int
+look_up_rewritten(struct db *db, const struct rcpt_request *request,
+    struct slice sender, struct arena *arena, struct rcpt_result *ret)
+{
+	struct rcpt_request ask = *request;
+	int r;
+
+	ask.typed = sender;
+	r = look_up(db, &ask, arena, ret);
+	if (r != 0 || ret->outcome != RCPT_FOREIGN)
+		return r < 0 ? ERR_TRACE(r) : r;
+	ret->outcome = RCPT_FOUND;
+	for (size_t i = 0; i < ret->n_targets; i++)
+		ret->targets[i].via |= RCPT_VIA_ROLE;
+	return 0;
+}
+
+int
+rcpt_lookup(struct db *db, const struct rcpt_request *request,
+    struct arena *arena, struct rcpt_result *ret)
+{
+	int r = look_up(db, request, arena, ret);
+	struct buf sender;
+
+	if (r != 0 || ret->outcome != RCPT_NOBODY || request->now == 0)
+		return r;
+	buf_init(&sender, LIMIT_ADDRESS);
+	r = forward_undo(db, request->typed, request->now, &sender);
+	if (r == 0)
+		r = look_up_rewritten(db, request, buf_slice(&sender), arena,
+		    ret);
+	else if (r > 0)
+		r = 0; /* nobody */
+	buf_deinit(&sender);
+	return ERR_TRACE(r);
 }
 
 int

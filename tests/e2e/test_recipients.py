@@ -5,6 +5,7 @@ One server for all tests, set up by the commands that an administrator types;
 what RCPT says is compared with what `ulak address` had said before.
 """
 import base64
+import email
 import json
 import os
 import re
@@ -178,6 +179,46 @@ def test_each_gets_it_where_it_belongs(ours, other):
     assert copies(ours, "Jo@kept.example", subject) == 1
 
 
+def whole(server, user, text):
+    """The mail with that text, when it has come."""
+    def look():
+        c = imap(server, user)
+        c.select("INBOX", readonly=True)
+        _, found = c.search(None, "TEXT", f'"{text}"')
+        got = [email.message_from_bytes(c.fetch(n, "(BODY.PEEK[])")[1][0][1]) for n in found[0].split()]
+        c.logout()
+        return got
+    return wait_for(look, 30, text)[0]
+
+
+def test_forwarded_mail_has_a_sender_of_ours(ours, other):
+    """policy/srs: there, and back again, and not for who forges."""
+    far = "user@other.example"
+    ours.cli("alias", "add", "fw@rcpt.example", far)
+    ours.cli("alias", "add", "gone@rcpt.example", "nobody@other.example")
+    subject = send(ours, "anna@stranger.example", "fw@rcpt.example", body="as it was\r\n")
+    found = whole(other, far, subject)
+    sender = found["Return-Path"].strip("<>")
+    assert re.fullmatch(r"SRS0=[a-z2-7]{6}=[a-z2-7]{2}=stranger\.example=anna@rcpt\.example", sender)
+    assert found.get_payload().replace("\r", "") == "as it was\n"
+    # what fails further on comes back to whom it names; what is bent, to nobody
+    bent = sender.replace("anna", "bert")
+    good, bad, upper = rcpts(ours, "", sender, bent, sender.upper())
+    assert good.startswith("250") and upper.startswith("250"), (good, upper)
+    assert bad.startswith("550 5.1.1"), bad
+    # our own report goes straight to the sender
+    subject = send(ours, far, "gone@rcpt.example")
+    report = whole(other, far, subject)
+    assert report.get_content_type() == "multipart/report" and report["To"] == f"<{far}>"
+    # a sender of ours, and a domain that does not want it
+    assert whole(other, far, send(ours, US, "fw@rcpt.example", user=US))["Return-Path"] == f"<{US}>"
+    ours.cli("domain", "set", "rcpt.example", "srs=off")
+    assert ours.cli_json("domain", "show", "rcpt.example")["srs"] == "off"
+    again = whole(other, far, send(ours, "anna@stranger.example", "fw@rcpt.example"))
+    assert again["Return-Path"] == "<anna@stranger.example>"
+    ours.cli("domain", "set", "rcpt.example", "srs=on")
+
+
 def test_circles_are_refused_when_they_are_made(ours):
     ours.cli("alias", "add", "c1@rcpt.example", "c2@rcpt.example")
     out = ours.cli("alias", "add", "c2@rcpt.example", "c1@rcpt.example", check=False)
@@ -250,7 +291,7 @@ def test_group_reaches_each_once(ours, other):
     for user in (JO, AL, ED):
         assert copies(ours, user, subject) == 1
     mail = find(other, "user@other.example", subject)
-    assert mail.startswith(b"Return-Path: <a@client.example>")
+    assert re.match(rb"Return-Path: <SRS0=\w+=\w+=client\.example=a@rcpt\.example>", mail)
     answer = address(ours, "crew@rcpt.example")
     assert [t["what"] for t in answer["targets"]].count("mailbox") == 3
     assert any(s["what"] == "nobody" and s["address"] == "nobody@rcpt.example" for s in answer["steps"])

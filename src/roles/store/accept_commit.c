@@ -15,6 +15,7 @@
 #include "policy/canon.h"
 #include "roles/store/accept_impl.h"
 #include "store/expand.h"
+#include "store/forward.h"
 
 enum {
 	BULK_RCPTS = 20 /* more foreign recipients than this are bulk */
@@ -40,9 +41,10 @@ struct remote {
 	struct slice route, orcpt, sender;
 	int64_t rrvs;
 	bool rrvs_continue;
-	bool is_relay;         /* for a domain that we pass on for */
-	bool is_left_out;      /* only for who was left out */
-	uint8_t notify, state; /* ROW_* */
+	struct slice forwarder; /* the domain here whose alias leads there */
+	bool is_relay;          /* for a domain that we pass on for */
+	bool is_left_out;       /* only for who was left out */
+	uint8_t notify, state;  /* ROW_* */
 };
 
 struct acceptance {
@@ -60,6 +62,7 @@ struct acceptance {
 	struct slice hold; /* why nobody gets it yet, or empty */
 	uint8_t lane;
 	bool is_repeat, is_per_rcpt;
+	uint8_t fresh[SRS_SECRET]; /* random; for store/forward */
 };
 
 /* -- who has room
@@ -285,14 +288,35 @@ apply_locals(struct db *db, struct acceptance *a)
 	return 0;
 }
 
+/* An alias that leads outside sends in the name of its own domain: the sender's
+ * has not named us as one of its hosts (SPF). */
+static int
+rewrite_sender(struct db *db, struct acceptance *a, struct remote *to)
+{
+	struct buf sender;
+	int r;
+
+	if (to->forwarder.len == 0)
+		return 0;
+	buf_init(&sender, LIMIT_ADDRESS);
+	r = forward_sender(db, a->row.sender, to->forwarder, a->now, a->fresh,
+	    &sender);
+	if (r == 0 && !arena_copy(&a->arena, buf_slice(&sender), &to->sender))
+		r = ERR_ORIGIN(-ENOMEM);
+	buf_deinit(&sender);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
 static int
 apply_remotes(struct db *db, struct acceptance *a)
 {
 	for (size_t i = 0; i < a->n_remotes; i++) {
 		int r = a->remotes[i].is_left_out
 		    ? 0
-		    : enqueue(db, a, &a->remotes[i], (uint32_t)i);
+		    : rewrite_sender(db, a, &a->remotes[i]);
 
+		if (r == 0 && !a->remotes[i].is_left_out)
+			r = enqueue(db, a, &a->remotes[i], (uint32_t)i);
 		if (r != 0)
 			return r < 0 ? ERR_TRACE(r) : r;
 	}
@@ -667,6 +691,10 @@ add_remote(struct acceptance *a, const struct approval *from,
 	    t->sender.len > 0 ? t->sender : a->row.sender, row.route, &choice);
 	if (!arena_copy(&a->arena, choice.key, &row.route) && t->route.len > 0)
 		row.route = t->route;
+	if (t->via != 0 && !t->is_relay && t->sender.len == 0 &&
+	    a->row.sender.len > 0 &&
+	    canon_split(from->rcpt, &local, &row.forwarder))
+		env_random(a->asker.role->env, a->fresh, sizeof(a->fresh));
 	add_row(a, from, row);
 }
 

@@ -125,7 +125,7 @@ struct rcpt_job {
 	struct rcpt_result result;
 	struct sending sending;
 	uint64_t txn, account, size;
-	int64_t rrvs;
+	int64_t rrvs, now;
 	bool rrvs_continue;
 	struct greylist_ticket grey;
 	uint32_t handle;
@@ -384,7 +384,8 @@ run_rcpt(struct db *db, struct store_read *r)
 	struct rcpt_job *j = LIST_ENTRY(r, struct rcpt_job, read);
 	struct rcpt_request ask = { .typed = slice_of(j->rcpt, j->rcpt_len),
 		.sender = slice_of(j->sender, j->sender_len),
-		.account = j->account };
+		.account = j->account,
+		.now = j->now };
 	int q = DB_NONE;
 
 	if (j->account != 0) {
@@ -485,6 +486,7 @@ rcpt_job_new(struct channel *c, const struct wire_head *h,
 	j->notify = m->notify;
 	j->size = m->size;
 	j->rrvs = m->rrvs;
+	j->now = env_wall(peer_of(c)->role->env);
 	j->rrvs_continue = m->rrvs_continue;
 	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
 	j->rcpt_len = m->rcpt.len;

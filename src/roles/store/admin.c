@@ -22,7 +22,7 @@ enum {
 	"recipients_per_day?"
 #define DOMAIN_OPTIONS                                                         \
 	"kind? target? subaddress? catch_all? case? quota? "                   \
-	"greylist? " SENDING_OPTIONS
+	"greylist? srs? " SENDING_OPTIONS
 
 #define TERMS_OPTIONS                                                          \
 	"retry_first? retry_max? retry_growth? lifetime? delay_warning? "      \

@@ -148,6 +148,7 @@ put_domain(struct db *db, struct admin_job *j, const struct domain_options *d)
 	r |= put_number(j, "quota", d->quota);
 	r |= put_text(j, "greylist",
 	    slice_cstr(domain_greylist_text(d->greylist)));
+	r |= put_text(j, "srs", d->srs_is_off ? SLICE("off") : SLICE("on"));
 	r |= put_number(j, "created", (uint64_t)d->created);
 	if (r == 0)
 		r = put_limits(db, j, SENDING_DOMAIN, d->domain);

@@ -80,7 +80,7 @@ add_target(struct commit *c, const struct rcpt_target *t)
 static int
 find_here(struct db *db, struct commit *c)
 {
-	struct rcpt_request ask = { .typed = c->sender };
+	struct rcpt_request ask = { .typed = c->sender, .now = c->now };
 	struct rcpt_result result;
 	int r;
 

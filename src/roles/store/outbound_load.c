@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "store/account.h"
+#include "store/forward.h"
 
 enum {
 	HEADER_MAX = 32768,
@@ -202,6 +203,21 @@ load_success(struct db *db, struct load *l)
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
+/* Of mail that we forwarded, whose sender was rewritten: himself. */
+static int
+load_sender(struct db *db, struct load *l)
+{
+	struct buf sender;
+	int r;
+
+	buf_init(&sender, LIMIT_ADDRESS);
+	r = forward_undo(db, l->sender, env_wall(l->outbound->env), &sender);
+	if (r == 0 && !arena_copy(&l->arena, buf_slice(&sender), &l->sender))
+		r = ERR_ORIGIN(-ENOMEM);
+	buf_deinit(&sender);
+	return r < 0 ? ERR_TRACE(r) : 0;
+}
+
 /* Whether all who will read it are here: then nothing on the way back cannot
  * take 8-bit text. */
 static bool
@@ -275,6 +291,8 @@ load_run(struct db *db, struct store_read *read)
 		[BOUNCE_SUCCESS] = load_success };
 	int r = rows[l->kind](db, l);
 
+	if (r == 0 && l->n > 0)
+		r = load_sender(db, l);
 	if (r == 0 && l->n > 0)
 		r = load_message(db, l);
 	return ERR_TRACE(r);

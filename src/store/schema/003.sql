@@ -8,6 +8,12 @@
 ALTER TABLE queue ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE destination ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
 
+-- --- forwarding --------------------------------------------------------------
+
+-- An alias of this domain that leads outside does not rewrite the sender. The
+-- secret of those that do is meta.srs_secret.
+ALTER TABLE domain ADD COLUMN srs_is_off INTEGER NOT NULL DEFAULT 0;
+
 -- --- MTA-STS (RFC 8461) -------------------------------------------------------
 
 -- What domains demand of who sends to them: a copy of what the fetcher has in
