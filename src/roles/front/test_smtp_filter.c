@@ -492,6 +492,30 @@ give_hook(struct world *w)
 }
 
 static void
+give_store(struct world *w)
+{
+	struct wire_state here = { .strangers = true,
+		.submission = true,
+		.max_size = 10 * 1024 * 1024,
+		.hostname = SLICE("here.example") };
+
+	add_peer(w, WIRE_STORE, &w->store, &store_ops);
+	test_int(wire_send_state(&w->store, 0, 0, &here), 0);
+}
+
+/* Another one comes at once, without the bodies. */
+static void
+replace_store(struct world *w)
+{
+	channel_close(&w->store);
+	for (size_t i = 0; i < BODIES; i++)
+		w->bodies[i].number = 0;
+	turns(w, 5 * TIME_MS);
+	give_store(w);
+	turns(w, 5 * TIME_MS);
+}
+
+static void
 lose_hook(struct world *w)
 {
 	channel_close(&w->hook);
@@ -504,10 +528,6 @@ setup(void **state)
 {
 	static const struct env_posix_options options = { .role = "test",
 		.log_level = ENV_ERROR + 1 };
-	struct wire_state here = { .strangers = true,
-		.submission = true,
-		.max_size = 10 * 1024 * 1024,
-		.hostname = SLICE("here.example") };
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL || env_posix_new(&options, &w->env) < 0)
@@ -526,8 +546,7 @@ setup(void **state)
 	if (front_mx_ops.prepare(&w->role) != 0)
 		return -1;
 	front_own(&w->front)->hook_watch.interval = 4 * TIME_MS;
-	add_peer(w, WIRE_STORE, &w->store, &store_ops);
-	test_int(wire_send_state(&w->store, 0, 0, &here), 0);
+	give_store(w);
 	give_hook(w);
 	turns(w, 5 * TIME_MS);
 	*state = w;
@@ -967,6 +986,40 @@ does_not_wait_for_a_silent_one(void **state)
 	leave(w);
 }
 
+/* At each step of a rewrite: 451, nothing of it is believed afterwards, and the
+ * session goes on. */
+static void
+survives_the_store(void **state)
+{
+	static const struct end all = { { { PULL },
+	    { BODY, SLICE("another\r\n"), .flag = true },
+	    { REWRITE, .replaces = 24, .flag = true },
+	    { HEADER, SLICE("X: y\r\n") },
+	    { HEADER, SLICE("\r\n"), .flag = true }, { ANSWER } } };
+	struct world *w = *state;
+
+	join(w);
+	for (size_t n = 1; n < 6; n++) {
+		struct end end = all;
+
+		end.steps[n].what = 0; /* there it stops */
+		w->end = &end;
+		w->first_body = 0;
+		envelope(w);
+		say(w, MESSAGE ".\r\n");
+		hear(w, "");
+		test_int(w->n_done, n + 1);
+		replace_store(w);
+		hear(w, "451 4.3.0 ");
+		w->n_commits = 0;
+		mail(w, &all, "250 2.0.0 ");
+		test_int(w->n_commits, 1);
+		test_true(slice_ends(kept(w),
+		    SLICE("\r\nX: y\r\n\r\nanother\r\n")));
+	}
+	leave(w);
+}
+
 static void
 ends_an_old_question(void **state)
 {
@@ -993,4 +1046,5 @@ ends_an_old_question(void **state)
 TEST_MAIN(WITH(asks_at_each_stage), WITH(says_what_they_refuse),
     WITH(changes_the_envelope), WITH(writes_it_anew),
     WITH(believes_no_nonsense), WITH(has_no_filters), WITH(may_pass_them_by),
-    WITH(does_not_wait_for_a_silent_one), WITH(ends_an_old_question))
+    WITH(does_not_wait_for_a_silent_one), WITH(ends_an_old_question),
+    WITH(survives_the_store))
