@@ -70,6 +70,11 @@ struct hook_role {
 	struct list peers;
 	struct purse memory;
 	int64_t question_time; /* us, for all filters of a stage */
+	/* fronts whose channel has ended, less those that came since the start:
+	 * a successor may be here before its predecessor has gone */
+	int n_lost;
+	int64_t lost_time; /* us that they are waited for */
+	struct env_timer lost;
 	struct filter filters[LIMIT_HOOKS];
 	unsigned n_filters;
 };

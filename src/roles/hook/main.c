@@ -31,6 +31,7 @@ enum {
 };
 /* A client waits for ten minutes (RFC 5321, 4.5.3.2.6); progress or not. */
 #define QUESTION_TIME (9 * TIME_MINUTE)
+#define LOST_TIME (30 * TIME_SECOND)
 
 static const struct part_ops *const ops_of[N_HOOK_KINDS] = {
 	[HOOK_MILTER] = &milter_ops,
@@ -330,6 +331,34 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 
 /* -- life ------------------------------------------------------------------ */
 
+/* A front that has died has a successor by now. This one lives: its channel
+ * alone has ended, and only another role gets another one. */
+static void
+on_lost(struct env_timer *t)
+{
+	struct hook_role *r = LIST_ENTRY(t, struct hook_role, lost);
+
+	if (r->n_lost <= 0)
+		return;
+	env_log(r->env, ENV_ERROR, "channel-lost", "role=hook peer=front");
+	role_end(r->role, 1);
+}
+
+static bool
+is_front(enum wire_role peer)
+{
+	return peer == WIRE_MX || peer == WIRE_USER;
+}
+
+static void
+note_lost(struct hook_role *r, enum wire_role peer)
+{
+	if (!is_front(peer))
+		return;
+	r->n_lost++;
+	(void)env_timer_set(r->env, &r->lost, env_now(r->env) + r->lost_time);
+}
+
 static void
 on_closed(struct channel *c)
 {
@@ -341,6 +370,7 @@ on_closed(struct channel *c)
 		session_free(s);
 	map_deinit(&p->sessions);
 	list_remove(&p->link);
+	note_lost(p->role, c->peer);
 	channel_close(c);
 	free(p);
 }
@@ -370,6 +400,8 @@ on_peer(struct role *role, enum wire_role peer, uint32_t instance,
 		return;
 	}
 	list_add_last(&r->peers, &p->link);
+	if (is_front(peer))
+		r->n_lost--;
 	for (unsigned i = 0; i < r->n_filters; i++)
 		tell(&r->filters[i], &p->c);
 }
@@ -387,6 +419,8 @@ prepare(struct role *role)
 	list_init(&r->peers);
 	purse_init(&r->memory, NULL, LIMIT_HOOK_MEMORY);
 	r->question_time = QUESTION_TIME;
+	r->lost_time = LOST_TIME;
+	r->lost.fire = on_lost;
 	r->n_filters = s->n_hooks;
 	for (unsigned i = 0; i < r->n_filters; i++) {
 		struct filter *f = &r->filters[i];
@@ -401,6 +435,15 @@ prepare(struct role *role)
 	return 0;
 }
 
+static int
+started(struct role *role)
+{
+	struct hook_role *r = role->ctx;
+
+	r->n_lost = 0;
+	return 0;
+}
+
 static void
 deinit(struct role *role)
 {
@@ -408,12 +451,14 @@ deinit(struct role *role)
 
 	while (!list_is_empty(&r->peers))
 		on_closed(&LIST_ENTRY(r->peers.next, struct peer, link)->c);
+	env_timer_stop(r->env, &r->lost);
 }
 
 const struct role_ops hook_ops = {
 	.self = WIRE_HOOK,
 	.prepare = prepare,
 	.on_peer = on_peer,
+	.started = started,
 	.deinit = deinit,
 };
 

@@ -686,6 +686,32 @@ believes_no_nonsense(void **state)
 	w->has_front = false;
 }
 
+/* A front that dies has a successor; one whose channel has ended alone gets
+ * another with another role. */
+static void
+makes_way_for_another(void **state)
+{
+	struct world *w = *state;
+
+	w->hook.lost_time = 100 * TIME_MS;
+	test_int(hook_ops.started(&w->role), 0);
+	test_int(ask_on(w, CONNECT), STAGES);
+	channel_close(&w->front);
+	turns(w, 5);
+	test_int(w->hook.n_lost, 1);
+	give_front(w);
+	turns(w, 400);
+	test_int(w->role.exit_status, 0);
+	test_int(ask_on(w, CONNECT), STAGES);
+	leave(w);
+	channel_close(&w->front);
+	w->has_front = false;
+	turns(w, 5);
+	test_int(w->role.exit_status, 0);
+	turns(w, 400);
+	test_int(w->role.exit_status, 1);
+}
+
 /* A whole mail: yes or 451 at each stage, or the end of the channel. */
 static void
 ask_in_spite(struct world *w)
@@ -760,4 +786,4 @@ survives_calls_that_fail(void **state)
 TEST_MAIN(WITH(asks_in_order), WITH(tells_what_it_says),
     WITH(changes_the_message), WITH(bounds_time_and_memory),
     WITH(clients_leave), WITH(believes_no_nonsense),
-    WITH(survives_calls_that_fail))
+    WITH(survives_calls_that_fail), WITH(makes_way_for_another))
