@@ -220,8 +220,8 @@ as_a_mail(void **state)
 {
 	static const char *const wanted[] = {
 		"From: postmaster@one.example\r\nTo: r@two.example\r\n",
-		"Subject: Report Domain: two.example\r\n\tSubmitter: "
-		"one.example\r\n\tReport-ID: <01ABC@one.example>\r\n",
+		"Subject: Report Domain: two.example\r\n Submitter: "
+		"one.example\r\n Report-ID: <01ABC@one.example>\r\n",
 		"\r\nTLS-Report-Domain: two.example\r\n"
 		"TLS-Report-Submitter: one.example\r\n",
 		"Content-Type: multipart/report; report-type=\"tlsrpt\";",

@@ -235,8 +235,8 @@ put_header(const struct tlsrpt_report *r, struct slice to, struct slice date,
 {
 	(void)buf_printf(out,
 	    "From: %.*s\r\nTo: %.*s\r\nDate: %.*s\r\n"
-	    "Subject: Report Domain: %.*s\r\n\tSubmitter: %.*s\r\n"
-	    "\tReport-ID: <%.*s@%.*s>\r\n",
+	    "Subject: Report Domain: %.*s\r\n Submitter: %.*s\r\n"
+	    " Report-ID: <%.*s@%.*s>\r\n",
 	    SLICE_FMT(r->contact), SLICE_FMT(to), SLICE_FMT(date),
 	    SLICE_FMT(r->domain), SLICE_FMT(r->submitter), SLICE_FMT(r->id),
 	    SLICE_FMT(r->submitter));
