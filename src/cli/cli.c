@@ -377,6 +377,14 @@ find_action(struct cli *cli, struct args *args)
 	for (size_t i = 0; i < c->n_actions; i++)
 		if (strcmp(word, c->actions[i].name) == 0)
 			cli->action = &c->actions[i];
+	if (cli->action == NULL && c->of_address != NULL &&
+	    strchr(word, '@') != NULL) {
+		cli->operands[cli->n_operands++] = word;
+		word = c->of_address;
+		for (size_t i = 0; i < c->n_actions; i++)
+			if (strcmp(word, c->actions[i].name) == 0)
+				cli->action = &c->actions[i];
+	}
 	if (cli->action == NULL && begins_action(c, word))
 		return find_two_words(cli, args, word);
 	return cli->action == NULL ? fail_usage(cli, "no such action", word)

@@ -7,7 +7,8 @@
  * between commands: the program runs one and ends.
  *
  * Exit status: 0 done; 1 refused, or it could not be done; 2 wrong arguments,
- * nothing was tried. Errors are one line on stderr, beginning "ulak: ".
+ * nothing was tried; 3 it would have to wait. Errors are one line on stderr,
+ * beginning "ulak: ".
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -18,7 +19,8 @@
 enum {
 	CLI_OK = 0,
 	CLI_REFUSED = 1,
-	CLI_USAGE = 2
+	CLI_USAGE = 2,
+	CLI_WAITS = 3 /* `ulak route ADDRESS`: not now */
 };
 enum {
 	CLI_OPERANDS_MAX = 1024,
@@ -60,7 +62,8 @@ struct cli_command {
 	const char *name, *sentence;
 	const struct cli_action *actions;
 	size_t n_actions;
-	const char *more; /* a paragraph for --help; may be NULL */
+	const char *more;       /* a paragraph for --help; may be NULL */
+	const char *of_address; /* the action when an address stands there */
 	/* Instead of actions: all words behind the command are its own. */
 	int (*raw)(struct cli *cli, int argc, char **argv);
 };

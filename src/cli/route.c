@@ -3,6 +3,7 @@
  * cli/route - where mail for others goes, when not to their own mail hosts
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/admin.h"
@@ -77,6 +78,94 @@ static const struct table_column columns[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+/* -- where would it go? ---------------------------------------------------- */
+
+static const char *
+text_of(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text == NULL ? "" : text;
+}
+
+static void
+print_rows(const json_t *rows, const char *kind, const char *title)
+{
+	char what[TABLE_CELL], address[TABLE_CELL], text[TABLE_CELL];
+	bool is_first = true;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(text_of(row, "kind"), kind) != 0)
+			continue;
+		if (is_first)
+			(void)printf("%s\n", title);
+		is_first = false;
+		table_clean(slice_cstr(text_of(row, "what")), what);
+		table_clean(slice_cstr(text_of(row, "address")), address);
+		table_clean(slice_cstr(text_of(row, "text")), text);
+		(void)printf("  %-34s  %-10s  %s\n", address, what, text);
+	}
+}
+
+static int
+print_json(const json_t *rows, const char *answer)
+{
+	static const struct table_column typed[] = {
+		{ "depth", NULL, TABLE_NUMBER },
+		{ "port", NULL, TABLE_NUMBER },
+		{ NULL, NULL, TABLE_TEXT },
+	};
+	json_t *all = json_pack("{s:s, s:o}", "answer", answer, "steps",
+	    table_json(rows, typed));
+	int r = admin_print_json(all);
+
+	json_decref(all);
+	return r;
+}
+
+/* 0: it would go; 1: it would come back; 3: it would wait. */
+static int
+show_test(struct cli *cli, const json_t *rows)
+{
+	const json_t *last = json_array_get(rows, json_array_size(rows) - 1);
+	const char *answer = text_of(last, "what");
+	int r = CLI_OK;
+
+	if (strcmp(text_of(last, "kind"), "answer") != 0)
+		return cli_fail(CLI_REFUSED, "the answer has no end");
+	if (cli->json) {
+		r = print_json(rows, answer);
+	} else {
+		print_rows(rows, "step", "How it is resolved:");
+		print_rows(rows, "target", "Who gets it here:");
+		print_rows(rows, "route", "Which route, and why:");
+		print_rows(rows, "destination", "What is known of it:");
+		print_rows(rows, "hop", "Where to:");
+		print_rows(rows, "dns", "What the DNS says:");
+		print_rows(rows, "host", "Hosts, in this order:");
+		print_rows(rows, "verdict", "Why not:");
+		print_rows(rows, "rcpt", "RCPT would hear:");
+		(void)printf("It %s, %s.\n", answer, text_of(last, "text"));
+	}
+	if (r != CLI_OK)
+		return r;
+	if (strcmp(answer, "bounces") == 0)
+		return CLI_REFUSED;
+	return strcmp(answer, "waits") == 0 ? CLI_WAITS : CLI_OK;
+}
+
+static const struct cli_option test_options[] = {
+	{ "sender", 0, CLI_TEXT, "SENDER", "who sends it (nobody: a bounce)",
+	    false },
+	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
+};
+static const struct admin_action test = { .command = "route test",
+	.operands = { { "address", CLI_TEXT } },
+	.show = show_test };
+
 static const struct cli_option password_options[] = {
 	{ "password-file", 0, CLI_TEXT, "FILE", "the password is its only line",
 	    true },
@@ -109,6 +198,10 @@ static const struct cli_action actions[] = {
 	{ "show", "NAME", 1, 1, "everything that is set, but the password",
 	    NULL, admin_run, &show },
 	{ "list", NULL, 0, 0, "all routes", NULL, admin_run, &list },
+	{ "test", "ADDRESS", 1, 1,
+	    "where would mail to it go, and why? Nothing is sent. Without "
+	    "the word: ulak route ADDRESS",
+	    test_options, admin_run, &test },
 	{ "delete", "NAME", 1, 1,
 	    "its mail goes by other routes, or to the mail hosts", NULL,
 	    admin_run, &take },
@@ -133,4 +226,5 @@ const struct cli_command cli_route = { "route", "where mail for others goes",
 	"      auth=tls|clear       whether it may be said without TLS\n"
 	"      source=ADDRESS[,ADDRESS]|none  our own, IPv4 and IPv6\n"
 	"      helo=NAME|none       what EHLO says\n"
-	"      reply=\"CODE TEXT\"|none  of kind=error\n" };
+	"      reply=\"CODE TEXT\"|none  of kind=error\n",
+	.of_address = "test" };

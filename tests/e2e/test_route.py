@@ -4,6 +4,7 @@ sender, relay targets; and the mail hosts of domains, when they are odd."""
 import base64
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import ssl
@@ -133,7 +134,7 @@ class World:
                     "sixes.example. IN MX 10 four.hops.example.",
                     "dangling.example. IN MX 5 nothing.hops.example.", "dangling.example. IN MX 10 own.hops.example.",
                     "aka.example. IN MX 5 mx.aka.example.", "mx.aka.example. IN CNAME own.hops.example."]
-        for name in ("a", "b", "c", "away", "never", "local", "clear", "scr", "wrong", "src", "xn--bcher-kva"):
+        for name in ("a", "b", "c", "shut", "away", "never", "local", "clear", "scr", "wrong", "src", "xn--bcher-kva"):
             records.append(f"{name}.example. IN MX 10 own.hops.example.")
         self.dns.zone(".", [])
         self.dns.zone("example.", records)
@@ -293,3 +294,38 @@ def test_refusals_say_why(net):
                        (["kind=banana"], "kind is"), (["tls=verify", "source=banana"], "source is")):
         out = net.route("add", "bad", *pairs, check=False)
         assert out.returncode == 1 and why in out.stderr, out.stderr
+
+
+def steps(net, *args, status=0):
+    out = net.box.cli("route", *args, "--json", check=False)
+    assert out.returncode == status, out.stdout + out.stderr
+    got = json.loads(out.stdout)
+    return got["answer"], {k: [r for r in got["steps"] if r["kind"] == k]
+                           for k in ("route", "hop", "dns", "host", "verdict", "rcpt", "destination", "target")}
+
+
+def test_where_would_it_go(net):
+    answer, got = steps(net, "x@a.example")
+    assert answer == "goes" and got["route"][0]["what"] == "hop" and "recipient's domain" in got["route"][0]["text"]
+    assert [h["address"] for h in got["host"]] == ["hop.hops.example"]
+    assert got["hop"][0]["user"] == "hop" and SECRET not in str(got)
+    answer, got = steps(net, "test", "x@dangling.example", "--sender", USER)
+    assert answer == "goes" and got["route"][0]["what"] == "none"
+    assert [h["address"] for h in got["host"]] == ["own.hops.example"]
+    assert {d["what"] for d in got["dns"]} == {"MX", "A", "AAAA"} and "signed" in got["dns"][0]["text"]
+    answer, got = steps(net, "x@loop.example", status=1)
+    assert answer == "bounces" and got["verdict"][0]["what"] == "554 5.4.6"
+    assert steps(net, "x@never.example", status=1)[0] == "bounces"
+    assert steps(net, "x@away.example")[0] == "discarded"
+    assert steps(net, "nobody@box.example", status=1)[1]["rcpt"][0]["what"].startswith("550")
+    assert steps(net, USER)[1]["target"][0]["what"] == "mailbox"
+    text = net.box.cli("route", "x@a.example").stdout
+    assert "Hosts, in this order:" in text and text.endswith("It goes, to the first host that answers.\n")
+
+
+def test_what_waits_would_wait(net):
+    net.route("add", "shut", "kind=smarthost", "hosts=hop.hops.example:26", "to=shut.example")
+    net.send("x@shut.example")
+    wait_for(lambda: net.box.cli("route", "x@shut.example", check=False).returncode == 3, 20, "the destination")
+    net.route("delete", "shut")
+    net.box.cli("queue", "delete", "--recipient", "x@shut.example")

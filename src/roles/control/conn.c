@@ -17,6 +17,7 @@
 
 #include "base/time.h"
 #include "roles/control/control.h"
+#include "roles/control/route_test.h"
 #include "sasl/token_keys.h"
 #include "sys/peercred.h"
 
@@ -25,6 +26,7 @@ enum state {
 	HASHING,
 	MAKING_KEY,
 	SEALING,
+	ROUTING, /* the DNS is asked for `ulak route` */
 	TELLING_KEYS,
 	ASKING,
 	WRITING
@@ -42,6 +44,7 @@ struct control_conn {
 	struct buf in, out;
 	struct control_request request;
 	bool has_request;
+	struct route_test *test; /* of "route test" */
 };
 
 /* The only assignment to conn->state. */
@@ -68,6 +71,7 @@ control_conn_free(struct control_conn *conn)
 	env_watch_del(env, &conn->watch);
 	env_close(env, conn->watch.fd, false);
 	list_remove(&conn->link);
+	route_test_free(conn->test);
 	conn->control->n_conns--;
 	if (conn->has_request)
 		control_request_deinit(&conn->request);
@@ -314,6 +318,40 @@ control_conn_on_key(struct control_conn *conn, const struct wire_key_made *m)
 	ask_store(conn);
 }
 
+static void
+go_on_routing(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+
+	enter(conn, ROUTING);
+	switch (route_test_go_on(conn->test,
+	    c->resolver.is_there ? &c->resolver.channel : NULL, conn->session,
+	    &conn->out)) {
+	case ROUTE_TEST_ASKING:
+		want_write(conn);
+		break;
+	case ROUTE_TEST_DONE:
+		refuse(conn, 250, 2, 0, 0, "done");
+		break;
+	case ROUTE_TEST_E_RESOLVER:
+		refuse_for_now(conn, "the resolver cannot be asked now");
+		break;
+	}
+}
+
+static void
+ask_route_test(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+
+	conn->test = route_test_new(c->role->settings, c->own, c->n_own,
+	    env_random_u64(c->role->env));
+	if (conn->test == NULL)
+		refuse_for_now(conn, "out of memory");
+	else
+		ask_store(conn);
+}
+
 void
 control_conn_on_rows(struct control_conn *conn, const struct wire_admin_rows *m)
 {
@@ -325,10 +363,23 @@ control_conn_on_rows(struct control_conn *conn, const struct wire_admin_rows *m)
 		control_conn_free(conn);
 		return;
 	}
-	if (!m->more)
+	if (conn->test != NULL && m->rows.n > 0)
+		(void)route_test_row(conn->test, m->rows);
+	if (!m->more && conn->test != NULL && m->verdict.code < 300)
+		go_on_routing(conn);
+	else if (!m->more)
 		finish(conn, &m->verdict);
 	else
 		want_write(conn);
+}
+
+void
+control_conn_on_dns(struct control_conn *conn, uint32_t ticket,
+    const struct wire_dns_answer *m)
+{
+	if (conn->state == ROUTING &&
+	    route_test_on_answer(conn->test, ticket, m))
+		go_on_routing(conn);
 }
 
 void
@@ -339,10 +390,11 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 
 		if (peer == WIRE_STORE && conn->state == ASKING)
 			refuse_for_now(conn, "the store ended; try again");
+		if (peer == WIRE_RESOLVER && conn->state == ROUTING)
+			refuse_for_now(conn, "the resolver ended; try again");
 		if (peer == WIRE_KEEPER &&
 		    (conn->state == HASHING || conn->state == MAKING_KEY ||
-			conn->state == SEALING ||
-			conn->state == TELLING_KEYS))
+			conn->state == SEALING || conn->state == TELLING_KEYS))
 			refuse_for_now(conn, "the keeper ended; try again");
 	}
 }
@@ -460,6 +512,7 @@ static const struct {
 	{ "app-password add", ask_hash },
 	{ "key add", ask_key },
 	{ "route add", ask_seal },
+	{ "route test", ask_route_test },
 	{ "route set", ask_seal },
 	{ "token reload", tell_token_keys },
 	{ "status", ask_status },

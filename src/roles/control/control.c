@@ -15,6 +15,7 @@
  * mail goes on.
  */
 #include "roles/control/control.h"
+#include "roles/own.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -108,7 +109,20 @@ on_hook_state(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_dns_answer(struct channel *c, const struct wire_head *h,
+    const struct wire_dns_answer *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_dns(conn, h->ticket, m);
+	return 0;
+}
+
 static const struct wire_control_handlers handlers = {
+	.dns_answer = on_dns_answer,
 	.admin_rows = on_admin_rows,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
@@ -146,6 +160,7 @@ on_peer(struct role *r, enum wire_role role, uint32_t instance,
 	struct control_peer *peer = role == WIRE_STORE ? &c->store
 	    : role == WIRE_KEEPER                      ? &c->keeper
 	    : role == WIRE_HOOK                        ? &c->hook
+	    : role == WIRE_RESOLVER                    ? &c->resolver
 						       : NULL;
 
 	if (peer == NULL || purpose != PEER_CHANNEL) {
@@ -205,6 +220,7 @@ prepare(struct role *r)
 
 	c->role = r;
 	list_init(&c->conns);
+	c->n_own = role_own_find(r->settings, c->own, CONTROL_OWN);
 	/* or jansson would open /dev/urandom inside the sandbox */
 	json_object_seed((size_t)env_random_u64(r->env) | 1);
 	return 0;
@@ -223,6 +239,8 @@ deinit(struct role *r)
 		channel_close(&c->keeper.channel);
 	if (c->hook.is_there)
 		channel_close(&c->hook.channel);
+	if (c->resolver.is_there)
+		channel_close(&c->resolver.channel);
 	if (c->is_listening) {
 		env_watch_del(r->env, &c->listener);
 		env_close(r->env, c->listener.fd, false);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "hook/hook.h"
+#include "policy/route.h"
 #include "roles/role.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
 	CONTROL_OUT = 16 * 1024 * 1024, /* an answer not yet read */
 	CONTROL_COMMAND = 32,           /* as in ADMIN_ASK */
 	CONTROL_ARGS = 32,
+	CONTROL_OWN = 64,
 	CONTROL_FIELD = 1024 /* the same */
 };
 
@@ -36,7 +38,9 @@ struct control_filter {
 
 struct control {
 	struct role *role;
-	struct control_peer store, keeper, hook;
+	struct control_peer store, keeper, hook, resolver;
+	struct route_own own[CONTROL_OWN]; /* at which we answer */
+	size_t n_own;
 	struct control_filter filters[LIMIT_HOOKS];
 	struct env_watch listener;
 	bool is_listening;
@@ -99,6 +103,8 @@ void control_conn_on_sealed(struct control_conn *conn,
     const struct wire_sealed *m);
 void control_conn_on_token_keys(struct control_conn *conn,
     const struct wire_token_keys_taken *m);
+void control_conn_on_dns(struct control_conn *conn, uint32_t ticket,
+    const struct wire_dns_answer *m);
 /* Whoever waits for this peer gets a 451. */
 void control_conns_peer_lost(struct control *c, enum wire_role peer);
 

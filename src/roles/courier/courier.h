@@ -179,8 +179,6 @@ const char *attempt_hop_refuses(const struct attempt *a, const struct tls *t);
 /* Its login was refused: for whoever looks after the route. */
 struct verdict attempt_hop_login_failed(struct attempt *a,
     const struct verdict *said);
-/* Our own addresses and ports: mail is not carried to these. */
-void courier_own_find(struct courier *c);
 
 int attempt_start(struct courier *c, uint64_t number,
     const struct wire_attempt *m);

@@ -13,7 +13,6 @@
 #include "base/err.h"
 #include "policy/route_table.h"
 #include "roles/courier/courier.h"
-#include "sys/interfaces.h"
 
 enum {
 	PORT_SUBMISSIONS = 465, /* RFC 8314: TLS from the first octet */
@@ -281,51 +280,4 @@ attempt_hop_login_failed(struct attempt *a, const struct verdict *said)
 	    "route=%.*s host=\"%s\" code=%u", SLICE_FMT(a->hop.name), a->remote,
 	    said->code);
 	return (struct verdict){ 454, { 4, 7, 8 }, said->text };
-}
-
-/* -- ourselves ------------------------------------------------------------- */
-
-static void
-own_add(struct courier *c, uint8_t family, const uint8_t *bytes, uint16_t port)
-{
-	struct route_own *own = &c->own[c->n_own];
-
-	if (c->n_own == COURIER_OWN)
-		return;
-	own->address.family = family;
-	memcpy(own->address.bytes, bytes, sizeof(own->address.bytes));
-	own->port = port;
-	c->n_own++;
-}
-
-static bool
-is_any(const struct settings_listener *l)
-{
-	for (size_t i = 0; i < sizeof(l->address); i++)
-		if (l->address[i] != 0)
-			return false;
-	return true;
-}
-
-/* A listener at no address in particular is at all of its family. */
-void
-courier_own_find(struct courier *c)
-{
-	const struct settings *s = c->settings;
-	struct env_addr all[COURIER_OWN];
-	size_t n = interfaces_list(all, COURIER_OWN);
-
-	for (uint32_t i = 0; i < s->n_listeners; i++) {
-		const struct settings_listener *l = &s->listeners[i];
-
-		if (l->service != SERVICE_MX || l->family == 0)
-			continue;
-		if (!is_any(l)) {
-			own_add(c, l->family, l->address, l->port);
-			continue;
-		}
-		for (size_t k = 0; k < n; k++)
-			if (all[k].family == l->family)
-				own_add(c, l->family, all[k].bytes, l->port);
-	}
 }

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "roles/courier/courier.h"
+#include "roles/own.h"
 
 uint32_t
 courier_ticket(struct courier *c)
@@ -359,7 +360,7 @@ courier_prepare(struct role *role)
 	list_init(&c->notices);
 	env_random(c->env, seed, sizeof(seed));
 	map_init(&c->attempts, seed);
-	courier_own_find(c);
+	c->n_own = role_own_find(c->settings, c->own, COURIER_OWN);
 	r = tls_client_new(role->env, &c->tls);
 	if (r < 0)
 		return ERR_TRACE(r);

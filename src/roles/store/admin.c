@@ -123,6 +123,7 @@ static const struct admin_command commands[] = {
 	{ SLICE("route set"), "name " ROUTE_OPTIONS, .change = set_route,
 	    .changes_routes = true },
 	{ SLICE("route show"), "name", .look = show_route },
+	{ SLICE("route test"), "address sender?", .look = test_route },
 	{ SLICE("trace"), "id? address? limit?", .look = tell_trace },
 	{ SLICE("status"), "", .look = tell_status },
 	{ SLICE("verify"), "", .job = tell_verify },

@@ -214,6 +214,17 @@ put_answer(struct admin_job *j, const struct verdict *v)
 }
 
 int
+put_address_steps(struct db *db, struct admin_job *j,
+    const struct rcpt_result *result)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < result->n_steps; i++)
+		r = put_step(db, j, &result->steps[i]);
+	return ERR_TRACE(r);
+}
+
+int
 tell_address(struct db *db, struct admin_job *j)
 {
 	struct question q = { 0 };
@@ -228,8 +239,7 @@ tell_address(struct db *db, struct admin_job *j)
 		return ERR_TRACE(r);
 	if (r > 0) /* not an address */
 		return put_answer(j, &v);
-	for (size_t i = 0; r == 0 && i < q.result.n_steps; i++)
-		r = put_step(db, j, &q.result.steps[i]);
+	r = put_address_steps(db, j, &q.result);
 	for (size_t i = 0; r == 0 && i < q.result.n_targets &&
 	     (q.result.outcome == RCPT_FOUND || q.account != 0);
 	     i++)

@@ -14,6 +14,7 @@
  *   sts.c           MTA-STS policies
  *   admin_terms.c   on what terms destinations are served
  *   admin_route.c   the operator's routes
+ *   admin_route_test.c  where a mail would go by them
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -125,6 +126,9 @@ int list_send_as(struct db *db, struct admin_job *j);
 /* -- admin_address.c -- */
 
 int tell_address(struct db *db, struct admin_job *j);
+struct rcpt_result;
+int put_address_steps(struct db *db, struct admin_job *j,
+    const struct rcpt_result *result);
 
 /* -- admin_change.c -- */
 
@@ -151,6 +155,10 @@ int set_route(struct db *db, struct admin_job *j);
 int remove_route(struct db *db, struct admin_job *j);
 int list_routes(struct db *db, struct admin_job *j);
 int show_route(struct db *db, struct admin_job *j);
+
+/* -- admin_route_test.c -- */
+
+int test_route(struct db *db, struct admin_job *j);
 
 /* -- admin_greylist.c -- */
 
