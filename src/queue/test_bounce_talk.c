@@ -22,7 +22,7 @@ static const struct {
 		  "    +4 < 550 <***>: \"carl\"***\r\n"
 		  "    +4 < 550 bob@two.example. (***)\r\n\r\n") },
 	{ "controls and 8-bit", SLICE("+1 < 550 \x1b[2J caf\xc3\xa9\r\n"),
-	    SLICE("    +1 < 550  [2J caf??  \r\n\r\n") },
+	    SLICE("    +1 < 550  [2J caf?? \r\n\r\n") },
 	{ "without an end", SLICE("< 250"), SLICE("    < 250\r\n\r\n") },
 };
 
