@@ -28,6 +28,7 @@ static const struct cli_command *const commands[] = {
 	&cli_route,
 	&cli_greylist,
 	&cli_sts,
+	&cli_suppress,
 	&cli_reports,
 	&cli_destination,
 	&cli_trace,

@@ -187,6 +187,8 @@ struct settings {
 	uint32_t retry_growth;          /* percent; 200 doubles */
 	int64_t lifetime;               /* us until a row expires: 5 days */
 	int64_t delay_warning;          /* us; 0: none */
+	uint32_t suppress_after;        /* refusals; 0: never */
+	int64_t suppress_for;           /* us */
 	uint32_t per_destination;       /* connections */
 	uint32_t per_connection;        /* messages */
 	uint32_t per_mail;              /* recipients */

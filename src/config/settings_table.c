@@ -370,6 +370,15 @@ const struct settings_key settings_keys[] = {
 	    "0s", 0, 365 * TIME_DAY, false,
 	    "After how long the sender hears that delivery is late; \"0s\" is "
 	    "never." },
+	{ "outbound", "suppress_after", KIND_COUNT, MEMBER(suppress_after), "0",
+	    0, 1000, false,
+	    "Mail of a login to a recipient elsewhere is refused when his "
+	    "server has said so often that there is nobody, to senders of the "
+	    "same domain; 0: never (\"ulak suppress\" shows them all the "
+	    "same)." },
+	{ "outbound", "suppress_for", KIND_DURATION, MEMBER(suppress_for),
+	    "30d", TIME_SECOND, 3650 * TIME_DAY, false,
+	    "How long such a recipient is remembered after the last time." },
 	{ "outbound", "per_destination", KIND_COUNT, MEMBER(per_destination),
 	    "20", 1, 1000, false, "Connections to one destination at a time." },
 	{ "outbound", "per_connection", KIND_COUNT, MEMBER(per_connection),

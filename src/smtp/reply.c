@@ -154,6 +154,9 @@ static const struct {
 	[SMTP_SAY_NO_RELAYING] =
 	    SAY(550, 5, 7, 1, "relaying denied: log in first"),
 	[SMTP_SAY_NO_SUCH_USER] = SAY(550, 5, 1, 1, "no such user here"),
+	[SMTP_SAY_SUPPRESSED] = SAY(550, 5, 1, 1,
+	    "mail to this address has come back before; who runs this server "
+	    "can allow it again (ulak suppress remove)"),
 	[SMTP_SAY_DISABLED] = SAY(550, 5, 2, 1, "this account is disabled"),
 	[SMTP_SAY_MAILBOX_FULL] = SAY(452, 4, 2, 2, "this mailbox is full"),
 	[SMTP_SAY_ALIAS_LOOP] =

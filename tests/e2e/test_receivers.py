@@ -590,7 +590,7 @@ class World:
         self.dns.zone(".", [])
         self.dns.zone("example.", self.records)
         self.dns.start()
-        self.box = self.server("box.example", "192.0.2.150", {"outbound": [], "smtp": ["max_per_client = 10000"]})
+        self.box = self.server("box.example", "192.0.2.150", {"outbound": ["suppress_after = 2"], "smtp": ["max_per_client = 10000"]})
         self.brief = self.server("brief.example", "192.0.2.151", {
             "outbound": ['lifetime = "6s"', 'delay_warning = "2s"'], "smtp": ["max_per_client = 10000"]})
         self.subjects = {cls.label: self.send(f"rcpt@{cls.label}.example", more=getattr(cls, "more", ""))
@@ -1123,6 +1123,33 @@ def test_restart_in_the_middle_of_retries(net):
     r.is_well = True
     net.box.start()
     assert_delivered(net, "again", subject, address)
+
+
+def test_who_is_unknown_is_suppressed(net):
+    """After two refusals as unknown (suppress_after), for this domain of senders, until somebody allows it."""
+    address = "gone@refuses-rcpt.example"
+    for _ in range(2):
+        subject = net.send(address)
+        wait_for(lambda: bounces(net.box, subject, USER), 30, "the bounce")
+    row = net.box.cli_json("suppress", "show", address)[0]
+    assert row["sender"] == "box.example" and row["times"] == 2 and row["refused"] is True and row["code"] == 550
+    with pytest.raises(Exception, match="(?s)5.1.1.*ulak suppress"):
+        net.send(address)
+    net.box.cli("suppress", "remove", "box.example", "gone@REFUSES-RCPT.example")
+    assert net.box.cli("suppress", "remove", "box.example", address, check=False).returncode == 1
+    assert bounces_of(net, address)
+    # by hand: from the first mail on; what a server refuses for its policy is never here
+    net.box.cli("suppress", "add", "*", "good@good.example", "--note", "asked to be left alone")
+    with pytest.raises(Exception, match="5.1.1"):
+        net.send("good@good.example")
+    assert [r["text"] for r in net.box.cli_json("suppress", "list", "--sender", "*")] == ["asked to be left alone"]
+    assert not [r for r in net.box.cli_json("suppress", "list") if "refuses-mail.example" in r["recipient"]]
+    net.box.cli("suppress", "remove", "*", "good@good.example")
+
+
+def bounces_of(net, address):
+    subject = net.send(address)
+    return wait_for(lambda: bounces(net.box, subject, USER), 30, "the bounce")
 
 
 def test_delivery_status_is_whole(net):

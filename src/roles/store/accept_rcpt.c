@@ -15,6 +15,7 @@
 #include "policy/canon.h"
 #include "policy/route.h"
 #include "roles/store/accept_impl.h"
+#include "store/suppress.h"
 
 enum {
 	CACHE_MAX = 20000
@@ -133,6 +134,7 @@ struct rcpt_job {
 	uint8_t how;     /* VERIFY_* */
 	bool may_relay;  /* it has logged in, or its network may */
 	bool by_network; /* then the sender may have to be one of ours */
+	bool is_suppressed;
 	size_t rcpt_len, orcpt_len, sender_len, local_len;
 	uint8_t rcpt[LIMIT_ADDRESS];
 	uint8_t orcpt[512];
@@ -221,6 +223,8 @@ decide(struct peer *p, const struct rcpt_job *j,
 	bool is_put_off;
 	struct txn *t;
 
+	if (verdict_is_ok(&v) && j->is_suppressed)
+		return wire_say(SMTP_SAY_SUPPRESSED);
 	if (verdict_is_ok(&v) && is_refused_by_route(p, j, result, &v))
 		return wire_verdict_of(&v);
 	if (!verdict_is_ok(&v) || j->how != VERIFY_NOT)
@@ -398,6 +402,10 @@ run_rcpt(struct db *db, struct store_read *r)
 		return ERR_TRACE(q);
 	q = accept_lookup(db, j->asker.role->settings,
 	    slice_of(j->local, j->local_len), &ask, &j->arena, &j->result);
+	if (q == 0 && j->result.outcome == RCPT_FOREIGN && j->may_relay)
+		q = suppress_check(db, ask.sender, ask.typed,
+		    j->asker.role->settings->suppress_after, j->now,
+		    &j->is_suppressed);
 	return q < 0 ? ERR_TRACE(q) : q;
 }
 
@@ -525,7 +533,7 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 		    m->rcpt, &j->grey);
 	/* a login's limits, a network's sender and an address of ours are
 	 * looked at each time */
-	e = j->account != 0 || j->by_network || j->local_len > 0
+	e = j->account != 0 || j->may_relay || j->local_len > 0
 	    ? NULL
 	    : cached_find(s, m->rcpt);
 	if (e != NULL) {

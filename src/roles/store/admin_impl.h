@@ -174,6 +174,13 @@ int list_reports(struct db *db, struct admin_job *j);
 int show_reports(struct db *db, struct admin_job *j);
 int send_reports(struct admin_job *j);
 
+/* -- admin_suppress.c -- */
+
+int list_suppressed(struct db *db, struct admin_job *j);
+int show_suppressed(struct db *db, struct admin_job *j);
+int add_suppressed(struct db *db, struct admin_job *j);
+int remove_suppressed(struct db *db, struct admin_job *j);
+
 /* -- sts.c -- */
 
 int list_sts(struct db *db, struct admin_job *j);

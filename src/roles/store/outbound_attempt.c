@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "policy/canon.h"
+#include "store/suppress.h"
 #include "store/segment.h"
 
 enum {
@@ -642,12 +643,26 @@ apply_destination(struct db *db, const struct result *x)
 	    .lane = x->lane));
 }
 
+/* Whom there is no use in sending to again (store/suppress). */
+static int
+note_refusal(struct db *db, const struct result *x,
+    const struct result_row *row)
+{
+	if ((row->fate != FATE_FAILED && row->fate != FATE_DROPPED) ||
+	    row->is_ours)
+		return 0;
+	return ERR_TRACE(suppress_note(db, row->row, &row->verdict, x->now,
+	    x->outbound->settings->suppress_for));
+}
+
 static int
 result_apply(struct db *db, struct store_write *w)
 {
 	struct result *x = LIST_ENTRY(w, struct result, write);
 	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < x->n; i++)
+		r = note_refusal(db, x, &x->rows[i]);
 	for (size_t i = 0; r == 0 && i < x->n; i++)
 		r = apply_row(db, x, &x->rows[i]);
 	if (r == 0)

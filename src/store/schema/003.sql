@@ -8,6 +8,25 @@
 ALTER TABLE queue ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE destination ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
 
+-- --- suppressed recipients ----------------------------------------------------
+
+-- Whom the senders of a domain have sent to in vain (5yz, unknown user). n: how
+-- often; 0: an admin's own row, sender_domain '*' of all senders. expires 0:
+-- never.
+CREATE TABLE suppressed (
+	rcpt TEXT NOT NULL,              -- canonical
+	sender_domain TEXT NOT NULL,     -- A-label
+	n INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	code INTEGER NOT NULL,
+	text TEXT NOT NULL,              -- the last reply, or the admin's note
+	PRIMARY KEY (rcpt, sender_domain)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX suppressed_expires ON suppressed (expires) WHERE expires > 0;
+CREATE INDEX suppressed_last ON suppressed (last);
+
 -- --- forwarding --------------------------------------------------------------
 
 -- An alias of this domain that leads outside does not rewrite the sender. The
