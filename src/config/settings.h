@@ -179,8 +179,12 @@ struct settings {
 	uint16_t outbound_port;                   /* 25 */
 	bool outbound_permit_loopback;            /* for tests and laptops */
 	char outbound_authorities[SETTINGS_PATH]; /* PEM; may be empty */
-	bool mta_sts;                             /* RFC 8461 */
-	int64_t mta_sts_timeout, mta_sts_wait;    /* us */
+	int64_t fallback_delay;                   /* us */
+	char outbound_hostname[SETTINGS_NAME];    /* for EHLO */
+	uint8_t outbound_families;                /* enum route_families */
+	char outbound_source4[64], outbound_source6[64]; /* may be empty */
+	bool mta_sts;                                    /* RFC 8461 */
+	int64_t mta_sts_timeout, mta_sts_wait;           /* us */
 	int64_t connect_timeout, greeting_timeout, command_timeout,
 	    data_timeout, dot_timeout;  /* us, RFC 5321 4.5.3.2 */
 	int64_t retry_first, retry_max; /* us */

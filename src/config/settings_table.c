@@ -338,6 +338,24 @@ const struct settings_key settings_keys[] = {
 	{ "outbound", "connect_timeout", KIND_DURATION, MEMBER(connect_timeout),
 	    "30s", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long a connection to one address may take to be made." },
+	{ "outbound", "fallback_delay", KIND_DURATION, MEMBER(fallback_delay),
+	    "2s", 100 * TIME_MS, TIME_HOUR, false,
+	    "How long an address may take to answer while its host has "
+	    "another one; it has its whole time behind the last." },
+	{ "outbound", "addresses", KIND_FAMILIES, MEMBER(outbound_families),
+	    "both", 0, 3, false,
+	    "Which addresses of a mail host are tried: both (IPv6 first), "
+	    "ipv4-first, ipv4 or ipv6." },
+	{ "outbound", "hostname", KIND_HOST, MEMBER(outbound_hostname), "", 0,
+	    0, false,
+	    "The name that EHLO says to other servers; server.hostname when "
+	    "empty. A route may say another." },
+	{ "outbound", "source_ipv4", KIND_ADDRESS, MEMBER(outbound_source4), "",
+	    0, 0, false,
+	    "From which address of ours mail goes out over IPv4; a route may "
+	    "say another." },
+	{ "outbound", "source_ipv6", KIND_ADDRESS, MEMBER(outbound_source6), "",
+	    0, 0, false, "The same over IPv6." },
 	{ "outbound", "greeting_timeout", KIND_DURATION,
 	    MEMBER(greeting_timeout), "5m", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long the greeting is waited for (RFC 5321, 4.5.3.2.1)." },

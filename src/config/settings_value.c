@@ -299,6 +299,26 @@ static const char *const tolds[] = { [SMTP_TOLD_NO] = "no",
 	[SMTP_TOLD_LOGIN] = "login",
 	[SMTP_TOLD_YES] = "yes" };
 
+/* enum route_families (policy/route.h) */
+static const char *const families[] = { "both", "ipv4-first", "ipv4", "ipv6" };
+
+static bool
+parse_families(struct slice s, int64_t *ret)
+{
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (slice_equal(s, slice_cstr(families[i]))) {
+			*ret = (int64_t)i;
+			return true;
+		}
+	return false;
+}
+
+static int
+print_families(int64_t value, struct buf *out)
+{
+	return buf_printf(out, "\"%s\"", families[value]);
+}
+
 static bool
 parse_told(struct slice s, int64_t *ret)
 {
@@ -408,6 +428,8 @@ static const struct kind {
 	    1u << TOML_STRING, parse_level, print_level, NULL },
 	[KIND_TOLD] = { "\"no\", \"login\" or \"yes\"", 1u << TOML_STRING,
 	    parse_told, print_told, NULL },
+	[KIND_FAMILIES] = { "\"both\", \"ipv4-first\", \"ipv4\" or \"ipv6\"",
+	    1u << TOML_STRING, parse_families, print_families, NULL },
 };
 
 int
@@ -609,7 +631,8 @@ settings_range_print(size_t i, struct buf *out)
 	int r = buf_add_cstr(out, kinds[key->kind].needs);
 
 	if (kinds[key->kind].parse == NULL || key->kind == KIND_BOOL ||
-	    key->kind == KIND_LEVEL || key->kind == KIND_TOLD)
+	    key->kind == KIND_LEVEL || key->kind == KIND_TOLD ||
+	    key->kind == KIND_FAMILIES)
 		return r;
 	if (r == 0)
 		r = buf_add_cstr(out, ", from ");

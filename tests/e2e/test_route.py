@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -127,6 +128,8 @@ class World:
         add_address("198.51.100.80")
         records += [f"dead.hops.example. IN A {dead}", "four.hops.example. IN AAAA 2001:db8:77::99",
                     f"four.hops.example. IN A {own.address}",
+                    "slow.example. IN MX 10 mx.slow.example.", "mx.slow.example. IN AAAA 2001:db8:78::1",
+                    f"mx.slow.example. IN A {own.address}",
                     "box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.101",
                     "loop.example. IN MX 10 other.loop.example.", "loop.example. IN MX 20 own.hops.example.",
                     "other.loop.example. IN A 192.0.2.101",
@@ -140,7 +143,7 @@ class World:
         self.dns.zone("example.", records)
         self.dns.start()
         self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.101", self.dns,
-                        {"outbound": ['retry_first = "2s"', 'retry_max = "4s"', 'connect_timeout = "2s"',
+                        {"outbound": ['retry_first = "2s"', 'retry_max = "4s"', 'connect_timeout = "60s"', 'fallback_delay = "300ms"',
                                       f'authorities = "{self.ca}"']})
         self.box.init()
         self.box.start()
@@ -329,3 +332,23 @@ def test_what_waits_would_wait(net):
     wait_for(lambda: net.box.cli("route", "x@shut.example", check=False).returncode == 3, 20, "the destination")
     net.route("delete", "shut")
     net.box.cli("queue", "delete", "--recipient", "x@shut.example")
+
+
+def test_an_address_that_does_not_answer_costs_a_moment(net):
+    """Its queue of connections is full, so that the kernel answers no more."""
+    add_address("2001:db8:78::1")
+    mute = socket.socket(socket.AF_INET6)
+    mute.bind(("2001:db8:78::1", 25))
+    mute.listen(0)
+    others = [socket.socket(socket.AF_INET6) for _ in range(4)]
+    for o in others:
+        o.setblocking(False)
+        o.connect_ex(("2001:db8:78::1", 25))
+    time.sleep(0.2)
+    start = time.monotonic()
+    subject, ident = net.send("x@slow.example")
+    net.at("own", subject)
+    assert time.monotonic() - start < 10
+    wait_for(lambda: "no answer in time" in net.box.cli("trace", ident).stdout, 10, "the reason")
+    for s in others + [mute]:
+        s.close()

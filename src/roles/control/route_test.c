@@ -287,6 +287,7 @@ decide(struct route_test *t, struct route_question *questions, size_t *ret_n,
 		.seed = t->seed,
 		.permit_loopback =
 		    t->settings->outbound_permit_loopback || h->hosts.len > 0,
+		.families = t->settings->outbound_families,
 		.port = h->port != 0 ? h->port : t->settings->outbound_port,
 		.own = t->own,
 		.n_own = t->n_own,

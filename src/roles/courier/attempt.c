@@ -339,6 +339,44 @@ n_tried(const struct attempt *a, const struct route_host *h)
 	return h->n_addresses < share ? h->n_addresses : share;
 }
 
+/* The next address of the host, or of the next host. Those that were given up
+ * early have the whole time behind the host's last. */
+static void
+find_address(struct attempt *a)
+{
+	while (a->host < a->route.n_hosts) {
+		size_t n = n_tried(a, &a->route.hosts[a->host]);
+
+		while (a->is_patient && a->address < n &&
+		    (a->given_up & 1u << a->address) == 0)
+			a->address++;
+		if (a->address < n)
+			return;
+		a->address = 0;
+		a->is_patient = !a->is_patient && a->given_up != 0;
+		if (a->is_patient)
+			continue;
+		a->given_up = 0;
+		a->host++;
+	}
+}
+
+/* RFC 8305 in turn: while the host has another address, one that does not
+ * answer soon is left for later. */
+bool
+attempt_give_up_soon(const struct attempt *a)
+{
+	return !a->is_patient &&
+	    a->address < n_tried(a, &a->route.hosts[a->host]);
+}
+
+void
+attempt_gave_up(struct attempt *a)
+{
+	if (a->address > 0 && a->address <= ROUTE_ADDRESSES)
+		a->given_up |= (uint16_t)(1u << (a->address - 1));
+}
+
 static bool
 next_target(struct attempt *a, struct carrier_target *ret)
 {
@@ -347,11 +385,7 @@ next_target(struct attempt *a, struct carrier_target *ret)
 
 	if (a->is_clear_next && a->address > 0)
 		a->address--; /* the same one again */
-	while (a->host < a->route.n_hosts &&
-	    a->address >= n_tried(a, &a->route.hosts[a->host])) {
-		a->host++;
-		a->address = 0;
-	}
+	find_address(a);
 	if (a->host >= a->route.n_hosts || a->n_tries >= COURIER_TRIES ||
 	    env_now(a->courier->env) >= a->lease_end)
 		return false;

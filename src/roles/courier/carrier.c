@@ -48,6 +48,7 @@ struct carrier {
 	bool dot_is_out;
 	bool is_secure, is_verified; /* RFC 8689, 4.2.1 */
 	bool is_implicit;            /* TLS came before the greeting */
+	bool is_hasty;               /* another address is waiting its turn */
 	unsigned n_mails, mails_max;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;
@@ -183,7 +184,9 @@ time_limit(const struct carrier *k)
 
 	switch ((enum carrier_state)k->state) {
 	case CARRIER_CONNECTING:
-		return s->connect_timeout;
+		return k->is_hasty && s->fallback_delay < s->connect_timeout
+		    ? s->fallback_delay
+		    : s->connect_timeout;
 	case CARRIER_IDLE:
 		return COURIER_IDLE_TIME;
 	case CARRIER_LEAVING:
@@ -262,6 +265,8 @@ on_timer(struct env_timer *t)
 	} else if (k->state == CARRIER_LEAVING) {
 		carrier_drop(k);
 	} else if (k->state == CARRIER_CONNECTING) {
+		if (k->is_hasty)
+			attempt_gave_up(k->attempt);
 		(void)snprintf(text, sizeof(text),
 		    "cannot connect to %.120s: no answer in time", k->remote);
 		carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1, text);
@@ -737,12 +742,12 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	k->is_secure = t->is_secure;
 	name_remote(k, t);
 	(void)slice_to_cstr(a->key, k->key, sizeof(k->key));
-	(void)snprintf(k->helo, sizeof(k->helo), "%s",
-	    a->hop.helo != NULL ? a->hop.helo : c->settings->hostname);
+	(void)snprintf(k->helo, sizeof(k->helo), "%s", attempt_hop_helo(a));
 	config.helo = k->helo;
 	make_nonce(c->env, k->nonce);
 	config.nonce = k->nonce;
 	k->is_implicit = config.tls == SMTP_TLS_IS_UP;
+	k->is_hasty = attempt_give_up_soon(a);
 	attempt_note(a, "* connecting to %s%s", k->remote,
 	    t->in_the_clear ? ", without TLS this time" : "");
 	memcpy(a->remote, k->remote, sizeof(a->remote));

@@ -127,6 +127,8 @@ struct attempt {
 	unsigned n_tries;
 	bool has_tried_idle;
 	bool is_clear_next; /* the last address once more, without TLS */
+	bool is_patient;    /* at those of the host that were given up early */
+	uint16_t given_up;  /* which: a bit for each address */
 
 	/* sts.c */
 	struct {
@@ -167,6 +169,8 @@ void attempt_hop_on_keeper_lost(struct attempt *a);
 /* For who has waited for it. */
 void attempt_secret_came(struct attempt *a);
 void attempt_secret_failed(struct attempt *a, const char *why);
+/* What EHLO says. */
+const char *attempt_hop_helo(const struct attempt *a);
 /* NULL: the system chooses. */
 const struct env_addr *attempt_hop_source(const struct attempt *a,
     uint8_t family);
@@ -199,6 +203,9 @@ void attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret);
 /* The client wants the body: gives it what is there, ends it when it is whole.
  * False: the lease is over, nothing more may be sent. */
 bool attempt_give_body(struct attempt *a, struct smtp_client *client);
+/* Of the address that is being connected to. */
+bool attempt_give_up_soon(const struct attempt *a);
+void attempt_gave_up(struct attempt *a);
 /* Another host may be asked instead of the present one. */
 bool attempt_has_more(const struct attempt *a);
 /* The host was not good enough: on to the next. */

@@ -109,8 +109,9 @@ take_hosts(struct attempt *a, const struct wire_attempt *m)
 int
 attempt_hop_fill(struct attempt *a, const struct wire_attempt *m)
 {
+	const struct settings *s = a->courier->settings;
 	struct attempt_hop *h = &a->hop;
-	int r = 0;
+	int r;
 
 	if (m->hop >= HOP_KINDS || m->tls >= HOP_TLS_KINDS)
 		return ERR_ORIGIN(-EINVAL);
@@ -125,13 +126,18 @@ attempt_hop_fill(struct attempt *a, const struct wire_attempt *m)
 	    !arena_copy(&a->arena, m->secret, &h->secret) ||
 	    !arena_copy(&a->arena, m->reply, &h->reply.text))
 		return ERR_ORIGIN(-ENOMEM);
-	r = take_user(a, m->user);
+	r = take_source(m->source4.len > 0 ? m->source4
+					   : slice_cstr(s->outbound_source4),
+	    4, &h->source4, &h->has_source4);
+	if (r == 0)
+		r = take_source(m->source6.len > 0
+			? m->source6
+			: slice_cstr(s->outbound_source6),
+		    6, &h->source6, &h->has_source6);
+	if (r == 0)
+		r = take_user(a, m->user);
 	if (r == 0)
 		r = copy_cstr(a, m->helo, &h->helo);
-	if (r == 0)
-		r = take_source(m->source4, 4, &h->source4, &h->has_source4);
-	if (r == 0)
-		r = take_source(m->source6, 6, &h->source6, &h->has_source6);
 	if (r == 0)
 		r = take_hosts(a, m);
 	return r == 0 ? ERR_TRACE(make_key(a, m)) : ERR_TRACE(r);
@@ -164,6 +170,7 @@ attempt_hop_route(const struct attempt *a, struct route_input *ret)
 		.hostname = slice_cstr(s->hostname),
 		.seed = a->seed,
 		.permit_loopback = s->outbound_permit_loopback,
+		.families = s->outbound_families,
 		.port = h->port != 0 ? h->port : s->outbound_port,
 		.own = a->courier->own,
 		.n_own = a->courier->n_own,
@@ -172,6 +179,17 @@ attempt_hop_route(const struct attempt *a, struct route_input *ret)
 	/* the operator himself says where */
 	if (h->n_hosts > 0)
 		ret->permit_loopback = true;
+}
+
+const char *
+attempt_hop_helo(const struct attempt *a)
+{
+	const struct settings *s = a->courier->settings;
+
+	if (a->hop.helo != NULL)
+		return a->hop.helo;
+	return s->outbound_hostname[0] != '\0' ? s->outbound_hostname
+					       : s->hostname;
 }
 
 const struct env_addr *
