@@ -313,6 +313,218 @@ the_most_preferred_are_tried(void **state)
 	arena_reset(&arena);
 }
 
+static const struct row hop_rows[ROWS] = {
+	{ "two.example", DNS_MX, 0, false, { MX("\x0a", "\1c") } },
+	{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+	{ "b", DNS_A, 0, false, { A("\xc0\0\2\2") } },
+	{ "c", DNS_A, 0, false, { A("\xc0\0\2\3") } },
+	{ "d", DNS_A, DNS_SERVFAIL },
+	{ "own", DNS_A, 0, false, { A("\xc0\0\2\x09") } },
+};
+
+static const struct {
+	const char *what, *hosts, *want; /* NULL: 4yz */
+} hops[] = {
+	{ "one", "a", "a:25 " },
+	{ "its port", "a:587", "a:587 " },
+	{ "by preference", "b@20,a", "a:25 b:25 " },
+	{ "an address", "[192.0.2.7]:26,a@20", "[192.0.2.7]:26 a:25 " },
+	{ "the mail hosts of a name", "mx:two.example:2525,a@20",
+	    "c:2525 a:25 " },
+	{ "a name without mail hosts is one itself", "mx:a", "a:25 " },
+	{ "one that cannot be looked up", "d,a@20", "a:25 " },
+	{ "none that can", "d", NULL },
+	{ "none with an address", "nowhere", NULL },
+	{ "ourselves are left out, and no worse one", "own,a@20", "a:25 " },
+	{ "ourselves alone", "own", NULL },
+	{ "loopback, for the operator says so", "[127.0.0.1]:24",
+	    "[127.0.0.1]:24 " },
+};
+
+/* What is wrong with hosts that the operator named is never a 5yz. */
+static void
+hops_by_table(void **state)
+{
+	static const struct route_own own = { { 4, { 192, 0, 2, 9 } }, 25 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hops) / sizeof(hops[0]); i++) {
+		struct hop_host hosts[HOP_HOSTS];
+		struct route_input in = { .domain = SLICE("far.example"),
+			.hostname = SLICE("one.example"),
+			.permit_loopback = true,
+			.port = 25,
+			.own = &own,
+			.n_own = 1,
+			.hops = hosts };
+		struct route route = { 0 };
+		struct arena arena;
+		char got[256] = "";
+		const char *why;
+
+		test_case(hops[i].what);
+		if (!hop_hosts_read(slice_cstr(hops[i].hosts), hosts,
+			&in.n_hops, &why)) {
+			test_true(hops[i].want == NULL);
+			continue;
+		}
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, hop_rows, &arena, &route), ROUTE_DONE);
+		for (size_t k = 0; k < route.n_hosts; k++)
+			(void)snprintf(got + strlen(got),
+			    sizeof(got) - strlen(got), "%.*s:%u ",
+			    SLICE_FMT(route.hosts[k].name),
+			    route.hosts[k].port);
+		test_slice(slice_cstr(got),
+		    slice_cstr(hops[i].want == NULL ? "" : hops[i].want));
+		if (hops[i].want == NULL)
+			test_int(route.verdict.code / 100, 4);
+		arena_reset(&arena);
+	}
+}
+
+static void
+weights_count(void **state)
+{
+	struct hop_host hosts[HOP_HOSTS];
+	unsigned first = 0;
+	const char *why;
+	size_t n;
+
+	(void)state;
+	test_true(hop_hosts_read(SLICE("a*9,b*1"), hosts, &n, &why));
+	for (uint64_t seed = 0; seed < 500; seed++) {
+		struct route_input in = { .domain = SLICE("far.example"),
+			.hostname = SLICE("one.example"),
+			.seed = seed,
+			.hops = hosts,
+			.n_hops = n };
+		struct route route;
+		struct arena arena;
+
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, hop_rows, &arena, &route), ROUTE_DONE);
+		test_int(route.n_hosts, 2);
+		first += route.hosts[0].name.at[0] == 'a';
+		arena_reset(&arena);
+	}
+	test_true(first > 400 && first < 490);
+}
+
+static const struct row own_rows[ROWS] = {
+	{ "two.example", DNS_MX, 0, false,
+	    { MX("\x0a", "\1a"), MX("\x14", "\3own"), MX("\x14", "\1b"),
+		MX("\x1e", "\1c") } },
+	{ "loop.example", DNS_MX, 0, false,
+	    { MX("\x0a", "\3own"), MX("\x14", "\1a") } },
+	{ "bare.example", DNS_A, 0, false, { A("\xc0\0\2\x09") } },
+	{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+	{ "b", DNS_A, 0, false, { A("\xc0\0\2\2") } },
+	{ "c", DNS_A, 0, false, { A("\xc0\0\2\3") } },
+	{ "own", DNS_A, 0, false, { A("\xc0\0\2\x09") } },
+};
+
+static void
+own_addresses_cut(void **state)
+{
+	static const struct route_own own = { { 4, { 192, 0, 2, 9 } }, 25 };
+	static const struct {
+		const char *domain;
+		uint16_t port;
+		size_t n; /* 0: 5.4.6 */
+	} cases[] = {
+		{ "two.example", 25, 1 },
+		{ "loop.example", 25, 0 },
+		{ "bare.example", 25, 0 },
+		{ "[192.0.2.9]", 25, 0 },
+		/* another server of this machine */
+		{ "loop.example", 2525, 2 },
+		{ "two.example", 2525, 4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct route_input in = {
+			.domain = slice_cstr(cases[i].domain),
+			.hostname = SLICE("one.example"),
+			.port = cases[i].port,
+			.own = &own,
+			.n_own = 1,
+		};
+		struct route route;
+		struct arena arena;
+
+		test_case(cases[i].domain);
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, own_rows, &arena, &route), ROUTE_DONE);
+		test_int(route.n_hosts, cases[i].n);
+		if (cases[i].n == 0) {
+			test_int(route.verdict.code, 554);
+			test_int(route.verdict.esc.subject, 4);
+			test_int(route.verdict.esc.detail, 6);
+		}
+		arena_reset(&arena);
+	}
+}
+
+static void
+a_name_twice_keeps_its_best(void **state)
+{
+	static const struct row rows[ROWS] = {
+		{ "two.example", DNS_MX, 0, false,
+		    { MX("\x1e", "\1b"), MX("\x14", "\1a"),
+			MX("\x0a", "\1b") } },
+		{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "b", DNS_A, 0, false, { A("\xc0\0\2\2") } },
+	};
+	struct route_input in = { .domain = SLICE("two.example"),
+		.hostname = SLICE("one.example") };
+	struct route route;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 256 * 1024);
+	test_int(drive(&in, rows, &arena, &route), ROUTE_DONE);
+	test_int(route.n_hosts, 2);
+	test_slice(route.hosts[0].name, SLICE("b"));
+	test_int(route.hosts[0].preference, 10);
+	test_slice(route.hosts[1].name, SLICE("a"));
+	arena_reset(&arena);
+}
+
+static void
+families_by_choice(void **state)
+{
+	static const struct row rows[ROWS] = {
+		{ "two.example", DNS_MX, 0, false, { MX("\x0a", "\1a") } },
+		{ "a", DNS_A, 0, false, { A("\xc0\0\2\1") } },
+		{ "a", DNS_AAAA, 0, false, { V6(V6_ADDR "\1") } },
+	};
+	static const struct {
+		uint8_t families, n, first;
+	} want[] = {
+		{ ROUTE_BOTH, 2, 6 },
+		{ ROUTE_V4_FIRST, 2, 4 },
+		{ ROUTE_V4_ONLY, 1, 4 },
+		{ ROUTE_V6_ONLY, 1, 6 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		struct route_input in = { .domain = SLICE("two.example"),
+			.hostname = SLICE("one.example"),
+			.families = want[i].families };
+		struct route route;
+		struct arena arena;
+
+		arena_init(&arena, 256 * 1024);
+		test_int(drive(&in, rows, &arena, &route), ROUTE_DONE);
+		test_int(route.hosts[0].n_addresses, want[i].n);
+		test_int(route.hosts[0].addresses[0].family, want[i].first);
+		arena_reset(&arena);
+	}
+}
+
 static void
 a_full_arena_is_said(void **state)
 {
@@ -329,4 +541,8 @@ a_full_arena_is_said(void **state)
 TEST_MAIN(cmocka_unit_test(routes_by_table),
     cmocka_unit_test(equals_are_shuffled),
     cmocka_unit_test(the_most_preferred_are_tried),
+    cmocka_unit_test(hops_by_table), cmocka_unit_test(weights_count),
+    cmocka_unit_test(own_addresses_cut),
+    cmocka_unit_test(a_name_twice_keeps_its_best),
+    cmocka_unit_test(families_by_choice),
     cmocka_unit_test(a_full_arena_is_said))

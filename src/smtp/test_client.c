@@ -577,5 +577,58 @@ pulls_the_body(void **state)
 	smtp_client_deinit(&c);
 }
 
-TEST_MAIN(cmocka_unit_test(converses), cmocka_unit_test(keeps_the_dialogue),
-    cmocka_unit_test(bounds_the_dialogue), cmocka_unit_test(pulls_the_body))
+/* RFC 2033: LHLO, and behind the dot a reply for each accepted recipient. */
+static void
+lmtp_answers_for_each(void **state)
+{
+	static const struct slice three[] = {
+		{ (const uint8_t *)"a@two.example", 13 },
+		{ (const uint8_t *)"b@two.example", 13 },
+		{ (const uint8_t *)"c@two.example", 13 },
+	};
+	struct smtp_client_config config = {
+		.helo = "here.example", .tls = SMTP_TLS_NEVER, .is_lmtp = true
+	};
+	struct smtp_rcpt_wish wishes[3] = { 0 };
+	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
+		.rcpts = three,
+		.n_rcpts = 3,
+		.size = 3,
+		.wishes = wishes };
+	static struct smtp_client c;
+
+	(void)state;
+	smtp_client_init(&c, &config);
+	server_says(&c, "220 boxes", SIZE_MAX);
+	client_said(&c, "LHLO here.example");
+	server_says(&c, "250 boxes", SIZE_MAX);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_READY);
+	smtp_client_mail(&c, &mail);
+	client_said(&c, "MAIL FROM:<a@one.example>");
+	server_says(&c, "250 ok", SIZE_MAX);
+	client_said(&c, "RCPT TO:<a@two.example>");
+	server_says(&c, "250 ok", SIZE_MAX);
+	client_said(&c, "RCPT TO:<b@two.example>");
+	server_says(&c, "550 5.1.1 no", SIZE_MAX);
+	client_said(&c, "RCPT TO:<c@two.example>");
+	server_says(&c, "250 ok", SIZE_MAX);
+	client_said(&c, "DATA");
+	server_says(&c, "354 go", SIZE_MAX);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_BODY);
+	smtp_client_end(&c);
+	client_said(&c, ".");
+	server_says(&c, "250 2.1.5 in", SIZE_MAX);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_WAIT);
+	test_true(c.outcomes[0].is_done && !c.outcomes[2].is_done);
+	server_says(&c, "452 4.2.2 full", SIZE_MAX);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_MAIL_DONE);
+	test_int(c.outcomes[0].verdict.code, 250);
+	test_int(c.outcomes[1].verdict.code, 550);
+	test_int(c.outcomes[2].verdict.code, 452);
+	test_int(smtp_client_next(&c), SMTP_CLIENT_READY);
+	smtp_client_deinit(&c);
+}
+
+TEST_MAIN(cmocka_unit_test(lmtp_answers_for_each), cmocka_unit_test(converses),
+    cmocka_unit_test(keeps_the_dialogue), cmocka_unit_test(bounds_the_dialogue),
+    cmocka_unit_test(pulls_the_body))

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "policy/greylist.h"
+#include "store/route.h"
 #include "store/sending.h"
 
 enum {
@@ -95,12 +96,21 @@ set_kind(struct change *c, struct slice value)
 static int
 set_target(struct change *c, struct slice value)
 {
+	struct slice name = value;
+	struct q_route_get route;
 	size_t len = 0;
 	int r;
 
 	if (is_none(value)) {
 		c->d.target = SLICE("");
 		return 0;
+	}
+	if (slice_skip(&name, SLICE("route:"))) {
+		r = route_name_is_valid(name)
+		    ? DB_ONE(route_get, c->db, &route, .name = name)
+		    : DB_NONE;
+		c->d.target = value;
+		return r == DB_NONE ? ACCOUNT_E_VALUE : ERR_TRACE(r);
 	}
 	r = account_read_domain(value, c->target, &len);
 	if (r == 0)

@@ -352,3 +352,32 @@ def test_an_address_that_does_not_answer_costs_a_moment(net):
     wait_for(lambda: "no answer in time" in net.box.cli("trace", ident).stdout, 10, "the reason")
     for s in others + [mute]:
         s.close()
+
+
+class Implicit(Hop):
+    """TLS before the greeting."""
+
+    def greet(self, c):
+        c.start_tls(self.tls)
+        super().greet(c)
+
+    def on_ehlo(self, c, line):
+        super().on_ehlo(c, line)
+
+
+def test_tls_from_the_first_octet(net):
+    hop = Implicit.__new__(Implicit)
+    hop.tls = net.tls
+    add_address("198.51.100.70")
+    Receiver.__init__(hop, "198.51.100.70", "smtps.hops.example")
+    net.receivers["smtps"] = hop
+    net.route("add", "smtps", "kind=smarthost", "hosts=[198.51.100.70]", "implicit=yes", "tls=encrypt", "user=hop",
+              "to=scr2.example", password=SECRET)
+    subject, _ = net.send("x@scr2.example")
+    net.at("smtps", subject)
+    assert not any(line.startswith("STARTTLS") for _, line in hop.lines)
+    net.box.cli("domain", "add", "inner.example", "kind=relay", "target=route:smtps")   # a target may be a route
+    net.box.cli("domain", "rcpt", "add", "inner.example", "*")
+    subject, _ = net.send("x@inner.example")
+    net.at("smtps", subject)
+    assert net.box.cli("route", "delete", "smtps", check=False).returncode == 1

@@ -107,6 +107,47 @@ first_cert(struct slice chain)
 	return x;
 }
 
+/* A password comes back as it was, and is no key; a key is no password. */
+static void
+secrets_sealed_and_opened(void **state)
+{
+	struct world *w = *state;
+	uint8_t secret[KEEPER_SECRET_MAX], damaged[KEEPER_SEALED_MAX];
+	struct buf sealed, key, chain;
+	EVP_PKEY *pkey;
+	size_t n = 0;
+
+	buf_init(&sealed, KEEPER_SEALED_MAX);
+	buf_init(&key, KEEPER_SEALED_MAX);
+	buf_init(&chain, KEEPER_CHAIN_MAX);
+	test_int(keeper_secret_seal(w->master, SLICE("hop secret"), &sealed),
+	    KEEPER_OK);
+	test_int(slice_find(buf_slice(&sealed), SLICE("secret")), SIZE_MAX);
+	test_int(keeper_secret_open(w->master, buf_slice(&sealed), secret, &n),
+	    KEEPER_OK);
+	test_slice(slice_of(secret, n), SLICE("hop secret"));
+	test_int(keeper_key_open(w->master, buf_slice(&sealed), &pkey),
+	    KEEPER_E_SEALED);
+	test_int(keeper_key_make(w->master, SLICE("mx.one.example"), 1,
+		     env_wall(w->env), &key, &chain),
+	    KEEPER_OK);
+	test_int(keeper_secret_open(w->master, buf_slice(&key), secret, &n),
+	    KEEPER_E_SEALED);
+	for (size_t i = 0; i <= sealed.len; i++) {
+		memcpy(damaged, buf_slice(&sealed).at, sealed.len);
+		if (i < sealed.len)
+			damaged[i] ^= 1;
+		test_int(keeper_secret_open(w->master,
+			     slice_of(damaged,
+				 i < sealed.len ? sealed.len : sealed.len - 1),
+			     secret, &n),
+		    KEEPER_E_SEALED);
+	}
+	buf_deinit(&sealed);
+	buf_deinit(&key);
+	buf_deinit(&chain);
+}
+
 static void
 made_and_opened(void **state)
 {
@@ -238,6 +279,7 @@ names_and_days(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test_setup_teardown(master_secret, setup, teardown),
+    cmocka_unit_test_setup_teardown(secrets_sealed_and_opened, setup, teardown),
     cmocka_unit_test_setup_teardown(made_and_opened, setup, teardown),
     cmocka_unit_test_setup_teardown(other_kinds, setup, teardown),
     cmocka_unit_test_setup_teardown(names_and_days, setup, teardown))
