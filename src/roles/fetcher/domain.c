@@ -88,11 +88,20 @@ domain_free(struct domain *d)
 	free(d);
 }
 
+/* Name servers that say nothing to such a question must not hold up each mail
+ * for their domains. */
+static bool
+is_silent(const struct domain *d)
+{
+	return d->silent != 0 &&
+	    env_now(d->fetcher->env) < d->silent + FETCHER_SILENCE;
+}
+
 static bool
 is_of_use(const struct domain *d, int64_t now)
 {
 	return d->stage != DOMAIN_IDLE || !list_is_empty(&d->waiters) ||
-	    sts_is_valid(&d->state, now) ||
+	    sts_is_valid(&d->state, now) || is_silent(d) ||
 	    (d->state.has_failed && now < d->state.failed + STS_AGAIN &&
 		d->fetcher->domains.n < FETCHER_DOMAINS);
 }
@@ -216,17 +225,34 @@ answer_all(struct domain *d)
 	}
 }
 
+static void on_impatient(struct env_timer *t);
+
+static void
+wait_until(struct domain *d, int64_t when)
+{
+	d->patience.fire = on_impatient;
+	(void)env_timer_set(d->fetcher->env, &d->patience, when);
+}
+
 /* They go on with what there is; the look goes on, too. Before the store has
  * told what was kept nothing is known, and nothing may be said. */
 static void
 on_impatient(struct env_timer *t)
 {
 	struct domain *d = LIST_ENTRY(t, struct domain, patience);
+	struct fetcher *f = d->fetcher;
+	int64_t now = env_now(f->env);
 
-	if (!d->fetcher->is_loaded)
+	if (!f->is_loaded) {
+		wait_until(d, now + TIME_SECOND);
 		return;
-	if (d->stage == DOMAIN_HTTPS || d->stage == DOMAIN_ADDRESSES ||
-	    d->stage == DOMAIN_PENDING) {
+	}
+	if (d->stage == DOMAIN_TXT) {
+		d->silent = now;
+	} else if (now < d->asked + f->settings->mta_sts_wait) {
+		wait_until(d, d->asked + f->settings->mta_sts_wait);
+		return;
+	} else {
 		d->result = STS_RESULT_FETCH;
 		(void)snprintf(d->why, sizeof(d->why),
 		    "the policy has not come in time");
@@ -250,13 +276,22 @@ domain_ask(struct domain *d, struct channel *c, uint64_t session,
 		.channel = c, .session = session, .ticket = ticket
 	};
 	if (list_is_empty(&d->waiters)) {
-		d->patience.fire = on_impatient;
-		(void)env_timer_set(f->env, &d->patience,
-		    env_now(f->env) + f->settings->mta_sts_wait);
+		d->asked = env_now(f->env);
+		wait_until(d,
+		    d->asked +
+			(f->settings->mta_sts_wait < FETCHER_TXT_WAIT
+				? f->settings->mta_sts_wait
+				: FETCHER_TXT_WAIT));
 	}
 	list_add_last(&d->waiters, &w->link);
-	if (f->is_loaded)
+	if (!f->is_loaded)
+		return;
+	if (is_silent(d)) {
+		d->txt = STS_TXT_FAILED;
+		answer_all(d);
+	} else {
 		domain_look(d);
+	}
 }
 
 void
@@ -380,6 +415,7 @@ read_txt(struct domain *d, const struct wire_dns_answer *m)
 
 	if (m->bogus || (m->rcode != DNS_NOERROR && m->rcode != DNS_NXDOMAIN))
 		return; /* STS_TXT_FAILED */
+	d->silent = 0;
 	while (n < LIMIT_DNS_RECORDS && wire_dns_record_next(&rows, &row))
 		rdata[n++] = row.data;
 	d->txt = sts_records_read(rdata, n, d->txt_id) == STS_OK ? STS_TXT_ID

@@ -18,6 +18,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "policy/dns.h"
 #include "policy/route.h"
 #include "policy/sts.h"
@@ -32,6 +33,8 @@ enum {
 	FETCHER_REFRESHES = 20 /* begun in one turn of the timer */
 };
 #define FETCHER_TICK TIME_MINUTE
+#define FETCHER_TXT_WAIT (3 * TIME_SECOND) /* for the record */
+#define FETCHER_SILENCE TIME_MINUTE        /* then it is asked for again */
 
 struct fetcher {
 	struct role *role;
@@ -81,6 +84,8 @@ struct domain {
 	char *mx;               /* of the policy; NULL without one */
 	enum sts_result result; /* of the last fetch */
 	char why[STS_WHY];
+	int64_t asked;  /* env_now, by the first of those who wait */
+	int64_t silent; /* env_now: the record did not come; 0: it did */
 	int64_t looked; /* env_now, without being asked */
 
 	enum domain_stage stage;

@@ -149,6 +149,8 @@ load_message(struct load *l, const struct q_message_place *p)
 		.is_binary = p->is_binary,
 		.is_smtputf8 = p->is_smtputf8,
 		.requires_tls = p->requires_tls,
+		/* RFC 8460, 3: a report is not held up by what it is about */
+		.tls_optional = p->is_report,
 		.deliver_by = p->deliver_by,
 		.by_mode = p->by_mode,
 		.by_trace = p->by_trace,
