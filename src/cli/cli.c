@@ -289,7 +289,9 @@ next_word(struct cli *cli, struct args *args, int *ret_error)
 		const char *word = *args->at++;
 
 		args->n--;
-		if (args->is_literal || word[0] != '-' || word[1] == '\0')
+		/* "-3" is a number: no option is a digit */
+		if (args->is_literal || word[0] != '-' || word[1] == '\0' ||
+		    (word[1] >= '0' && word[1] <= '9'))
 			return word;
 		if (strcmp(word, "--") == 0) {
 			args->is_literal = true;

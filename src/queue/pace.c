@@ -120,11 +120,12 @@ pace_on_pressure(struct pace *p, enum pace_pressure what, uint32_t n,
 {
 	uint32_t level = n * PACE_ONE < p->level ? n * PACE_ONE : p->level;
 
+	if (what != PACE_EASE)
+		p->pause = now + PAUSE_TIME;
 	if (what == PACE_EASE ||
 	    (p->cut_at != 0 && now >= p->cut_at && now - p->cut_at < CUT_TIME))
 		return;
 	p->cut_at = now;
-	p->pause = now + PAUSE_TIME;
 	p->level = level / 2 < PACE_ONE ? PACE_ONE : level / 2;
 	p->knee = p->level;
 	if (what != PACE_RATE)

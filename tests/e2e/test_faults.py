@@ -413,7 +413,7 @@ def test_damaged_mail_is_not_relayed(world):
             damage(s, b"marker-1-marker", lambda f, at: (f.seek(at + 50000), f.write(b"ruined!")))
         finally:
             world.two.start()
-        s.cli("queue", "retry", "--all")
+        s.cli("queue", "retry", "--all", "--yes")
         wait_for(lambda: count(world.two, "user@two.example") > before, 30, "the sound one")
 
         def refused():

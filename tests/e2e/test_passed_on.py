@@ -272,7 +272,7 @@ def test_what_waits_can_be_seen(net):
     assert row["state"] == "scheduled", row
     text = net.box.cli("trace", number).stdout
     assert "released at " in text and "MT-PRIORITY=-3" in text, text
-    net.box.cli("queue", "delete", "--recipient", "held@plain.example")
+    net.box.cli("queue", "delete", "--recipient", "held@plain.example", "--yes")
 
 
 def test_from_one_ulak_to_another(one, two):

@@ -134,7 +134,7 @@ def test_times_of_a_destination(scene):
     """What comes after `set` is tried, warned of and given up by its terms."""
     short, other = scene.receivers["short"], scene.receivers["below.short"]
     short.answer = other.answer = "451 4.2.0 not now"
-    scene.box.cli("destination", "set", "short.example", "retry_first=200ms", "retry_max=200ms", "lifetime=4s",
+    scene.box.cli("destination", "set", "short.example", "retry_first=200ms", "retry_max=200ms", "lifetime=7s",
                   "delay_warning=1s")
     scene.send("soon over", "a@short.example")
     scene.send("not over", "a@below.short.example")
@@ -211,3 +211,92 @@ def inbox(box):
         c.select("INBOX")
         found = c.search(None, "ALL")[1][0].split()
         return [c.fetch(n, "(RFC822)")[1][0][1].decode(errors="replace") for n in found]
+
+
+def queue(scene, *args, check=True):
+    return scene.box.cli("queue", *args, check=check)
+
+
+def put_by(scene, n, prefix):
+    """n mails that wait, and no others: their host says later."""
+    queue(scene, "delete", "--domain", "hand.example", "--yes")
+    scene.receivers["hand"].answer = "451 4.2.1 mailbox is being moved"
+    for i in range(n):
+        scene.send(f"{prefix} {i}", f"{prefix}{i}@hand.example")
+    wait_for(lambda: len([r for r in scene.rows("--domain", "hand.example", "--state", "waiting")
+                          if r["recipient"].startswith(prefix) and r["attempts"] == 1]) == n, what="rows that wait")
+
+
+def test_a_filter_asks_first(scene):
+    put_by(scene, 3, "ask")
+    out = queue(scene, "hold", "--domain", "hand.example", "--reason", "BEING moved", check=False)
+    assert out.returncode == 2 and "3 rows are meant" in out.stderr and "ask0@hand.example" in out.stderr
+    assert not scene.rows("--state", "held")
+    assert queue(scene, "hold", "--reason", "nothing like it", "--all", check=False).returncode == 2
+    assert queue(scene, "hold", "--reason", "nothing like it").stdout == "0 rows\n"
+    assert queue(scene, "hold", "--domain", "hand.example", "--older", "1h").stdout == "0 rows\n"
+    assert queue(scene, "hold", "--domain", "hand.example", "--newer", "1h", "--yes").stdout == "3 rows\n"
+    assert len(scene.rows("--state", "held")) == 3
+    done = scene.box.cli_json("queue", "delete", "--state", "held", "--yes")
+    assert (done["affected"], done["code"]) == (3, 250)
+    assert not scene.rows("--domain", "hand.example")
+
+
+def test_a_list_tells_all_of_a_row(scene):
+    put_by(scene, 1, "tell")
+    row = scene.rows("--recipient", "tell0@hand.example")[0]
+    assert row["state"] == "waiting" and row["attempts"] == 1 and row["due"] > row["last"]
+    assert row["code"] == 451 and "being moved" in row["text"] and "hand.example" in row["remote"]
+    queue(scene, "delete", "--row", str(row["row"]))
+
+
+def test_the_summary(scene):
+    put_by(scene, 2, "sum")
+    by_domain = {r["what"]: r for r in scene.box.cli_json("queue", "summary")}
+    assert by_domain["hand.example"]["waiting"] == 2
+    by_sender = {r["what"]: r for r in scene.box.cli_json("queue", "summary", "--by", "sender")}
+    assert by_sender[USER]["waiting"] >= 2
+    queue(scene, "delete", "--domain", "hand.example", "--yes")
+
+
+def test_mail_is_redirected(scene):
+    """To another domain's servers for the same recipient, and to another recipient."""
+    other = scene.receivers["other"]
+    put_by(scene, 2, "turn")
+    ids = {r["recipient"]: r["id"] for r in scene.rows("--domain", "hand.example")}
+    queue(scene, "redirect", "other.example", ids["turn0@hand.example"])
+    queue(scene, "redirect", "else@Other.Example", ids["turn1@hand.example"])
+    wait_for(lambda: len(other.mails) >= 2, what="the redirected mails")
+    assert sorted(m[1][0] for m in other.mails) == ["else@other.example", "turn0@hand.example"]
+    assert not scene.rows("--domain", "hand.example")
+    assert queue(scene, "redirect", "no..where", "--all", "--yes", check=False).returncode == 1
+    scene.box.cli("verify")
+
+
+def test_priority_is_changed(scene):
+    put_by(scene, 1, "prio")
+    row = scene.rows("--domain", "hand.example")[0]
+    queue(scene, "priority", "-3", row["id"])
+    shown = scene.box.cli_json("queue", "show", row["id"])[0]
+    assert (shown["priority"], shown["lane"]) == (-3, "bulk")
+    scene.receivers["hand"].answer = None
+    queue(scene, "retry", row["id"])
+    wait_for(lambda: not scene.rows("--domain", "hand.example"), what="its delivery")
+    assert queue(scene, "priority", "10", "--all", "--yes", check=False).returncode == 1
+
+
+def test_many_rows_in_slices(scene):
+    """More than a slice: all are held, released, and none is lost."""
+    queue(scene, "delete", "--domain", "hand.example", "--yes")
+    scene.receivers["hand"].answer = "451 4.2.1 mailbox is being moved"
+    for i in range(13):
+        scene.send(f"slices {i}", *[f"s{i}x{k}@hand.example" for k in range(100)])
+    wait_for(lambda: len(scene.rows("--domain", "hand.example", "--limit", "5000")) == 1300, what="1300 rows")
+    assert scene.box.cli_json("queue", "hold", "--domain", "hand.example", "--yes")["affected"] == 1300
+    assert len(scene.rows("--state", "held", "--limit", "5000")) == 1300
+    scene.receivers["hand"].answer = None
+    assert scene.box.cli_json("queue", "release", "--domain", "hand.example", "--yes")["affected"] == 1300
+    queue(scene, "retry", "--domain", "hand.example", "--yes")
+    wait_for(lambda: not scene.rows("--domain", "hand.example"), 60, what="their delivery")
+    got = [r for m in scene.receivers["hand"].copies("slices") for r in m[1]]
+    assert len(got) == len(set(got)) == 1300

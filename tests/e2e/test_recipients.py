@@ -347,7 +347,7 @@ def test_six_hundred_members(ours, tmp_path):
     assert found == sorted(m for m in members if "dead" in m)
     wait_for(lambda: copies(ours, ED, subject) == 1, 20, "the list within")
     assert copies(ours, JO, subject) == 1 and copies(ours, AL, subject) == 1
-    ours.cli("queue", "delete", "--route", "dead.example")
+    ours.cli("queue", "delete", "--route", "dead.example", "--yes")
 
 
 # -- quota ----------------------------------------------------------------------------

@@ -130,6 +130,7 @@ attempt_finish(struct attempt *a)
 	}
 	m.outcomes.raw = buf_slice(&rows);
 	m.offers_dsn = a->offers_dsn;
+	m.is_refused = a->is_refused;
 	m.offers_deliverby = a->offers_deliverby;
 	m.remote = slice_cstr(a->remote);
 	m.tls = slice_cstr(a->tls);
@@ -444,6 +445,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 {
 	a->failure = keep_verdict(a, why);
 	a->failure_is_ours = is_ours;
+	a->is_refused = what == ATTEMPT_CONNECT;
 	if (why->code == 0)
 		a->failure.code = 451;
 	if (what == ATTEMPT_DOT) {

@@ -113,6 +113,7 @@ struct attempt {
 	int8_t priority;
 	bool is_8bit, is_binary, is_smtputf8, requires_tls, by_trace;
 	bool offers_dsn, offers_deliverby; /* the host that was given it last */
+	bool is_refused; /* the last host failed before a mail was begun */
 	int64_t lease_end;                 /* env_now */
 	uint64_t seed;
 	int64_t began;          /* env_now */

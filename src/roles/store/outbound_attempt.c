@@ -123,8 +123,11 @@ load_row(struct db *db, struct load *l, size_t i)
 		.rrvs = row.rrvs,
 		.rrvs_continue = row.rrvs_continue,
 		.attempts = row.attempts };
-	if (canon_split(row.rcpt_canon, &local, &domain) &&
-	    !arena_copy(&l->arena, domain, &l->domains[i]))
+	if (row.via.len > 0) /* an admin has redirected it */
+		domain = row.via;
+	else if (!canon_split(row.rcpt_canon, &local, &domain))
+		domain = (struct slice){ 0 };
+	if (domain.len > 0 && !arena_copy(&l->arena, domain, &l->domains[i]))
 		return ERR_ORIGIN(-ENOMEM);
 	if (!arena_copy(&l->arena, row.rcpt, &l->rcpts[i].address) ||
 	    !arena_copy(&l->arena, row.orcpt, &l->rcpts[i].orcpt))
@@ -904,13 +907,14 @@ decide_pace(const struct result *x, struct destination *d, bool some_taken,
 		destination_pressed(s, d, what, x->now);
 }
 
-/* In memory at once, so that nobody knocks there meanwhile. A host that takes
- * mail on its other connections has not failed for refusing one more. */
+/* In memory at once, so that nobody knocks there meanwhile. A host that took
+ * mail a moment ago has not failed for refusing one more connection. */
 static void
-decide_destination(struct result *x, struct destination *d, bool some_taken)
+decide_destination(struct result *x, struct destination *d, bool some_taken,
+    bool is_refused)
 {
 	struct outbound *o = x->outbound;
-	bool is_alive = d->failures == 0 && d->in_flight > 1 &&
+	bool is_alive = is_refused && d->failures == 0 &&
 	    pace_is_alive(&d->pace, x->now);
 
 	x->was_failing = d->failures > 0;
@@ -968,7 +972,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	(void)arena_copy(&x->arena, m->tls, &x->tls);
 	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
 	decide(x, a, m);
-	decide_destination(x, a->destination, some_were_sent(m));
+	decide_destination(x, a->destination, some_were_sent(m), m->is_refused);
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;
 	x->write.done = result_done;

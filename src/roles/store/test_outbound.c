@@ -1334,7 +1334,7 @@ held_mail_whose_mailbox_went_is_returned(void **state)
 	scene_open(&s);
 	s.wish.hold_in = 100 * TIME_MS;
 	send_letter(&s, "anna@one.example", RCPTS_OF("gone@one.example"), 0);
-	fixture_run_for(&s.f, 500);
+	fixture_run_for(&s.f, 1500);
 	scene_run(&s);
 	test_slice(slice_cstr(s.bounce),
 	    SLICE("anna@one.example gone@one.example:550:5.1.1: "));

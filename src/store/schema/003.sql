@@ -75,6 +75,9 @@ CREATE INDEX delivery_policy_times ON delivery_policy (pattern)
 ALTER TABLE queue ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX queue_warn ON queue (late + warn_after)
 	WHERE state = 0 AND warned = 0 AND warn_after > 0;
+-- The domain by which it is sent instead of its recipient's (an admin's
+-- redirect), or empty.
+ALTER TABLE queue ADD COLUMN via TEXT NOT NULL DEFAULT '';
 -- --- where it goes -----------------------------------------------------------
 
 -- What an operator says of the next hop (policy/route_table.h). Empty and 0:
