@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import shutil
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from mua import compose, imap, submit
 from receivers import Receiver
-from world import Dns, Ulak, add_address, wait_for
+from world import PASSWORD, Dns, Ulak, add_address, tls_context, wait_for
 
 USER = "user@box.example"
 SECRET = "hop secret"
@@ -249,7 +250,7 @@ def test_lmtp_tells_each_recipient(net):
         return left == ["full@local.example"]
     wait_for(settled, 20, "one that waits")
     assert any(line.startswith("LHLO mx.box.example") for _, line in net.receivers["lmtp"].lines)
-    net.box.cli("queue", "delete", "--recipient", "full@local.example")
+    net.box.cli("queue", "delete", "--yes", "--recipient", "full@local.example")
 
 
 def test_discard_and_error(net):
@@ -331,7 +332,7 @@ def test_what_waits_would_wait(net):
     net.send("x@shut.example")
     wait_for(lambda: net.box.cli("route", "x@shut.example", check=False).returncode == 3, 20, "the destination")
     net.route("delete", "shut")
-    net.box.cli("queue", "delete", "--recipient", "x@shut.example")
+    net.box.cli("queue", "delete", "--yes", "--recipient", "x@shut.example")
 
 
 def test_an_address_that_does_not_answer_costs_a_moment(net):
@@ -381,3 +382,15 @@ def test_tls_from_the_first_octet(net):
     subject, _ = net.send("x@inner.example")
     net.at("smtps", subject)
     assert net.box.cli("route", "delete", "smtps", check=False).returncode == 1
+
+
+def test_a_domain_in_utf8_goes_out_in_a_labels(net):
+    subject, message = compose(USER, "x@b.example")
+    with smtplib.SMTP(net.box.address, 587, timeout=30) as c:
+        c.starttls(context=tls_context())
+        c.login(USER, PASSWORD)
+        c.command_encoding = "utf-8"
+        assert c.docmd("MAIL", f"FROM:<{USER}> SMTPUTF8")[0] == 250
+        assert c.docmd("RCPT", "TO:<x@b\u00fccher.example>")[0] == 250
+        assert c.data(message)[0] == 250
+    assert net.at("own", subject)[1] == ["x@xn--bcher-kva.example"]

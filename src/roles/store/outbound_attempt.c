@@ -129,6 +129,10 @@ load_row(struct db *db, struct load *l, size_t i)
 		domain = (struct slice){ 0 };
 	if (domain.len > 0 && !arena_copy(&l->arena, domain, &l->domains[i]))
 		return ERR_ORIGIN(-ENOMEM);
+	/* RFC 5890: where only the domain is not ASCII, its A-labels say the
+	 * same to a host that knows no SMTPUTF8 */
+	if (!slice_is_ascii(row.rcpt) && slice_is_ascii(row.rcpt_canon))
+		row.rcpt = row.rcpt_canon;
 	if (!arena_copy(&l->arena, row.rcpt, &l->rcpts[i].address) ||
 	    !arena_copy(&l->arena, row.orcpt, &l->rcpts[i].orcpt))
 		return ERR_ORIGIN(-ENOMEM);
