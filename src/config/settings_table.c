@@ -335,6 +335,14 @@ const struct settings_key settings_keys[] = {
 	    "10s", 10 * TIME_MS, TIME_HOUR, false,
 	    "How long mail waits for a policy that is being fetched; then it "
 	    "goes by the one that is kept, or as if there were none." },
+	{ "outbound", "tls", KIND_MINIMUM, MEMBER(outbound_tls), "may", 1, 5,
+	    false,
+	    "What is asked of other servers' TLS at least: none (never use "
+	    "it), may (when they have it), encrypt (never in the clear), "
+	    "verify (with a certificate for the server or the domain by one of "
+	    "the authorities) or dane (RFC 7672 with signed TLSA records). "
+	    "What a domain demands of its own accord by DANE or MTA-STS is "
+	    "kept beside it. ulak destination sets it for single domains." },
 	{ "outbound", "connect_timeout", KIND_DURATION, MEMBER(connect_timeout),
 	    "30s", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long a connection to one address may take to be made." },

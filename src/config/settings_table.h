@@ -29,6 +29,7 @@ enum settings_kind {
 	KIND_LEVEL,    /* uint8_t */
 	KIND_TOLD,     /* uint8_t, enum smtp_told */
 	KIND_FAMILIES, /* uint8_t, enum route_families */
+	KIND_MINIMUM,  /* uint8_t, enum tls_minimum */
 	N_KINDS
 };
 

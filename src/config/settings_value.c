@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "base/time.h"
 #include "config/settings_table.h"
+#include "policy/tls_policy.h"
 #include "sasl/mechanism.h"
 #include "smtp/param.h"
 
@@ -336,6 +337,24 @@ print_told(int64_t value, struct buf *out)
 	return buf_printf(out, "\"%s\"", tolds[value]);
 }
 
+static bool
+parse_minimum(struct slice s, int64_t *ret)
+{
+	uint8_t m;
+
+	if (!tls_minimum_parse(s, &m))
+		return false;
+	*ret = m;
+	return true;
+}
+
+static int
+print_minimum(int64_t value, struct buf *out)
+{
+	return buf_printf(out, "\"%.*s\"",
+	    SLICE_FMT(tls_minimum_name((enum tls_minimum)value)));
+}
+
 static int
 print_units(int64_t value, const struct unit *units, size_t n_units,
     struct buf *out)
@@ -430,6 +449,9 @@ static const struct kind {
 	    parse_told, print_told, NULL },
 	[KIND_FAMILIES] = { "\"both\", \"ipv4-first\", \"ipv4\" or \"ipv6\"",
 	    1u << TOML_STRING, parse_families, print_families, NULL },
+	[KIND_MINIMUM] = { "\"none\", \"may\", \"encrypt\", \"verify\" or "
+			   "\"dane\"",
+	    1u << TOML_STRING, parse_minimum, print_minimum, NULL },
 };
 
 int
@@ -632,7 +654,9 @@ settings_range_print(size_t i, struct buf *out)
 
 	if (kinds[key->kind].parse == NULL || key->kind == KIND_BOOL ||
 	    key->kind == KIND_LEVEL || key->kind == KIND_TOLD ||
-	    key->kind == KIND_FAMILIES)
+	    key->kind == KIND_FAMILIES ||
+
+	    key->kind == KIND_MINIMUM)
 		return r;
 	if (r == 0)
 		r = buf_add_cstr(out, ", from ");

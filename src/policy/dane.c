@@ -158,9 +158,9 @@ note_mx(struct run *run)
 {
 	const struct dns_answer *mx = find(run, run->in->domain, DNS_MX);
 
-	run->dane->domain = run->in->domain;
 	if (run->in->is_chosen)
 		return true;
+	run->dane->domain = run->in->domain;
 	if (mx == NULL || is_failed(mx))
 		return false;
 	run->dane->is_mx_secure = mx->is_secure;

@@ -356,6 +356,7 @@ after_hello(struct smtp_client *c)
 		return;
 	}
 	if (!c->has_tls && c->config.tls == SMTP_TLS_MUST) {
+		c->lacks_tls = true;
 		fail(c, 7, 10, "the server does not offer STARTTLS");
 		return;
 	}
@@ -400,6 +401,7 @@ on_starttls(struct smtp_client *c)
 		return;
 	}
 	if (c->config.tls == SMTP_TLS_MUST) {
+		c->lacks_tls = true;
 		fail_by_reply(c);
 		return;
 	}

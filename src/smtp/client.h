@@ -102,6 +102,7 @@ struct smtp_client {
 	struct smtp_offer offer; /* after TLS, when there is TLS */
 	uint8_t phase;           /* enum smtp_client_phase */
 	bool has_tls, is_ehlo, starttls_was_refused;
+	bool lacks_tls; /* it was demanded and is not to be had */
 	/* Why it ended: the server's words, or ours with is_local. Nothing was
 	 * learnt about recipients that have no outcome. */
 	struct verdict failure;

@@ -14,10 +14,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "sys/tls_impl.h"
 #include "sys/tls_provider.h"
 
 enum {
-	ERROR_TEXT = 160,
 	CHAIN_MAX = 10,
 	PEER_CHAIN_MAX = 32 * 1024 /* as the client may send it */
 };
@@ -26,15 +26,6 @@ enum {
  * provider, so nothing else could work with it either. */
 #define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS "X25519:P-256:P-384"
-
-/* What both sides need: an OpenSSL of our own that reads no openssl.cnf and
- * loads no module, and a BIO over env. */
-struct machine {
-	struct env *env;
-	OSSL_LIB_CTX *lib;
-	OSSL_PROVIDER *standard;
-	BIO_METHOD *bio;
-};
 
 struct cert {
 	struct list link;
@@ -45,7 +36,7 @@ struct cert {
 };
 
 struct tls_server {
-	struct machine machine;
+	struct tls_machine machine;
 	/* The keeper's keys live apart, so that no other lookup meets them. */
 	OSSL_LIB_CTX *key_lib;
 	OSSL_PROVIDER *key_provider;
@@ -53,20 +44,6 @@ struct tls_server {
 	struct list certs;
 	bool asks_certificates;
 	STACK_OF(X509_NAME) * client_ca; /* their names */
-};
-
-struct tls_client {
-	struct machine machine;
-	SSL_CTX *ctx;
-};
-
-struct tls {
-	struct env *env;
-	SSL *ssl;
-	int fd, io_error, failed;
-	unsigned wants, send_wants; /* of the last call; of a send that waits */
-	bool has_host;              /* to be verified */
-	char error[ERROR_TEXT];
 };
 
 /* -- bytes --------------------------------------------------------------- */
@@ -124,8 +101,8 @@ bio_ctrl(BIO *bio, int command, long number, void *at)
 	return 0;
 }
 
-static void
-machine_deinit(struct machine *m)
+void
+tls_machine_deinit(struct tls_machine *m)
 {
 	BIO_meth_free(m->bio);
 	if (m->standard != NULL)
@@ -133,8 +110,8 @@ machine_deinit(struct machine *m)
 	OSSL_LIB_CTX_free(m->lib);
 }
 
-static int
-machine_init(struct machine *m, struct env *env)
+int
+tls_machine_init(struct tls_machine *m, struct env *env)
 {
 	m->env = env;
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
@@ -148,14 +125,14 @@ machine_init(struct machine *m, struct env *env)
 	    BIO_meth_set_read_ex(m->bio, bio_read) != 1 ||
 	    BIO_meth_set_write_ex(m->bio, bio_write) != 1 ||
 	    BIO_meth_set_ctrl(m->bio, bio_ctrl) != 1) {
-		machine_deinit(m);
+		tls_machine_deinit(m);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-static SSL_CTX *
-context_new(struct machine *m, const SSL_METHOD *method)
+SSL_CTX *
+tls_context_new(struct tls_machine *m, const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new_ex(m->lib, NULL, method);
 
@@ -187,7 +164,7 @@ tls_server_new(struct env *env, struct tls_server **ret)
 		return -ENOMEM;
 	list_init(&s->certs);
 	tls_signer_init(&s->signer, env);
-	if (machine_init(&s->machine, env) < 0) {
+	if (tls_machine_init(&s->machine, env) < 0) {
 		free(s);
 		return -ENOMEM;
 	}
@@ -223,7 +200,7 @@ tls_server_free(struct tls_server *s)
 	if (s->key_provider != NULL)
 		(void)OSSL_PROVIDER_unload(s->key_provider);
 	OSSL_LIB_CTX_free(s->key_lib);
-	machine_deinit(&s->machine);
+	tls_machine_deinit(&s->machine);
 	free(s);
 }
 
@@ -405,7 +382,7 @@ tls_server_ask_certificates(struct tls_server *s, struct slice ca_pem)
 static SSL_CTX *
 server_context(struct tls_server *s, uint32_t key, struct slice chain)
 {
-	SSL_CTX *ctx = context_new(&s->machine, TLS_server_method());
+	SSL_CTX *ctx = tls_context_new(&s->machine, TLS_server_method());
 
 	if (ctx == NULL)
 		return NULL;
@@ -459,55 +436,10 @@ tls_server_add(struct tls_server *s, uint32_t key, struct slice chain,
 	return 0;
 }
 
-/* -- clients ------------------------------------------------------------- */
-
-/* Opportunistic: a weak certificate is better than none at all, as nobody
- * looks at it (RFC 7435, section 3). */
-int
-tls_client_new(struct env *env, struct tls_client **ret)
-{
-	struct tls_client *c = calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return -ENOMEM;
-	if (machine_init(&c->machine, env) < 0) {
-		free(c);
-		return -ENOMEM;
-	}
-	c->ctx = context_new(&c->machine, TLS_client_method());
-	if (c->ctx == NULL) {
-		tls_client_free(c);
-		return -ENOMEM;
-	}
-	SSL_CTX_set_security_level(c->ctx, 1);
-	(void)SSL_CTX_set_options(c->ctx, SSL_OP_NO_TICKET);
-	*ret = c;
-	return 0;
-}
-
-void
-tls_client_free(struct tls_client *c)
-{
-	if (c == NULL)
-		return;
-	SSL_CTX_free(c->ctx);
-	machine_deinit(&c->machine);
-	free(c);
-}
-
-int
-tls_client_trust(struct tls_client *c, const char *path)
-{
-	int ok = SSL_CTX_load_verify_file(c->ctx, path);
-
-	ERR_clear_error();
-	return ok == 1 ? 0 : -ENOENT;
-}
-
 /* -- connections --------------------------------------------------------- */
 
-static int
-tls_new(struct machine *m, SSL_CTX *ctx, int fd, struct tls **ret)
+int
+tls_new(struct tls_machine *m, SSL_CTX *ctx, int fd, struct tls **ret)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 	BIO *bio;
@@ -544,39 +476,6 @@ tls_accept_new(struct tls_server *s, int fd, struct tls **ret)
 		return r;
 	SSL_set_accept_state((*ret)->ssl);
 	(*ret)->wants = ENV_READ;
-	return 0;
-}
-
-/* What is not strong enough may be used, but is not called verified. */
-static void
-name_host(struct tls *t, const char *host)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-
-	if (SSL_set_tlsext_host_name(t->ssl, host) != 1)
-		ERR_clear_error();
-	X509_VERIFY_PARAM_set_auth_level(param, 2);
-	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	t->has_host = SSL_set1_host(t->ssl, host) == 1;
-	if (!t->has_host)
-		ERR_clear_error();
-}
-
-int
-tls_connect_new(struct tls_client *c, int fd, const char *host,
-    struct tls **ret)
-{
-	struct env_addr literal;
-	int r = tls_new(&c->machine, c->ctx, fd, ret);
-
-	if (r < 0)
-		return r;
-	/* An address is no name to ask for (RFC 6066, section 3). */
-	if (host != NULL && host[0] != '\0' &&
-	    !env_addr_parse(slice_cstr(host), &literal))
-		name_host(*ret, host);
-	SSL_set_connect_state((*ret)->ssl);
-	(*ret)->wants = ENV_WRITE;
 	return 0;
 }
 
@@ -651,6 +550,8 @@ tls_handshake(struct tls *t)
 	r = SSL_do_handshake(t->ssl);
 	if (r == 1) {
 		t->wants = ENV_READ;
+		if (t->client != NULL)
+			tls_note_facts(t);
 		return 0;
 	}
 	r = outcome(t, r);
@@ -715,13 +616,6 @@ tls_goodbye(struct tls *t)
 	ERR_clear_error();
 	(void)SSL_shutdown(t->ssl);
 	ERR_clear_error();
-}
-
-bool
-tls_is_verified(const struct tls *t)
-{
-	return t->has_host && SSL_get0_peer_certificate(t->ssl) != NULL &&
-	    SSL_get_verify_result(t->ssl) == X509_V_OK;
 }
 
 const char *

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "base/time.h"
 #include "sys/env.h"
 
 struct tls;        /* one connection */
@@ -42,8 +43,65 @@ int tls_accept_new(struct tls_server *s, int fd, struct tls **ret);
 /* Certificates of authorities (PEM) to go by; -ENOENT: no such file, or nothing
  * of the kind in it. Without any nothing is ever verified. */
 int tls_client_trust(struct tls_client *c, const char *path);
-/* host: for SNI, and whose certificate it has to be for tls_is_verified; a
- * handshake succeeds without, too (opportunistic, RFC 7435). */
+
+enum {
+	TLS_NAMES = 4,
+	TLS_TLSA = 32,
+	TLS_SESSIONS = 500, /* kept for resumption */
+	TLS_SESSION_KEY = 32,
+	TLS_FACT_TEXT = 128
+};
+#define TLS_SESSION_TIME TIME_HOUR
+
+/* RFC 6698, 2.1. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	struct slice data;
+};
+
+/* What is asked of a server. The handshake succeeds whatever the certificate
+ * (opportunistic, RFC 7435): tls_facts says what it was worth. */
+struct tls_wish {
+	/* The first for SNI; the certificate is to be for one of them. None: it
+	 * can be for nobody, and is never verified. */
+	struct slice names[TLS_NAMES];
+	size_t n_names;
+	/* To go by these instead of the authorities (RFC 7672); those of forms
+	 * that OpenSSL does not know are left out. */
+	const struct tls_tlsa *tlsa;
+	size_t n_tlsa;
+	/* Which server it is (address and port): a session that was begun there
+	 * under the very same wish may be resumed. Empty: none is. */
+	struct slice place;
+	bool is_firm; /* sessions without a verified certificate are not kept */
+};
+int tls_connect_wish(struct tls_client *c, int fd, const struct tls_wish *w,
+    struct tls **ret);
+
+enum tls_certificate {
+	TLS_CERTIFICATE_GOOD,
+	TLS_CERTIFICATE_NONE, /* or no name that it could be for */
+	TLS_CERTIFICATE_HOST, /* for another name */
+	TLS_CERTIFICATE_EXPIRED,
+	TLS_CERTIFICATE_UNTRUSTED,
+	TLS_CERTIFICATE_TLSA /* matches none of the records */
+};
+
+struct tls_facts {
+	uint8_t certificate; /* enum tls_certificate */
+	bool is_dane;        /* the records decided */
+	bool is_resumed;
+	const char *version, *cipher, *group;               /* never NULL */
+	int64_t expires;                                    /* seconds UTC */
+	char subject[TLS_FACT_TEXT], issuer[TLS_FACT_TEXT]; /* printable */
+	char why[TLS_FACT_TEXT]; /* of a certificate that is not good */
+};
+/* Of a client's connection, after the handshake. */
+const struct tls_facts *tls_facts(const struct tls *t);
+/* Before the handshake: it tries to resume a session. */
+bool tls_has_session(const struct tls *t);
+
+/* As tls_connect_wish with that name alone; NULL or an address: none. */
 int tls_connect_new(struct tls_client *c, int fd, const char *host,
     struct tls **ret);
 void tls_free(struct tls *t);
@@ -62,8 +120,7 @@ bool tls_has_pending(const struct tls *t); /* decrypted bytes wait inside */
 void tls_goodbye(struct tls *t); /* sends close_notify, does not wait */
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);
-/* After the handshake, of a client's connection: the certificate is one for the
- * host (RFC 6125), and an authority that we trust says so. */
+/* After the handshake, of a client's connection: TLS_CERTIFICATE_GOOD. */
 bool tls_is_verified(const struct tls *t);
 const char *tls_error(const struct tls *t); /* one line, never NULL */
 

@@ -62,6 +62,7 @@ attempt_free(struct attempt *a)
 	(void)map_take_number(&c->attempts, a->number);
 	buf_deinit(&a->body);
 	buf_deinit(&a->dialogue);
+	buf_deinit(&a->tls_facts);
 	arena_reset(&a->arena);
 	free(a);
 }
@@ -135,6 +136,8 @@ attempt_finish(struct attempt *a)
 	m.remote = slice_cstr(a->remote);
 	m.tls = slice_cstr(a->tls);
 	m.dialogue = slice_upto(buf_slice(&a->dialogue), LIMIT_DIALOGUE);
+	m.tls_facts.raw = buf_slice(&a->tls_facts);
+	m.tls_facts.n = a->n_tls_facts;
 	if (c->store != NULL)
 		(void)wire_send_attempt_result(c->store, a->number, 0, &m);
 	buf_deinit(&rows);
@@ -301,20 +304,6 @@ attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
 	attempt_finish(a);
 }
 
-/* RFC 8689, 4.2.1: who the hosts of the domain are is signed, whether it has MX
- * records or is said to have none. */
-static bool
-is_route_secure(const struct attempt *a)
-{
-	if (a->hop.n_hosts > 0)
-		return true; /* the operator has named them */
-	for (size_t i = 0; i < a->n_answers; i++)
-		if (a->answers[i].question.type == DNS_MX &&
-		    slice_equal_nocase(a->answers[i].question.name, a->domain))
-			return a->answers[i].answer.is_secure;
-	return false;
-}
-
 bool
 attempt_has_more(const struct attempt *a)
 {
@@ -378,30 +367,34 @@ attempt_gave_up(struct attempt *a)
 		a->given_up |= (uint16_t)(1u << (a->address - 1));
 }
 
+/* The host whose turn it is; false: there is none any more. */
 static bool
-next_target(struct attempt *a, struct carrier_target *ret)
+next_host(struct attempt *a)
 {
-	const struct route_host *h;
-	const struct route_address *address;
-
-	if (a->is_clear_next && a->address > 0)
+	if ((a->is_clear_next || a->is_full_next) && a->address > 0)
 		a->address--; /* the same one again */
 	find_address(a);
-	if (a->host >= a->route.n_hosts || a->n_tries >= COURIER_TRIES ||
-	    env_now(a->courier->env) >= a->lease_end)
-		return false;
-	h = &a->route.hosts[a->host];
-	address = &h->addresses[a->address++];
-	*ret = (struct carrier_target){ .host = h->name,
+	return a->host < a->route.n_hosts && a->n_tries < COURIER_TRIES &&
+	    env_now(a->courier->env) < a->lease_end;
+}
+
+static struct carrier_target
+next_target(struct attempt *a)
+{
+	const struct route_host *h = &a->route.hosts[a->host];
+	const struct route_address *address = &h->addresses[a->address++];
+	struct carrier_target target = { .host = h->name,
 		.is_literal = h->is_literal,
-		.is_secure = is_route_secure(a),
-		.in_the_clear = a->is_clear_next };
-	ret->address.family = address->family;
-	ret->address.port = h->port;
-	memcpy(ret->address.bytes, address->bytes, sizeof(address->bytes));
-	a->is_clear_next = false;
+		.is_local = address->family == 0,
+		.in_the_clear = a->is_clear_next,
+		.is_full = a->is_full_next };
+
+	target.address.family = address->family;
+	target.address.port = h->port;
+	memcpy(target.address.bytes, address->bytes, sizeof(address->bytes));
+	a->is_clear_next = a->is_full_next = false;
 	a->n_tries++;
-	return true;
+	return target;
 }
 
 static void
@@ -425,7 +418,20 @@ attempt_connect(struct attempt *a)
 	struct carrier_target target;
 	int r;
 
-	while (next_target(a, &target)) {
+	while (next_host(a)) {
+		switch (security_decide(a)) {
+		case SECURITY_WAIT:
+			return;
+		case SECURITY_REFUSED:
+			a->host++;
+			a->address = 0;
+			a->is_patient = false;
+			a->given_up = 0;
+			continue;
+		case SECURITY_READY:
+			break;
+		}
+		target = next_target(a);
 		rewind_body(a);
 		r = carrier_open(a, &target);
 		if (r == 0) {
@@ -435,6 +441,13 @@ attempt_connect(struct attempt *a)
 		fail_connect(a, r);
 	}
 	attempt_finish(a);
+}
+
+void
+attempt_set_failure(struct attempt *a, const struct verdict *why)
+{
+	a->failure = keep_verdict(a, why);
+	a->failure_is_ours = true;
 }
 
 /* A connection that was kept may have been closed under our hands: that says
@@ -452,8 +465,9 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 		attempt_finish(a);
 		return;
 	}
-	if (what == ATTEMPT_TLS_FAILED && attempt_hop_may_be_clear(a))
-		a->is_clear_next = true;
+	a->is_clear_next = what == ATTEMPT_TLS_FAILED &&
+	    !tls_demand_is_firm(&a->demand) && attempt_hop_may_be_clear(a);
+	a->is_full_next = what == ATTEMPT_RESUMPTION;
 	attempt_go_on(a);
 }
 
@@ -477,6 +491,15 @@ ask_one(struct attempt *a, const struct route_question *q)
 	a->n_answers++;
 	a->n_missing++;
 	return wire_send_dns_ask(c->resolver, a->number, a->tickets[i], &m);
+}
+
+int
+attempt_ask(struct attempt *a, const struct route_question *q)
+{
+	struct env *env = a->courier->env;
+	int r = env_timer_set(env, &a->timer, env_now(env) + ATTEMPT_DNS_TIME);
+
+	return r < 0 ? r : ask_one(a, q);
 }
 
 static void
@@ -591,6 +614,8 @@ keep_answer(struct attempt *a, size_t i, const struct wire_dns_answer *m)
 		.is_secure = m->secure,
 		.is_bogus = m->bogus,
 		.ttl = m->ttl };
+	if (!arena_copy(&a->arena, m->canonical, &to->canonical))
+		to->rcode = DNS_SERVFAIL;
 	to->records = arena_array(&a->arena, rows.n == 0 ? 1 : rows.n,
 	    sizeof(*to->records));
 	while (to->records != NULL && wire_dns_record_next(&rows, &row)) {
@@ -619,8 +644,14 @@ attempt_on_dns(struct attempt *a, uint32_t ticket,
 			attempt_note(a, "! DNS: %.*s: %.*s",
 			    SLICE_FMT(a->answers[i].question.name),
 			    SLICE_FMT(keep_text(a, m->why)));
-		if (a->n_missing == 0)
+		if (a->n_missing > 0)
+			return;
+		if (!a->is_routed) {
 			attempt_route(a);
+			return;
+		}
+		env_timer_stop(a->courier->env, &a->timer);
+		attempt_connect(a);
 		return;
 	}
 }
@@ -628,7 +659,7 @@ attempt_on_dns(struct attempt *a, uint32_t ticket,
 void
 attempt_on_resolver_lost(struct attempt *a)
 {
-	if (!a->is_routed && a->n_missing > 0)
+	if (a->n_missing > 0)
 		fail_dns(a, "the resolver went away");
 }
 
@@ -745,6 +776,8 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.priority = (int8_t)m->priority,
 		.ret = m->ret,
 		.mails = m->mails,
+		.tls_minimum = m->tls_minimum,
+		.tls_optional = m->tls_optional,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),
 		.began = env_now(c->env),
@@ -754,6 +787,7 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 	arena_init(&a->arena, ATTEMPT_ARENA);
 	buf_init(&a->body, ATTEMPT_BODY);
 	buf_init(&a->dialogue, LIMIT_DIALOGUE);
+	buf_init(&a->tls_facts, LIMIT_DIALOGUE * 2);
 	r = map_put_number(&c->attempts, number, a);
 	if (r == 0)
 		r = attempt_fill(a, m);

@@ -46,9 +46,13 @@ struct carrier {
 	uint8_t state;
 	uint8_t last_phase; /* of the client */
 	bool dot_is_out;
-	bool is_secure, is_verified; /* RFC 8689, 4.2.1 */
-	bool is_implicit;            /* TLS came before the greeting */
-	bool is_hasty;               /* another address is waiting its turn */
+	bool is_verified;           /* RFC 8689, 4.2.1 */
+	bool is_implicit;           /* TLS came before the greeting */
+	bool is_hasty;              /* another address is waiting its turn */
+	bool has_told_tls;          /* there is a fact about it */
+	bool is_full, tls_optional; /* as the first attempt had it */
+	uint8_t tls_minimum;
+	struct security_peer peer;
 	unsigned n_mails, mails_max;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;
@@ -61,6 +65,7 @@ struct carrier {
 };
 
 static void carrier_run(struct carrier *k);
+static void carrier_fail_tls(struct carrier *k, const char *why);
 
 /* -- its end -----------------------------------------------------------------
  */
@@ -271,8 +276,9 @@ on_timer(struct env_timer *t)
 		    "cannot connect to %.120s: no answer in time", k->remote);
 		carrier_fail_local(k, ATTEMPT_CONNECT, 4, 1, text);
 	} else if (k->state == CARRIER_HANDSHAKE) {
-		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
-		    "no TLS handshake in time");
+		carrier_fail_tls(k, "no TLS handshake in time");
+	} else if (is_at_tls(k)) {
+		carrier_fail_tls(k, why[smtp_client_timeout(&k->client)]);
 	} else {
 		carrier_fail_local(k, failure_of(k, false), 4, 2,
 		    why[smtp_client_timeout(&k->client)]);
@@ -366,16 +372,53 @@ flush(struct carrier *k)
  * -----------------------------------------------------------------------------
  */
 
+/* What the attempt hears of TLS that failed. A session that was resumed in vain
+ * says nothing about the host: once more from the beginning. */
+static void
+carrier_fail_tls(struct carrier *k, const char *why)
+{
+	bool was_resumed = k->tls != NULL && tls_has_session(k->tls);
+	char text[SECURITY_TEXT];
+	struct verdict v;
+
+	if (k->attempt == NULL) {
+		carrier_drop(k);
+		return;
+	}
+	take_notes(k);
+	attempt_note(k->attempt, "! TLS handshake failed: %s", why);
+	if (was_resumed || !tls_demand_is_firm(&k->attempt->demand)) {
+		if (!was_resumed)
+			(void)security_on_broken(k->attempt, &k->peer, why,
+			    text);
+		(void)snprintf(text, sizeof(text), "TLS handshake failed: %s",
+		    why);
+		v = (struct verdict){ 451, { 4, 7, 5 }, slice_cstr(text) };
+	} else {
+		v = security_on_broken(k->attempt, &k->peer, why, text);
+	}
+	k->has_told_tls = true;
+	carrier_fail(k, was_resumed ? ATTEMPT_RESUMPTION : ATTEMPT_TLS_FAILED,
+	    v, true);
+}
+
+static int
+begin_tls(struct carrier *k)
+{
+	struct tls_tlsa tlsa[TLS_TLSA];
+	struct tls_wish wish = { 0 };
+
+	security_fill_wish(k->attempt, &wish, tlsa);
+	if (!k->is_full)
+		wish.place = slice_cstr(k->remote);
+	return tls_connect_wish(k->courier->tls, k->watch.fd, &wish, &k->tls);
+}
+
 static void
 start_tls(struct carrier *k)
 {
-	struct attempt *a = k->attempt;
-	const char *host = k->host[0] == '[' ? NULL : k->host;
-
-	if (a == NULL || k->courier->tls == NULL ||
-	    tls_connect_new(k->courier->tls, k->watch.fd, host, &k->tls) < 0) {
-		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5,
-		    "TLS cannot be started here");
+	if (k->attempt == NULL || k->courier->tls == NULL || begin_tls(k) < 0) {
+		carrier_fail_tls(k, "TLS cannot be started here");
 		return;
 	}
 	enter(k, CARRIER_HANDSHAKE);
@@ -383,34 +426,46 @@ start_tls(struct carrier *k)
 }
 
 static void
+note_tls(struct carrier *k, const struct tls_facts *f)
+{
+	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s%s%s%s%s",
+	    f->version, f->cipher, f->group[0] != '\0' ? " " : "", f->group,
+	    f->is_resumed ? ", resumed" : "",
+	    f->certificate != TLS_CERTIFICATE_GOOD ? ""
+		: f->is_dane                       ? ", DANE"
+						   : ", verified");
+	attempt_note(k->attempt, "* %s", k->tls_text);
+	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
+}
+
+static void
 go_on_handshake(struct carrier *k)
 {
 	int r = tls_handshake(k->tls);
-	const char *refusal;
-	char text[200];
+	const struct tls_facts *f;
+	char text[SECURITY_TEXT];
+	struct verdict why;
 
 	if (r == -EAGAIN) {
 		update_watch(k);
 		return;
 	}
 	if (r < 0) {
-		(void)snprintf(text, sizeof(text), "TLS handshake failed: %s",
-		    tls_error(k->tls));
-		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5, text);
+		(void)snprintf(text, sizeof(text), "%s", tls_error(k->tls));
+		carrier_fail_tls(k, text);
 		return;
 	}
-	k->is_verified = k->is_secure && tls_is_verified(k->tls);
-	(void)snprintf(k->tls_text, sizeof(k->tls_text), "%s %s%s",
-	    tls_version(k->tls), tls_cipher(k->tls),
-	    k->is_verified ? ", verified" : "");
 	take_notes(k);
-	attempt_note(k->attempt, "* %s", k->tls_text);
-	memcpy(k->attempt->tls, k->tls_text, sizeof(k->tls_text));
-	refusal = attempt_hop_refuses(k->attempt, k->tls);
-	if (refusal != NULL) {
-		carrier_fail_local(k, ATTEMPT_TLS_FAILED, 7, 5, refusal);
+	f = tls_facts(k->tls);
+	note_tls(k, f);
+	k->has_told_tls = true;
+	if (!security_on_handshake(k->attempt, &k->peer, f, text, &why)) {
+		attempt_note(k->attempt, "! %.*s", SLICE_FMT(why.text));
+		carrier_fail(k, ATTEMPT_SESSION, why, true);
 		return;
 	}
+	k->is_verified = k->attempt->demand.is_right_host &&
+	    f->certificate == TLS_CERTIFICATE_GOOD;
 	if (!k->is_implicit)
 		smtp_client_tls_up(&k->client);
 	enter(k, CARRIER_TALKING);
@@ -490,12 +545,26 @@ look_elsewhere(struct carrier *k, const struct smtp_client_mail *mail)
 	return true;
 }
 
+/* For the report: the server did without TLS that we would have taken. */
+static void
+tell_no_tls(struct carrier *k)
+{
+	char text[SECURITY_TEXT];
+
+	if (k->has_told_tls || k->client.has_tls ||
+	    k->client.config.tls == SMTP_TLS_NEVER)
+		return;
+	k->has_told_tls = true;
+	(void)security_on_no_tls(k->attempt, &k->peer, text);
+}
+
 static enum step
 on_ready(struct carrier *k)
 {
 	struct smtp_client_mail mail;
 
 	if (k->attempt != NULL) {
+		tell_no_tls(k);
 		attempt_fill_mail(k->attempt, &mail);
 		mail.is_verified = k->is_verified;
 		if (look_elsewhere(k, &mail))
@@ -570,6 +639,27 @@ on_mail_done(struct carrier *k)
 	return STEP_AGAIN;
 }
 
+/* TLS was demanded, and the server has none or will not begin it; or the
+ * session broke between STARTTLS and the first reply inside TLS. */
+static bool
+carrier_fail_at_tls(struct carrier *k, struct verdict why)
+{
+	char text[SECURITY_TEXT], words[LIMIT_SMTP_REPLY_LINE];
+
+	if (k->client.lacks_tls) {
+		take_notes(k);
+		why = security_on_no_tls(k->attempt, &k->peer, text);
+		attempt_note(k->attempt, "! %.*s", SLICE_FMT(why.text));
+		carrier_fail(k, ATTEMPT_SESSION, why, true);
+		return true;
+	}
+	if (!is_at_tls(k) || !k->client.failure_is_local)
+		return false;
+	(void)slice_to_cstr(why.text, words, sizeof(words));
+	carrier_fail_tls(k, words);
+	return true;
+}
+
 static enum step
 on_closed(struct carrier *k)
 {
@@ -581,6 +671,8 @@ on_closed(struct carrier *k)
 	}
 	if (why.text.len == 0)
 		why.text = SLICE("the server ended the session");
+	if (carrier_fail_at_tls(k, why))
+		return STEP_GONE;
 	if (k->last_phase == SMTP_PHASE_AUTH && !k->client.failure_is_local)
 		why = attempt_hop_login_failed(k->attempt, &why);
 	carrier_fail(k, failure_of(k, !k->client.failure_is_local), why,
@@ -635,6 +727,8 @@ on_connected(struct carrier *k)
 	char text[200];
 
 	if (r == 0) {
+		(void)env_local_addr(k->courier->env, k->watch.fd,
+		    &k->peer.local);
 		attempt_note(k->attempt, "* connected to %s", k->remote);
 		if (k->is_implicit) {
 			start_tls(k);
@@ -720,26 +814,38 @@ make_nonce(struct env *env, char nonce[CARRIER_NONCE])
 	nonce[base64_encode(slice_of(bytes, sizeof(bytes)), nonce) - 1] = '\0';
 }
 
+static enum smtp_client_tls
+how_tls(const struct attempt *a, const struct carrier_target *t)
+{
+	if (attempt_hop_is_implicit(a, t->address.port))
+		return SMTP_TLS_IS_UP;
+	if (tls_demand_is_firm(&a->demand))
+		return SMTP_TLS_MUST;
+	return t->in_the_clear || a->courier->tls == NULL ||
+		a->demand.level == TLS_LEVEL_NEVER
+	    ? SMTP_TLS_NEVER
+	    : SMTP_TLS_MAY;
+}
+
 int
 carrier_open(struct attempt *a, const struct carrier_target *t)
 {
 	struct courier *c = a->courier;
-	struct smtp_client_config config = {
-		.tls = t->in_the_clear || c->tls == NULL
-		    ? SMTP_TLS_NEVER
-		    : attempt_hop_tls(a, t->address.port),
+	struct smtp_client_config config = { .tls = how_tls(a, t),
 		.user = a->hop.login,
 		.password = a->hop.password,
 		.plain_auth = a->hop.auth_clear,
-		.is_lmtp = a->hop.kind == HOP_LMTP,
-	};
+		.is_lmtp = a->hop.kind == HOP_LMTP };
 	struct carrier *k = calloc(1, sizeof(*k));
 	int r;
 
 	if (k == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	k->courier = c;
-	k->is_secure = t->is_secure;
+	k->is_full = t->is_full;
+	k->tls_minimum = security_minimum(a);
+	k->tls_optional = a->tls_optional;
+	k->peer.remote = t->address;
 	name_remote(k, t);
 	(void)slice_to_cstr(a->key, k->key, sizeof(k->key));
 	(void)snprintf(k->helo, sizeof(k->helo), "%s", attempt_hop_helo(a));
@@ -773,8 +879,10 @@ carrier_reuse(struct attempt *a)
 	for (struct list *it = c->idle.prev; it != &c->idle; it = it->prev) {
 		struct carrier *k = LIST_ENTRY(it, struct carrier, link);
 
-		if (!slice_equal(slice_cstr(k->key), a->key))
-			continue;
+		if (!slice_equal(slice_cstr(k->key), a->key) ||
+		    k->tls_minimum != security_minimum(a) ||
+		    k->tls_optional != a->tls_optional)
+			continue; /* made under another demand */
 		list_remove(&k->link);
 		list_add_last(&c->carriers, &k->link);
 		c->n_idle--;

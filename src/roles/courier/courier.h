@@ -8,6 +8,7 @@
  *   hop.c      what the operator's route says of the next hop
  *   carrier.c  one connection to a mail host: socket, TLS, the SMTP client
  *   sts.c      the domain's MTA-STS policy, from the fetcher
+ *   security.c what is demanded of a host's TLS, and what became of it
  *   notice.c   bounces: composed here, streamed to the store
  *
  * An attempt has at most one carrier at a time; a carrier without attempt is
@@ -34,7 +35,9 @@ enum {
 	COURIER_IDLE = 100,  /* connections kept without work */
 	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
 	COURIER_OWN = 64,    /* addresses at which we answer ourselves */
-	COURIER_QUESTIONS = 2 * ROUTE_QUESTIONS,
+	COURIER_QUESTIONS = 3 * ROUTE_QUESTIONS,
+	SECURITY_FACTS = 8, /* as in ATTEMPT_RESULT */
+	SECURITY_TEXT = 420,
 	ATTEMPT_ARENA = 1024 * 1024,
 	ATTEMPT_REMOTE = 320,
 	ATTEMPT_TLS = 128,
@@ -130,6 +133,17 @@ struct attempt {
 	bool is_clear_next; /* the last address once more, without TLS */
 	bool is_patient;    /* at those of the host that were given up early */
 	uint16_t given_up;  /* which: a bit for each address */
+	bool is_full_next;  /* the same, with no session to be resumed */
+
+	/* security.c */
+	uint8_t tls_minimum; /* as ATTEMPT says it */
+	bool tls_optional;   /* "TLS-Required: No" */
+	bool has_demand;     /* of hosts[demand_host] */
+	size_t demand_host;
+	struct dane dane;
+	struct tls_demand demand;
+	struct buf tls_facts; /* rows of ATTEMPT_RESULT */
+	uint32_t n_tls_facts;
 
 	/* sts.c */
 	struct {
@@ -176,11 +190,8 @@ const char *attempt_hop_helo(const struct attempt *a);
 const struct env_addr *attempt_hop_source(const struct attempt *a,
     uint8_t family);
 bool attempt_hop_is_implicit(const struct attempt *a, uint16_t port);
-enum smtp_client_tls attempt_hop_tls(const struct attempt *a, uint16_t port);
 /* A handshake that failed may be followed by mail in the clear. */
 bool attempt_hop_may_be_clear(const struct attempt *a);
-/* Of the connection after its handshake: NULL, or what is not good enough. */
-const char *attempt_hop_refuses(const struct attempt *a, const struct tls *t);
 /* Its login was refused: for whoever looks after the route. */
 struct verdict attempt_hop_login_failed(struct attempt *a,
     const struct verdict *said);
@@ -218,13 +229,20 @@ void attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
     bool is_ours);
 /* The connection ended without outcomes. */
 enum attempt_failure {
-	ATTEMPT_CONNECT, /* no connection, no greeting, refused EHLO */
-	ATTEMPT_TLS_FAILED,
-	ATTEMPT_SESSION, /* later */
-	ATTEMPT_DOT      /* the last reply is lost: the remote may have it */
+	ATTEMPT_CONNECT,    /* no connection, no greeting, refused EHLO */
+	ATTEMPT_TLS_FAILED, /* once more in the clear, if that is allowed */
+	ATTEMPT_RESUMPTION, /* the handshake, with an old session */
+	ATTEMPT_SESSION,    /* later */
+	ATTEMPT_DOT         /* the last reply is lost: the remote may have it */
 };
 void attempt_on_failed(struct attempt *a, enum attempt_failure what,
     const struct verdict *why, bool is_ours);
+
+/* One more question to the DNS; the answer makes the attempt go on. 0 or < 0.
+ */
+int attempt_ask(struct attempt *a, const struct route_question *q);
+/* Of those recipients of whom nothing better is learnt. */
+void attempt_set_failure(struct attempt *a, const struct verdict *why);
 
 /* Lines of our own, and what a client noted, for the dialogue; all with the
  * milliseconds since the attempt began. */
@@ -239,8 +257,8 @@ void attempt_note_client(struct attempt *a, const struct smtp_client *client);
 struct carrier_target {
 	struct slice host; /* name of the MX or literal */
 	struct env_addr address;
-	bool is_literal, in_the_clear;
-	bool is_secure; /* the DNS has signed that it is the domain's host */
+	bool is_literal, is_local, in_the_clear;
+	bool is_full; /* no session is resumed */
 };
 
 /* Begins to connect for the attempt: 0, or -errno at once. */
@@ -267,6 +285,35 @@ void sts_ask_again(struct courier *c); /* there is a new fetcher */
 /* What the policy says of one of the hosts. */
 struct sts_verdict sts_verdict_of(const struct attempt *a, struct slice host);
 void sts_print_lines(const struct attempt *a, struct buf *out);
+/* -- TLS: what is demanded, and what became of it
+ * ------------------------------------------- */
+
+enum security {
+	SECURITY_READY,  /* a->demand is that of hosts[a->host] */
+	SECURITY_WAIT,   /* for the DNS */
+	SECURITY_REFUSED /* the host is not to be used; a->failure says why */
+};
+
+struct security_peer {
+	struct env_addr remote, local;
+};
+
+enum security security_decide(struct attempt *a);
+uint8_t security_minimum(const struct attempt *a); /* never DEFAULT */
+void security_fill_wish(const struct attempt *a, struct tls_wish *wish,
+    struct tls_tlsa tlsa[TLS_TLSA]);
+/* Whether the session will do; else *ret says why not, in `text`. */
+bool security_on_handshake(struct attempt *a, const struct security_peer *peer,
+    const struct tls_facts *f, char text[SECURITY_TEXT], struct verdict *ret);
+/* The handshake failed, or TLS broke before its first reply. */
+struct verdict security_on_broken(struct attempt *a,
+    const struct security_peer *peer, const char *why,
+    char text[SECURITY_TEXT]);
+struct verdict security_on_no_tls(struct attempt *a,
+    const struct security_peer *peer, char text[SECURITY_TEXT]);
+/* A row for the result; peer NULL: nobody was connected to. */
+void security_fact(struct attempt *a, enum tls_result result,
+    const struct security_peer *peer, const char *info);
 
 /* -- bounces
  * ------------------------------------------------------------------- */

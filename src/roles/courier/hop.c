@@ -207,30 +207,11 @@ attempt_hop_is_implicit(const struct attempt *a, uint16_t port)
 	    (a->hop.kind == HOP_SMARTHOST && port == PORT_SUBMISSIONS);
 }
 
-enum smtp_client_tls
-attempt_hop_tls(const struct attempt *a, uint16_t port)
-{
-	if (attempt_hop_is_implicit(a, port))
-		return SMTP_TLS_IS_UP;
-	if (a->hop.tls == HOP_TLS_NONE)
-		return SMTP_TLS_NEVER;
-	return a->hop.tls == HOP_TLS_MAY ? SMTP_TLS_MAY : SMTP_TLS_MUST;
-}
-
 bool
 attempt_hop_may_be_clear(const struct attempt *a)
 {
 	return a->hop.tls == HOP_TLS_MAY && !a->hop.is_implicit &&
 	    a->hop.login == NULL;
-}
-
-const char *
-attempt_hop_refuses(const struct attempt *a, const struct tls *t)
-{
-	return a->hop.tls == HOP_TLS_VERIFY && !tls_is_verified(t)
-	    ? "the host's certificate is not one for its name by an authority "
-	      "that we trust, and the route asks for that"
-	    : NULL;
 }
 
 /* -- the login ------------------------------------------------------------- */
