@@ -166,7 +166,7 @@ static const struct {
 } results[] = {
 	[TLS_RESULT_SUCCESS] = { SLICE(""), SLICE("") },
 	[TLS_RESULT_STARTTLS_NOT_SUPPORTED] = { SLICE("starttls-not-supported"),
-	    SLICE("the mail host does not offer TLS, which is required "
+	    SLICE("the mail host does not offer STARTTLS, and TLS is required "
 		  "there") },
 	[TLS_RESULT_CERTIFICATE_HOST_MISMATCH] = { SLICE("certificate-host-"
 							 "mismatch"),

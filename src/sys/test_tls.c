@@ -470,6 +470,115 @@ who_is_verified(void **state)
 	test_int(unlink(path), 0);
 }
 
+/* One session of `client` with the server, from the handshake through a ticket
+ * to the end; what the client knows of it. */
+static struct tls_facts
+one_session(struct world *w, struct tls_client *client,
+    const struct tls_wish *wish)
+{
+	struct tls_facts facts;
+	struct tls *a, *b;
+	uint8_t byte;
+	int pair[2];
+
+	stream_pair(pair);
+	test_int(tls_accept_new(w->server, pair[0], &a), 0);
+	test_int(tls_connect_wish(client, pair[1], wish, &b), 0);
+	test_int(shake_both(a, b), 0);
+	test_int(tls_send(a, "x", 1), 1);
+	test_int(tls_recv(b, &byte, 1), 1); /* the ticket came before it */
+	facts = *tls_facts(b);
+	tls_free(a);
+	tls_free(b);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return facts;
+}
+
+/* A session is worth what its first handshake showed: it is taken up again by
+ * the same wish at the same place, and by no other. */
+static void
+sessions_under_the_same_wish(void **state)
+{
+	static const struct tls_tlsa other = { 3, 1, 1,
+		SLICE("0123456789abcdef0123456789abcdef") };
+	static const struct {
+		const char *what;
+		struct tls_wish wish;
+		bool is_resumed;
+	} cases[] = {
+		{ "the first",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("here") },
+		    false },
+		{ "again",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("here") },
+		    true },
+		{ "elsewhere",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("there") },
+		    false },
+		{ "another name",
+		    { .names = { SLICE("two.example") },
+			1,
+			.place = SLICE("here") },
+		    false },
+		{ "a name more",
+		    { .names = { SLICE("one.example"), SLICE("two.example") },
+			2,
+			.place = SLICE("here") },
+		    false },
+		{ "records",
+		    { .names = { SLICE("one.example") },
+			1,
+			.tlsa = &other,
+			.n_tlsa = 1,
+			.place = SLICE("here") },
+		    false },
+		{ "nowhere", { .names = { SLICE("one.example") }, 1 }, false },
+		{ "firm, and the certificate is not good",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("here"),
+			.is_firm = true },
+		    false },
+		{ "it was not kept",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("here"),
+			.is_firm = true },
+		    false },
+		{ "and once more",
+		    { .names = { SLICE("one.example") },
+			1,
+			.place = SLICE("here") },
+		    true },
+	};
+	struct world *w = *state;
+	struct tls_client *client;
+
+	start_keeper(w, GOOD);
+	test_int(tls_client_new(w->env, &client), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_facts f;
+
+		test_case(cases[i].what);
+		f = one_session(w, client, &cases[i].wish);
+		test_true(f.is_resumed == cases[i].is_resumed);
+		test_int(f.certificate,
+		    cases[i].wish.n_tlsa > 0 ? TLS_CERTIFICATE_TLSA
+					     : TLS_CERTIFICATE_UNTRUSTED);
+		test_true(f.expires > env_wall(w->env) / TIME_SECOND);
+		test_true(f.subject[0] != '\0' && f.why[0] != '\0');
+	}
+	tls_client_free(client);
+	stop_keeper(w);
+}
+
 /* An end without close_notify is an end, too. */
 static void
 ends_without_a_word(void **state)
@@ -668,6 +777,8 @@ bad_chains(void **state)
 TEST_MAIN(cmocka_unit_test_setup_teardown(by_name_and_version, setup, teardown),
     cmocka_unit_test_setup_teardown(bytes_both_ways, setup, teardown),
     cmocka_unit_test_setup_teardown(who_is_verified, setup, teardown),
+    cmocka_unit_test_setup_teardown(sessions_under_the_same_wish, setup,
+	teardown),
     cmocka_unit_test_setup_teardown(ends_without_a_word, setup, teardown),
     cmocka_unit_test_setup_teardown(no_tls_at_all, setup, teardown),
     cmocka_unit_test_setup_teardown(keeper_in_trouble, setup, teardown),

@@ -484,6 +484,10 @@ tls_free(struct tls *t)
 {
 	if (t == NULL)
 		return;
+	/* A connection that is cut off leaves its session good (RFC 5246,
+	 * 7.2.1); one that broke does not. */
+	if (t->ssl != NULL && t->has_facts && t->failed != -EPROTO)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN);
 	SSL_free(t->ssl);
 	free(t);
 }
