@@ -307,7 +307,9 @@ security_fact(struct attempt *a, enum tls_result result,
 	struct wire_tls_fact f;
 	struct buf lines;
 
-	if (!a->has_demand || a->n_tls_facts == SECURITY_FACTS || is_chosen(a))
+	/* RFC 8460, 3: a report's own session is not told of, either */
+	if (!a->has_demand || a->n_tls_facts == SECURITY_FACTS ||
+	    is_chosen(a) || a->tls_optional)
 		return;
 	h = &a->route.hosts[a->demand_host];
 	if (h->is_literal)
