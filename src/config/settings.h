@@ -194,6 +194,7 @@ struct settings {
 	int64_t delay_warning;          /* us; 0: none */
 	uint32_t suppress_after;        /* refusals; 0: never */
 	int64_t suppress_for;           /* us */
+	int64_t events_keep;            /* us; 0: for ever */
 	uint32_t per_destination;       /* connections */
 	uint32_t per_connection;        /* messages */
 	uint32_t per_mail;              /* recipients */

@@ -56,6 +56,10 @@ const struct settings_key settings_keys[] = {
 	    "from outside. Turn it off only to find a fault." },
 	{ "server", "fronts", KIND_COUNT, MEMBER(fronts), "1", 1, 16, false,
 	    "How many processes serve each kind of client (mx and user)." },
+	{ "server", "events_keep", KIND_DURATION, MEMBER(events_keep), "90d",
+	    0, 3650 * TIME_DAY, false,
+	    "How long the lives of messages are kept for \"ulak trace\", in whole "
+	    "days; \"0s\" is for ever." },
 	{ "server", "log_level", KIND_LEVEL, MEMBER(log_level), "info", 0, 3,
 	    false,
 	    "The least important lines that are still logged: error, warn, "

@@ -50,6 +50,33 @@ day_path(int64_t at, char path[DAY_MAX])
 	(void)snprintf(path, DAY_MAX, "events/%.10s.db", text);
 }
 
+/* Days that are over long enough; not the one that is being written. What
+ * cannot be deleted now is tried again tomorrow. */
+static void
+drop_old_days(struct events *e, const char *current)
+{
+	struct store *s = e->store;
+	struct events_days *days;
+	char least[DAY_MAX], path[DAY_MAX], log[DAY_MAX + 8];
+
+	if (s->o.events_keep == 0)
+		return;
+	days = malloc(sizeof(*days));
+	day_path(env_wall(s->env) - s->o.events_keep, least);
+	if (days != NULL && events_days(s, days) == 0)
+		for (size_t i = 0; i < days->n; i++) {
+			(void)snprintf(path, sizeof(path), "events/%s",
+			    days->names[i]);
+			if (strcmp(path, least) >= 0 ||
+			    strcmp(path, current) == 0)
+				continue;
+			(void)snprintf(log, sizeof(log), "%s-wal", path);
+			(void)env_dir_unlink(s->dir, log);
+			(void)env_dir_unlink(s->dir, path);
+		}
+	free(days);
+}
+
 static int
 open_day(struct events *e, const char *path)
 {
@@ -73,6 +100,7 @@ open_day(struct events *e, const char *path)
 		return r < 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);
 	}
 	(void)snprintf(e->day, sizeof(e->day), "%s", path);
+	drop_old_days(e, path);
 	return 0;
 }
 

@@ -5,7 +5,9 @@
  * Kept in memory until the committer has a moment, then put into one database
  * per day (events/2026-11-23.db) outside the mail transaction and without
  * waiting for the disk: losing the last second of them at a power cut loses no
- * mail. What does not fit is dropped and counted. Dropped by deleting a file.
+ * mail. What does not fit is dropped and counted. A day older than
+ * store_options.events_keep goes when the first event of another day comes:
+ * its file is deleted.
  */
 #ifndef STORE_EVENTS_H
 #define STORE_EVENTS_H

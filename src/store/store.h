@@ -27,6 +27,7 @@ struct store_options {
 	bool read_only;        /* verify: changes nothing, no threads needed */
 	uint64_t segment_size; /* 0: 64 MiB */
 	size_t body_memory;    /* 0: 512 MiB */
+	int64_t events_keep;   /* us; 0: for ever */
 	/* The store cannot go on: it must be closed and opened anew. */
 	void (*broken)(void *ctx, const char *why);
 	/* A write failed with r and nothing was kept; the next may do better.

@@ -26,6 +26,7 @@ fixture_open(struct fixture *f, bool create, int want)
 {
 	struct store_options o = { .create = create,
 		.segment_size = 1024 * 1024,
+		.events_keep = f->events_keep,
 		.broken = on_broken,
 		.ctx = f };
 

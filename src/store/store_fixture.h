@@ -20,6 +20,7 @@ struct fixture {
 	struct env_timer timer;
 	char path[64];
 	uint64_t account;
+	int64_t events_keep; /* of the next fixture_open() */
 	unsigned n_waiting;
 	bool is_broken;
 };

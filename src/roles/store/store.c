@@ -654,9 +654,10 @@ static int
 prepare(struct role *r)
 {
 	struct store_role *s = r->ctx;
-	struct store_options o = {
-		.broken = on_store_broken, .trouble = on_store_trouble, .ctx = s
-	};
+	struct store_options o = { .events_keep = r->settings->events_keep,
+		.broken = on_store_broken,
+		.trouble = on_store_trouble,
+		.ctx = s };
 	struct outbound_options out = { .changed = on_outbound_changed,
 		.ctx = s };
 	int result;
