@@ -57,6 +57,8 @@ time_limit_ms(const struct talk *t)
 	static const int seconds[] = { [SMTP_TIME_NONE] = 300,
 		[SMTP_TIME_GREETING] = 300,
 		[SMTP_TIME_COMMAND] = 300,
+		[SMTP_TIME_MAIL] = 300,
+		[SMTP_TIME_RCPT] = 300,
 		[SMTP_TIME_DATA] = 120,
 		[SMTP_TIME_DATA_BLOCK] = 180,
 		[SMTP_TIME_DOT] = 600 };

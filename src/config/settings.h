@@ -186,6 +186,7 @@ struct settings {
 	bool mta_sts;                                    /* RFC 8461 */
 	int64_t mta_sts_timeout, mta_sts_wait;           /* us */
 	uint8_t outbound_tls; /* enum tls_minimum, never DEFAULT */
+	int64_t mail_timeout, rcpt_timeout, data_start_timeout; /* the same */
 	int64_t connect_timeout, greeting_timeout, command_timeout,
 	    data_timeout, dot_timeout;  /* us, RFC 5321 4.5.3.2 */
 	int64_t retry_first, retry_max; /* us */

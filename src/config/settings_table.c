@@ -373,8 +373,20 @@ const struct settings_key settings_keys[] = {
 	    "How long the greeting is waited for (RFC 5321, 4.5.3.2.1)." },
 	{ "outbound", "command_timeout", KIND_DURATION, MEMBER(command_timeout),
 	    "5m", 100 * TIME_MS, TIME_HOUR, false,
-	    "How long the reply to a command is waited for (RFC 5321, "
-	    "4.5.3.2.2 and 4.5.3.2.3)." },
+	    "How long the reply to a command is waited for, other than those "
+	    "that follow." },
+	{ "outbound", "mail_timeout", KIND_DURATION, MEMBER(mail_timeout), "5m",
+	    100 * TIME_MS, TIME_HOUR, false,
+	    "How long the reply to MAIL is waited for (RFC 5321, "
+	    "4.5.3.2.2)." },
+	{ "outbound", "rcpt_timeout", KIND_DURATION, MEMBER(rcpt_timeout), "5m",
+	    100 * TIME_MS, TIME_HOUR, false,
+	    "How long the reply to a RCPT is waited for (RFC 5321, "
+	    "4.5.3.2.3)." },
+	{ "outbound", "data_start_timeout", KIND_DURATION,
+	    MEMBER(data_start_timeout), "2m", 100 * TIME_MS, TIME_HOUR, false,
+	    "How long the reply to DATA is waited for (RFC 5321, "
+	    "4.5.3.2.4)." },
 	{ "outbound", "data_timeout", KIND_DURATION, MEMBER(data_timeout), "3m",
 	    100 * TIME_MS, TIME_HOUR, false,
 	    "How long a block of the message may take to be sent (RFC 5321, "

@@ -763,8 +763,9 @@ smtp_client_timeout(const struct smtp_client *c)
 	case SMTP_PHASE_GREETING:
 		return SMTP_TIME_GREETING;
 	case SMTP_PHASE_ENVELOPE:
-		return c->n_replied == item_data(c) ? SMTP_TIME_DATA
-						    : SMTP_TIME_COMMAND;
+		return c->n_replied >= item_data(c) ? SMTP_TIME_DATA
+		    : c->n_replied >= ITEM_RCPT     ? SMTP_TIME_RCPT
+						    : SMTP_TIME_MAIL;
 	case SMTP_PHASE_BODY:
 	case SMTP_PHASE_CHUNK:
 		return SMTP_TIME_DATA_BLOCK;

@@ -66,7 +66,9 @@ enum smtp_client_event {
 enum smtp_client_time {
 	SMTP_TIME_NONE,       /* nothing runs: READY, or the driver's turn */
 	SMTP_TIME_GREETING,   /* 5 min */
-	SMTP_TIME_COMMAND,    /* 5 min: EHLO, MAIL, RCPT, STARTTLS, QUIT */
+	SMTP_TIME_COMMAND,    /* 5 min: EHLO, STARTTLS, AUTH, QUIT */
+	SMTP_TIME_MAIL,       /* 5 min */
+	SMTP_TIME_RCPT,       /* 5 min */
 	SMTP_TIME_DATA,       /* 2 min: for 354 */
 	SMTP_TIME_DATA_BLOCK, /* 3 min: for each block to be taken */
 	SMTP_TIME_DOT         /* 10 min */

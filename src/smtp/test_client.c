@@ -25,8 +25,8 @@ static const struct {
 	{ "a mail, one command at a time", SMTP_TLS_MAY, false,
 	    "t greeting\n< 220 mx\n> EHLO here.example\nt command\n"
 	    "< 250-mx\n< 250 SIZE 10000\nR\nt none\nM 2\n"
-	    "> MAIL FROM:<a@one.example> SIZE=5000\n< 250 ok\n"
-	    "> RCPT TO:<r0@two.example>\n< 250 ok\n"
+	    "> MAIL FROM:<a@one.example> SIZE=5000\nt mail\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\nt rcpt\n< 250 ok\n"
 	    "> RCPT TO:<r1@two.example>\n< 550 5.1.1 no\n"
 	    "> DATA\nt data\n< 354 go\nB\nt block\nb x\\r\\n.y\\r\\n\ne\n"
 	    "> x\n> ..y\n> .\nt dot\n< 250 2.0.0 kept\nD\nO 0 250\nO 1 550\n"
@@ -286,6 +286,8 @@ static const struct slice bad_rcpts[] = {
 static const char *const time_names[] = { [SMTP_TIME_NONE] = "none",
 	[SMTP_TIME_GREETING] = "greeting",
 	[SMTP_TIME_COMMAND] = "command",
+	[SMTP_TIME_MAIL] = "mail",
+	[SMTP_TIME_RCPT] = "rcpt",
 	[SMTP_TIME_DATA] = "data",
 	[SMTP_TIME_DATA_BLOCK] = "block",
 	[SMTP_TIME_DOT] = "dot" };

@@ -656,7 +656,7 @@ class World:
             self.records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {at[name]}"]
 
     def server(self, domain, address, extra):
-        timeouts = ['connect_timeout = "4s"', 'greeting_timeout = "4s"', 'command_timeout = "4s"', 'data_timeout = "5s"',
+        timeouts = ['connect_timeout = "4s"', 'greeting_timeout = "4s"', 'command_timeout = "4s"', 'mail_timeout = "4s"', 'rcpt_timeout = "4s"', 'data_start_timeout = "4s"', 'data_timeout = "5s"',
                     'dot_timeout = "8s"', 'retry_first = "1s"', 'retry_max = "2s"']
         extra["outbound"] = timeouts + extra["outbound"]
         s = Ulak(os.path.join(self.dir, domain), domain, address, self.dns, extra=extra)

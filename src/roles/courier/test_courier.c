@@ -503,6 +503,9 @@ run_courier(const struct bench *b, int fd, uint16_t port)
 		.greeting_timeout =
 		    b->greeting_time > 0 ? b->greeting_time : patience,
 		.command_timeout = patience,
+		.mail_timeout = patience,
+		.rcpt_timeout = patience,
+		.data_start_timeout = patience,
 		.data_timeout = patience,
 		.dot_timeout = b->dot_time > 0 ? b->dot_time : patience };
 	struct env_posix_options options = { .role = "courier",
