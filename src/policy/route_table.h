@@ -3,7 +3,7 @@
  * policy/route_table - which of the operator's routes a mail takes
  *
  * A route has a name, says what the next hop is (policy/hop), and matches by
- * patterns. The first of these that matches decides (docs/decisions/0023):
+ * patterns. The first of these that matches decides (docs/decisions/0037):
  *
  *   1. the target of a relay domain, set with the domain itself
  *   2. to    example.org     the recipient's domain
