@@ -22,6 +22,10 @@ static const struct {
 	[SMTP_SAY_BYE] = SAY(221, 2, 0, 0, "goodbye"),
 	[SMTP_SAY_VRFY] =
 	    SAY(252, 2, 0, 0, "addresses are told to nobody; send and see"),
+	[SMTP_SAY_VRFY_ELSEWHERE] = SAY(252, 2, 1, 5, /* RFC 5321, 3.5.3 */
+	    "mail for it is passed on; who is there was not looked up"),
+	[SMTP_SAY_VRFY_WANT_ADDRESS] =
+	    SAY(252, 2, 0, 0, "not looked up: want VRFY and a whole address"),
 	[SMTP_SAY_TLS_GO] = SAY(220, 2, 0, 0, "begin TLS"),
 	[SMTP_SAY_AUTH_OK] = SAY(235, 2, 7, 0, "welcome"),
 	[SMTP_SAY_DATA_GO] =
@@ -125,6 +129,7 @@ static const struct {
 	[SMTP_SAY_NOT_IMPLEMENTED] =
 	    SAY(502, 5, 5, 1, "command not implemented"),
 	[SMTP_SAY_HELO_FIRST] = SAY(503, 5, 5, 1, "EHLO or HELO first"),
+	[SMTP_SAY_LHLO_FIRST] = SAY(503, 5, 5, 1, "LHLO first"),
 	[SMTP_SAY_MAIL_FIRST] = SAY(503, 5, 5, 1, "MAIL first"),
 	[SMTP_SAY_RCPT_FIRST] = SAY(503, 5, 5, 1, "RCPT first"),
 	[SMTP_SAY_NESTED_MAIL] =

@@ -278,12 +278,13 @@ on_vrfy(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 		server_complain(s, e, SMTP_SAY_RCPT_NEEDS_UTF8);
 	} else if (server_is_idle_too_long(s, e)) {
 		return;
-	} else if (server_is_told(s, s->config.vrfy) &&
-	    take_vrfy_path(args, &path)) {
+	} else if (!server_is_told(s, s->config.vrfy)) {
+		server_say(s, e, SMTP_SAY_VRFY);
+	} else if (!take_vrfy_path(args, &path)) {
+		server_say(s, e, SMTP_SAY_VRFY_WANT_ADDRESS);
+	} else {
 		ask_about(s, path.address, is_utf8);
 		e->todo = SMTP_DO_VRFY;
-	} else {
-		server_say(s, e, SMTP_SAY_VRFY);
 	}
 }
 
@@ -292,7 +293,7 @@ server_answer_vrfy(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e)
 {
 	server_leave_wait(s);
-	if (!verdict_is_ok(v)) {
+	if (v->code != 250) { /* 252, too: was not looked up (3.5.3) */
 		server_say_verdict(s, e, v);
 		return;
 	}
@@ -332,7 +333,7 @@ void
 smtp_server_answer_expn(struct smtp_server *s, const struct verdict *v,
     struct slice members, struct smtp_effect *e)
 {
-	if (v->code / 100 != 2) {
+	if (v->code != 250) {
 		smtp_server_answer(s, v, e);
 		return;
 	}
@@ -502,6 +503,13 @@ on_help(struct smtp_server *s, struct slice args, struct smtp_effect *e)
 	}
 }
 
+enum smtp_say
+server_helo_first(const struct smtp_server *s)
+{
+	return s->config.kind == SMTP_LMTP ? SMTP_SAY_LHLO_FIRST
+					   : SMTP_SAY_HELO_FIRST;
+}
+
 static enum smtp_say
 out_of_order(const struct smtp_server *s, const struct verb *v)
 {
@@ -509,7 +517,7 @@ out_of_order(const struct smtp_server *s, const struct verb *v)
 		return SMTP_SAY_ONLY_QUIT;
 	if (s->state == SMTP_CHUNKS)
 		return SMTP_SAY_DATA_IN_CHUNKS;
-	return s->state == SMTP_NEW ? SMTP_SAY_HELO_FIRST : v->out_of_order;
+	return s->state == SMTP_NEW ? server_helo_first(s) : v->out_of_order;
 }
 
 /* RFC 6531, 3.3 and 3.7.4.2: in addresses */

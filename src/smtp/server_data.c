@@ -246,7 +246,7 @@ static enum smtp_say
 why_no_chunk(const struct smtp_server *s)
 {
 	if (s->state == SMTP_NEW)
-		return SMTP_SAY_HELO_FIRST;
+		return server_helo_first(s);
 	if ((server_offers(s) & SMTP_EXT_CHUNKING) == 0)
 		return SMTP_SAY_NOT_IMPLEMENTED;
 	if (s->state == SMTP_READY)

@@ -55,6 +55,7 @@ bool server_is_idle_too_long(struct smtp_server *s, struct smtp_effect *e);
 void server_end_transaction(struct smtp_server *s, struct smtp_effect *e);
 
 /* To whom VRFY or EXPN answers; who: enum smtp_told. */
+enum smtp_say server_helo_first(const struct smtp_server *s);
 bool server_is_told(const struct smtp_server *s, uint8_t who);
 bool server_is_submission(const struct smtp_server *s);
 /* AUTH is offered: a login can begin, or could have. */

@@ -101,6 +101,8 @@ world_vrfy(const struct world *w)
 	if (strcmp(w->s.asked, "alice@one.example") == 0 ||
 	    strcmp(w->s.asked, "\xc3\xa9@one.example") == 0)
 		return VERDICT(250, 2, 1, 5, "");
+	if (strcmp(w->s.asked, "frank@far.example") == 0)
+		return smtp_say(SMTP_SAY_VRFY_ELSEWHERE);
 	return VERDICT(550, 5, 1, 1, "no such user");
 }
 
@@ -119,7 +121,7 @@ world_expn(struct world *w, struct smtp_effect *e)
 		members = SLICE("\xc3\xa9@one.example\n");
 	else if (!verdict_is_ok(&v))
 		members = SLICE("");
-	if (strcmp(w->s.asked, "nobody@one.example") != 0)
+	if (v.code != 252 && strcmp(w->s.asked, "nobody@one.example") != 0)
 		v = VERDICT(250, 2, 1, 5, "");
 	smtp_server_answer_expn(&w->s, &v, members, e);
 }

@@ -212,6 +212,14 @@ is_refused_by_route(const struct peer *p, const struct rcpt_job *j,
 	return true;
 }
 
+/* Mail for it goes on to another server, which alone could verify it. */
+static bool
+is_elsewhere(const struct rcpt_result *result)
+{
+	return result->outcome == RCPT_FOREIGN ||
+	    (result->n_targets > 0 && result->targets[0].is_relay);
+}
+
 /* Which of RCPT's answers, with the approval kept when it is a yes. */
 static struct wire_verdict
 decide(struct peer *p, const struct rcpt_job *j,
@@ -227,6 +235,8 @@ decide(struct peer *p, const struct rcpt_job *j,
 		return wire_say(SMTP_SAY_SUPPRESSED);
 	if (verdict_is_ok(&v) && is_refused_by_route(p, j, result, &v))
 		return wire_verdict_of(&v);
+	if (verdict_is_ok(&v) && j->how != VERIFY_NOT && is_elsewhere(result))
+		return wire_say(SMTP_SAY_VRFY_ELSEWHERE);
 	if (!verdict_is_ok(&v) || j->how != VERIFY_NOT)
 		return wire_verdict_of(&v);
 	is_put_off = !greylist_pass(p->role->greylist, &j->grey,

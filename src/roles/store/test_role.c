@@ -964,6 +964,22 @@ what_is_verified_is_not_kept(void **state)
 	put_body(&w.mx, 1, 100);
 	test_int(commit(&w.mx, 0, 1, 1, STRANGER), 451); /* nobody approved */
 
+	test_case("what another server would know is not said to be there");
+	test_int(admin("domain add", "domain", "far.example", "kind", "relay"),
+	    250);
+	test_int(admin("domain rcpt add", "domain", "far.example", "addresses",
+		     "kay@far.example"),
+	    250);
+	for (uint8_t how = VERIFY_RCPT; how <= VERIFY_EXPAND; how++) {
+		test_int(verify(&w.mx, 0, how, "kay@far.example", &m), 252);
+		test_int(m.rows.n, 0);
+	}
+	test_int(admin("domain rcpt remove", "domain", "far.example",
+		     "addresses", "kay@far.example"),
+	    250);
+	test_int(admin("domain remove", "domain", "far.example", NULL, NULL),
+	    250);
+
 	test_int(verify(&w.mx, 0, VERIFY_EXPAND, "info@one.example", &m), 250);
 	test_int(m.rows.n, 1);
 	test_true(wire_member_next(&m.rows, &row));
