@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/time.h"
@@ -18,6 +19,7 @@ server_answer_connect(struct smtp_server *s, const struct verdict *v,
     struct smtp_effect *e)
 {
 	struct verdict no = *v;
+	char text[LIMIT_SMTP_REPLY_LINE];
 
 	if (verdict_is_ok(v)) {
 		s->out_len = 0;
@@ -29,6 +31,11 @@ server_answer_connect(struct smtp_server *s, const struct verdict *v,
 	}
 	no.esc = (struct esc){ 0 }; /* none in a greeting: RFC 2034, 4 */
 	no.code = verdict_is_temporary(v) ? 421 : 554;
+	if (no.code == 554) { /* 421 has it anyway; RFC 5321, 4.3.1 */
+		(void)snprintf(text, sizeof(text), "%.255s %.*s",
+		    s->config.hostname, SLICE_FMT(v->text));
+		no.text = slice_cstr(text);
+	}
 	server_say_verdict(s, e, &no);
 	if (no.code == 421)
 		e->todo = SMTP_DO_CLOSE;
