@@ -780,7 +780,7 @@ conn_new(struct front *f, int fd, const struct env_addr *peer, unsigned service,
 struct conn *
 conn_accept(struct front *f, int fd, const struct env_addr *peer,
     unsigned service, const struct conn_proto *proto, bool is_tls,
-    const struct ip_networks *proxy, struct slice refusal)
+    const struct ip_networks *proxy, const struct conn_refusal *refusal)
 {
 	struct conn *c = conn_make(f, fd, peer, service, proto, is_tls);
 
@@ -816,13 +816,27 @@ conn_gate_open(struct conn *c)
 	conn_soon(c);
 }
 
+int
+conn_refusal_print(const struct conn_refusal *r, const struct front *f,
+    struct buf *out)
+{
+	int result = buf_add(out, r->before);
+
+	if (result == 0 && r->behind_name.len > 0) {
+		result = buf_add_cstr(out, f->hostname);
+		if (result == 0)
+			result = buf_add(out, r->behind_name);
+	}
+	return result;
+}
+
 void
 conn_gate_refuse(struct conn *c)
 {
 	if (c->state != CONN_GATE)
 		return;
-	if (!c->is_tls_first && c->refusal.len > 0)
-		(void)buf_add(&c->out, c->refusal);
+	if (!c->is_tls_first && c->refusal != NULL)
+		(void)conn_refusal_print(c->refusal, c->front, &c->out);
 	enter_timed(c, CONN_ENDING);
 	conn_soon(c);
 }

@@ -73,11 +73,14 @@ struct conn *conn_new(struct front *f, int fd, const struct env_addr *peer,
 /* The same at a listener, with all that is asked about a client before. */
 struct conn *conn_accept(struct front *f, int fd, const struct env_addr *peer,
     unsigned service, const struct conn_proto *proto, bool is_tls,
-    const struct ip_networks *proxy, struct slice refusal);
+    const struct ip_networks *proxy, const struct conn_refusal *refusal);
 
 /* -- for origin.c: the gate ------------------------------------------------ */
 
 void conn_gate_open(struct conn *c);
+/* 0, BUF_E_FULL or -ENOMEM. */
+int conn_refusal_print(const struct conn_refusal *r, const struct front *f,
+    struct buf *out);
 /* Says the refusal of its service, in the clear only, and ends it. */
 void conn_gate_refuse(struct conn *c);
 /* Ends it without a word. */

@@ -30,11 +30,16 @@
 #include "roles/front/origin.h"
 
 enum {
-	ACCEPT_BATCH = 64
+	ACCEPT_BATCH = 64,
+	REFUSAL_MAX = 512 /* a line */
 };
 
 #define STOP_LIMIT (8 * TIME_SECOND)
 #define ACCEPT_PAUSE (100 * TIME_MS)
+
+/* No enhanced code in what stands for the greeting (RFC 2034, 4). */
+#define SMTP_TOO_MANY                                                          \
+	SLICE(" too many connections or errors; try again later\r\n")
 
 /* What is spoken behind each listening socket. */
 static const struct service_row {
@@ -42,23 +47,23 @@ static const struct service_row {
 	enum wire_role kind;
 	const struct conn_proto *proto;
 	bool is_tls;
-	struct slice refusal; /* to whom is one too many; in the clear only */
+	struct conn_refusal refusal;
 } services[] = {
 	{ SERVICE_MX, WIRE_MX, &smtp_proto, false,
-	    SLICE("421 4.7.0 too many connections\r\n") },
+	    { SLICE("421 "), SMTP_TOO_MANY } },
 	{ SERVICE_LMTP, WIRE_MX, &smtp_proto, false,
-	    SLICE("421 4.7.0 too many connections\r\n") },
+	    { SLICE("421 "), SMTP_TOO_MANY } },
 	{ SERVICE_SUBMISSION, WIRE_USER, &smtp_proto, false,
-	    SLICE("421 4.7.0 too many connections\r\n") },
-	{ SERVICE_SUBMISSIONS, WIRE_USER, &smtp_proto, true, { 0 } },
+	    { SLICE("421 "), SMTP_TOO_MANY } },
+	{ SERVICE_SUBMISSIONS, WIRE_USER, &smtp_proto, true, { { 0 }, { 0 } } },
 	{ SERVICE_IMAP, WIRE_USER, &imap_proto, false,
-	    SLICE("* BYE [UNAVAILABLE] too many connections\r\n") },
-	{ SERVICE_IMAPS, WIRE_USER, &imap_proto, true, { 0 } },
+	    { SLICE("* BYE [UNAVAILABLE] too many connections\r\n"), { 0 } } },
+	{ SERVICE_IMAPS, WIRE_USER, &imap_proto, true, { { 0 }, { 0 } } },
 	{ SERVICE_POP3, WIRE_USER, &pop3_proto, false,
-	    SLICE("-ERR [SYS/TEMP] too many connections\r\n") },
-	{ SERVICE_POP3S, WIRE_USER, &pop3_proto, true, { 0 } },
+	    { SLICE("-ERR [SYS/TEMP] too many connections\r\n"), { 0 } } },
+	{ SERVICE_POP3S, WIRE_USER, &pop3_proto, true, { { 0 }, { 0 } } },
 	{ SERVICE_LOCAL, WIRE_LOCAL, &smtp_proto, false,
-	    SLICE("421 4.7.0 too many connections\r\n") },
+	    { SLICE("421 "), SMTP_TOO_MANY } },
 };
 
 struct front_own *
@@ -128,15 +133,20 @@ static void
 refuse(struct front *f, const struct listener *l, int fd,
     const struct env_addr *peer, const char *why)
 {
-	struct slice words = l->row->refusal;
-	struct iovec v = { (void *)(uintptr_t)words.at, words.len };
 	char text[ENV_ADDR_TEXT];
+	struct buf words;
 
 	env_addr_print(peer, text);
 	env_log(f->env, ENV_INFO, "refused", "client=%s limit=%s port=%u", text,
 	    why, l->port);
-	if (words.len > 0)
-		(void)env_sendv(f->env, fd, &v, 1);
+	buf_init(&words, REFUSAL_MAX);
+	if (conn_refusal_print(&l->row->refusal, f, &words) == 0 &&
+	    words.len > 0)
+		(void)env_sendv(f->env, fd,
+		    &(struct iovec){
+			(void *)(uintptr_t)buf_slice(&words).at, words.len },
+		    1);
+	buf_deinit(&words);
 	env_close(f->env, fd, false);
 }
 
@@ -168,7 +178,7 @@ on_accept(struct env_watch *w, unsigned events)
 		else
 			(void)conn_accept(f, fd, &peer, l->row->service,
 			    l->row->proto, l->row->is_tls, l->proxy,
-			    l->row->refusal);
+			    &l->row->refusal);
 	}
 }
 

@@ -98,6 +98,12 @@ struct conn_proto {
 	    const struct wire_copied *);
 };
 
+/* What who is not served reads in place of a greeting, in the clear only. */
+struct conn_refusal {
+	struct slice before;
+	struct slice behind_name; /* our name goes between; empty: without it */
+};
+
 struct conn {
 	struct front *front;
 	const struct conn_proto *proto;
@@ -120,9 +126,9 @@ struct conn {
 	int64_t paused_at;
 	uint8_t state; /* enum conn_state */
 	bool is_paused, wants_input_call, is_eof, is_started, is_closed;
-	bool is_unspoken;     /* in the clear, and no byte is out yet */
-	bool is_tls_first;    /* the handshake comes before the session */
-	struct slice refusal; /* to whom is not served; in the clear only */
+	bool is_unspoken;  /* in the clear, and no byte is out yet */
+	bool is_tls_first; /* the handshake comes before the session */
+	const struct conn_refusal *refusal; /* NULL: without a word */
 	char tls_text[96];
 	void *session;
 };

@@ -149,7 +149,9 @@ limits(void **state)
 	c = call(w);
 	test_true(slice_starts(hear(a, at), SLICE("220 ")));
 	test_true(slice_starts(hear(b, at), SLICE("220 ")));
-	test_slice(hear(c, at), SLICE("421 4.7.0 too many connections\r\n"));
+	test_slice(hear(c, at),
+	    SLICE("421 mx.one.example too many connections or errors; try again "
+		  "later\r\n"));
 	test_int(recv(c, at, 1, MSG_DONTWAIT), 0);
 	(void)close(c);
 	test_case("one leaves, one may come");
