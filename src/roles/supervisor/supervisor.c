@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -345,6 +346,19 @@ live(struct supervisor *s)
 	return r < 0 ? ROLE_EXIT_TROUBLE : s->exit_status;
 }
 
+/* Between the start of the roles and their READY it holds both ends of all
+ * their channels: more than a soft limit of 64 lets it have. */
+static void
+raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int
 supervisor_run(const char *config_path,
     const struct supervisor_options *options)
@@ -358,6 +372,7 @@ supervisor_run(const char *config_path,
 	s->config_path = config_path;
 	s->config_fd = s->control_fd = s->local_fd = s->signal_fd = -1;
 	(void)signal(SIGPIPE, SIG_IGN);
+	raise_limit();
 	status = supervisor_begin(s);
 	if (status == 0)
 		status = live(s);
