@@ -123,12 +123,12 @@ def test_alias(one, two):
 def test_tls_versions_and_names(one):
     import socket
     import ssl
-    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+    for name, version in (("TLSv1.2", ssl.TLSVersion.TLSv1_2), ("TLSv1.3", ssl.TLSVersion.TLSv1_3)):
         context = tls_context()
         context.minimum_version = context.maximum_version = version
         with socket.create_connection((one.address, 993), 10) as raw:
             with context.wrap_socket(raw, server_hostname="mx.one.example") as s:
-                assert s.version().replace(".", "_") in version.name + "_0" or s.version()
+                assert s.version() == name
                 assert s.recv(100).startswith(b"* OK")
     context = tls_context()
     context.minimum_version = ssl.TLSVersion.TLSv1
