@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "roles/courier/courier.h"
+#include "roles/courier/attempt.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,12 +9,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "store/flags.h"
 
-static void attempt_go_on(struct attempt *a);
-
-/* -- the dialogue
- * --------------------------------------------------------------- */
+/* -- the dialogue --------------------------------------------------------- */
 
 uint32_t
 attempt_clock(const struct attempt *a)
@@ -47,8 +43,7 @@ attempt_note_client(struct attempt *a, const struct smtp_client *client)
 	(void)buf_add(&a->dialogue, d);
 }
 
-/* -- the end
- * ---------------------------------------------------------------------- */
+/* -- the end -------------------------------------------------------------- */
 
 static void
 attempt_free(struct attempt *a)
@@ -74,8 +69,8 @@ attempt_drop(struct attempt *a)
 }
 
 /* Cleaned, and in the arena; empty when that is full. */
-static struct slice
-keep_text(struct attempt *a, struct slice text)
+struct slice
+attempt_keep_text(struct attempt *a, struct slice text)
 {
 	struct slice kept = { 0 };
 	struct buf clean;
@@ -87,10 +82,11 @@ keep_text(struct attempt *a, struct slice text)
 	return kept;
 }
 
-static struct verdict
-keep_verdict(struct attempt *a, const struct verdict *v)
+struct verdict
+attempt_keep_verdict(struct attempt *a, const struct verdict *v)
 {
-	return (struct verdict){ v->code, retry_esc(v), keep_text(a, v->text) };
+	return (struct verdict){ v->code, retry_esc(v),
+		attempt_keep_text(a, v->text) };
 }
 
 static int
@@ -111,7 +107,7 @@ add_outcome(struct buf *rows, const struct attempt_rcpt *r)
 
 /* Says what became of every recipient; those of whom nothing was learnt get
  * the failure of the last host. When that is all, it is the host's failure. */
-static void
+void
 attempt_finish(struct attempt *a)
 {
 	struct courier *c = a->courier;
@@ -145,10 +141,10 @@ attempt_finish(struct attempt *a)
 	courier_slot_free(c);
 }
 
-static void
+void
 attempt_finish_all(struct attempt *a, struct verdict v)
 {
-	v = keep_verdict(a, &v);
+	v = attempt_keep_verdict(a, &v);
 	for (size_t i = 0; i < a->n_rcpts; i++) {
 		if (a->rcpts[i].is_done)
 			continue;
@@ -159,527 +155,21 @@ attempt_finish_all(struct attempt *a, struct verdict v)
 	attempt_finish(a);
 }
 
-/* -- the body
- * ------------------------------------------------------------------------ */
-
-/* Small bodies stay whole in memory, for the next host if this one fails. */
-static bool
-is_kept_whole(const struct attempt *a)
-{
-	return a->size <= LIMIT_CHUNK;
-}
-
-static void
-want_body(struct attempt *a)
-{
-	struct courier *c = a->courier;
-
-	while (c->store != NULL && a->body_asked < a->size &&
-	    a->body.len - a->body_at + (a->body_asked - a->body_got) <
-		ATTEMPT_AHEAD) {
-		uint64_t left = a->size - a->body_asked;
-		struct wire_attempt_read m = { .offset = a->body_asked,
-			.length = left < LIMIT_CHUNK ? left : LIMIT_CHUNK };
-
-		if (wire_send_attempt_read(c->store, a->number, a->body_ticket,
-			&m) != 0)
-			return;
-		a->body_asked += m.length;
-	}
-}
-
-/* For a new connection: from the first byte. */
-static void
-rewind_body(struct attempt *a)
-{
-	a->body_at = 0;
-	if (is_kept_whole(a) && a->body_asked == a->size)
-		return;
-	a->body_ticket = courier_ticket(a->courier);
-	a->body_asked = a->body_got = 0;
-	buf_reset(&a->body, 0);
-}
-
-void
-attempt_on_data(struct attempt *a, uint32_t ticket,
-    const struct wire_attempt_data *m)
-{
-	if (ticket != a->body_ticket)
-		return;
-	if (m->verdict.code >= 400 || m->data.len == 0 ||
-	    m->data.len > a->body_asked - a->body_got ||
-	    buf_add(&a->body, m->data) != BUF_OK) {
-		attempt_note(a, "! the store cannot read the message");
-		attempt_finish_all(a,
-		    VERDICT(451, 4, 3, 0, "the message cannot be read now"));
-		return;
-	}
-	a->body_got += m->data.len;
-	if (a->carrier != NULL)
-		carrier_go_on(a->carrier);
-}
-
-bool
-attempt_give_body(struct attempt *a, struct smtp_client *client)
-{
-	size_t n;
-
-	while (a->body_at < a->body.len && client->phase == SMTP_PHASE_BODY) {
-		n = smtp_client_body(client,
-		    slice_from(buf_slice(&a->body), a->body_at));
-		if (n == 0)
-			break;
-		a->body_at += n;
-	}
-	if (!is_kept_whole(a)) {
-		buf_eat(&a->body, a->body_at);
-		a->body_at = 0;
-	}
-	if (client->phase != SMTP_PHASE_BODY)
-		return true;
-	if (a->body_got < a->size || a->body_at < a->body.len) {
-		want_body(a);
-		return true;
-	}
-	/* The point of no return: behind the dot the message is the remote's.
-	 * Without the lease somebody else may be sending it already. */
-	if (env_now(a->courier->env) >= a->lease_end)
-		return false;
-	smtp_client_end(client);
-	return true;
-}
-
-/* -- one host after the other
- * ---------------------------------------------------------- */
-
-/* Rounded down: who promises it in less promises it in time. */
-static int64_t
-seconds_left(const struct attempt *a)
-{
-	int64_t left = a->deliver_by - env_wall(a->courier->env);
-
-	return left / TIME_SECOND - (left % TIME_SECOND < 0);
-}
-
-void
-attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
-{
-	*ret = (struct smtp_client_mail){ .sender = a->sender,
-		.rcpts = a->addresses,
-		.n_rcpts = a->n_rcpts,
-		.size = a->size,
-		.is_8bit = a->is_8bit,
-		.is_binary = a->is_binary,
-		.is_smtputf8 = a->is_smtputf8,
-		.requires_tls = a->requires_tls,
-		.by_mode = a->by_mode,
-		.by_trace = a->by_trace,
-		.by_seconds = seconds_left(a),
-		.priority = a->priority,
-		.ret = a->ret,
-		.envid = a->envid,
-		.wishes = a->wishes };
-	want_body(a); /* while the envelope is on its way */
-}
-
-void
-attempt_settle(struct attempt *a, size_t i, const struct verdict *v,
-    bool is_ours)
-{
-	if (a->rcpts[i].is_done)
-		return;
-	a->rcpts[i].is_done = true;
-	a->rcpts[i].is_ours = is_ours;
-	a->rcpts[i].verdict = keep_verdict(a, v);
-}
-
-void
-attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
-    bool is_ours)
-{
-	if (failure->code != 0) {
-		a->failure = keep_verdict(a, failure);
-		a->failure_is_ours = is_ours;
-	}
-	attempt_finish(a);
-}
-
-bool
-attempt_has_more(const struct attempt *a)
-{
-	bool is_host_left = a->host < a->route.n_hosts &&
-	    (a->host + 1 < a->route.n_hosts ||
-		a->address < a->route.hosts[a->host].n_addresses);
-
-	return !a->is_routed || (is_host_left && a->n_tries < COURIER_TRIES);
-}
-
-void
-attempt_on_unfit(struct attempt *a)
-{
-	attempt_go_on(a);
-}
-
-/* Each host has its turn, however many addresses those before it have. */
-static size_t
-n_tried(const struct attempt *a, const struct route_host *h)
-{
-	size_t share = COURIER_TRIES / a->route.n_hosts;
-
-	return h->n_addresses < share ? h->n_addresses : share;
-}
-
-/* The next address of the host, or of the next host. Those that were given up
- * early have the whole time behind the host's last. */
-static void
-find_address(struct attempt *a)
-{
-	while (a->host < a->route.n_hosts) {
-		size_t n = n_tried(a, &a->route.hosts[a->host]);
-
-		while (a->is_patient && a->address < n &&
-		    (a->given_up & 1u << a->address) == 0)
-			a->address++;
-		if (a->address < n)
-			return;
-		a->address = 0;
-		a->is_patient = !a->is_patient && a->given_up != 0;
-		if (a->is_patient)
-			continue;
-		a->given_up = 0;
-		a->host++;
-	}
-}
-
-/* RFC 8305 in turn: while the host has another address, one that does not
- * answer soon is left for later. */
-bool
-attempt_give_up_soon(const struct attempt *a)
-{
-	return !a->is_patient &&
-	    a->address < n_tried(a, &a->route.hosts[a->host]);
-}
-
-void
-attempt_gave_up(struct attempt *a)
-{
-	if (a->address > 0 && a->address <= ROUTE_ADDRESSES)
-		a->given_up |= (uint16_t)(1u << (a->address - 1));
-}
-
-/* The host whose turn it is; false: there is none any more. */
-static bool
-next_host(struct attempt *a)
-{
-	if ((a->is_clear_next || a->is_full_next) && a->address > 0)
-		a->address--; /* the same one again */
-	find_address(a);
-	return a->host < a->route.n_hosts && a->n_tries < COURIER_TRIES &&
-	    env_now(a->courier->env) < a->lease_end;
-}
-
-static struct carrier_target
-next_target(struct attempt *a)
-{
-	const struct route_host *h = &a->route.hosts[a->host];
-	const struct route_address *address = &h->addresses[a->address++];
-	struct carrier_target target = { .host = h->name,
-		.is_literal = h->is_literal,
-		.is_local = address->family == 0,
-		.in_the_clear = a->is_clear_next,
-		.is_full = a->is_full_next };
-
-	target.address.family = address->family;
-	target.address.port = h->port;
-	memcpy(target.address.bytes, address->bytes, sizeof(address->bytes));
-	a->is_clear_next = a->is_full_next = false;
-	a->n_tries++;
-	return target;
-}
-
-static void
-fail_connect(struct attempt *a, int r)
-{
-	char text[200];
-	struct verdict v = { 451, { 4, 4, 1 }, { 0 } };
-
-	(void)snprintf(text, sizeof(text), "cannot connect to %.100s: %s",
-	    a->remote, strerror(-r));
-	attempt_note(a, "! %s", text);
-	v.text = slice_cstr(text);
-	a->failure = keep_verdict(a, &v);
-	a->failure_is_ours = true;
-}
-
-/* Until one is under way, or none is left. */
-static void
-attempt_connect(struct attempt *a)
-{
-	struct carrier_target target;
-	int r;
-
-	while (next_host(a)) {
-		switch (security_decide(a)) {
-		case SECURITY_WAIT:
-			return;
-		case SECURITY_REFUSED:
-			a->host++;
-			a->address = 0;
-			a->is_patient = false;
-			a->given_up = 0;
-			continue;
-		case SECURITY_READY:
-			break;
-		}
-		target = next_target(a);
-		rewind_body(a);
-		r = carrier_open(a, &target);
-		if (r == 0) {
-			want_body(a);
-			return;
-		}
-		fail_connect(a, r);
-	}
-	attempt_finish(a);
-}
-
-void
-attempt_set_failure(struct attempt *a, const struct verdict *why)
-{
-	a->failure = keep_verdict(a, why);
-	a->failure_is_ours = true;
-}
-
-/* A connection that was kept may have been closed under our hands: that says
- * nothing about the host. Behind the dot nobody else may be asked. */
-void
-attempt_on_failed(struct attempt *a, enum attempt_failure what,
-    const struct verdict *why, bool is_ours)
-{
-	a->failure = keep_verdict(a, why);
-	a->failure_is_ours = is_ours;
-	a->is_refused = what == ATTEMPT_CONNECT;
-	if (why->code == 0)
-		a->failure.code = 451;
-	if (what == ATTEMPT_DOT) {
-		attempt_finish(a);
-		return;
-	}
-	a->is_clear_next = what == ATTEMPT_TLS_FAILED &&
-	    !tls_demand_is_firm(&a->demand) && attempt_hop_may_be_clear(a);
-	a->is_full_next = what == ATTEMPT_RESUMPTION;
-	attempt_go_on(a);
-}
-
-/* -- where to
- * ----------------------------------------------------------------------------
- */
-
-static int
-ask_one(struct attempt *a, const struct route_question *q)
-{
-	struct courier *c = a->courier;
-	struct wire_dns_ask m = { .name = q->name, .type = q->type };
-	size_t i = a->n_answers;
-
-	if (i == COURIER_QUESTIONS || c->resolver == NULL)
-		return -EAGAIN;
-	a->answers[i].question.type = q->type;
-	if (!arena_copy(&a->arena, q->name, &a->answers[i].question.name))
-		return -ENOMEM;
-	a->tickets[i] = courier_ticket(c);
-	a->n_answers++;
-	a->n_missing++;
-	return wire_send_dns_ask(c->resolver, a->number, a->tickets[i], &m);
-}
-
-int
-attempt_ask(struct attempt *a, const struct route_question *q)
-{
-	struct env *env = a->courier->env;
-	int r = env_timer_set(env, &a->timer, env_now(env) + ATTEMPT_DNS_TIME);
-
-	return r < 0 ? r : ask_one(a, q);
-}
-
-static void
-fail_dns(struct attempt *a, const char *why)
-{
-	struct verdict v = { 451, { 4, 4, 3 }, slice_cstr(why) };
-
-	attempt_note(a, "! %s", why);
-	a->failure = keep_verdict(a, &v);
-	a->failure_is_ours = true;
-	attempt_finish(a);
-}
-
-static void
-note_route(struct attempt *a)
-{
-	for (size_t i = 0; i < a->route.n_hosts && i < 10; i++)
-		attempt_note(a, "* mail host %u %.*s, %zu addresses",
-		    a->route.hosts[i].preference,
-		    SLICE_FMT(slice_upto(a->route.hosts[i].name, 255)),
-		    a->route.hosts[i].n_addresses);
-}
-
-/* Where the mail goes is known, what the domain demands is not. */
-static void
-wait_for_sts(struct attempt *a)
-{
-	if (env_timer_set(a->courier->env, &a->timer,
-		env_now(a->courier->env) + ATTEMPT_DNS_TIME) < 0)
-		fail_dns(a, "out of memory");
-}
-
-void
-attempt_on_sts(struct attempt *a, uint32_t ticket,
-    const struct wire_sts_answer *m)
-{
-	if (!sts_on_answer(a, ticket, m) || !a->is_routed)
-		return;
-	env_timer_stop(a->courier->env, &a->timer);
-	attempt_connect(a);
-}
-
-static void
-attempt_routed(struct attempt *a)
-{
-	struct verdict *v = &a->route.verdict;
-
-	a->is_routed = true;
-	if (a->route.n_hosts > 0 && sts_is_missing(a)) {
-		note_route(a);
-		wait_for_sts(a);
-		return;
-	}
-	env_timer_stop(a->courier->env, &a->timer);
-	if (a->route.n_hosts > 0) {
-		note_route(a);
-		attempt_connect(a);
-		return;
-	}
-	attempt_note(a, "! %.*s", SLICE_FMT(v->text));
-	if (verdict_is_permanent(v)) {
-		attempt_finish_all(a, *v);
-		return;
-	}
-	a->failure = keep_verdict(a, v);
-	a->failure_is_ours = true;
-	attempt_finish(a);
-}
-
-static void
-attempt_route(struct attempt *a)
-{
-	struct route_input in;
-	struct route_question questions[ROUTE_QUESTIONS];
-	enum route_need need;
-	size_t n;
-
-	attempt_hop_route(a, &in);
-	sts_begin(a);
-	need = route_decide(&in, a->answers, a->n_answers, &a->arena, questions,
-	    &n, &a->route);
-	if (need == ROUTE_DONE) {
-		attempt_routed(a);
-		return;
-	}
-	if (need == ROUTE_E_MEMORY) {
-		fail_dns(a, "too much was said about the domain");
-		return;
-	}
-	if (env_timer_set(a->courier->env, &a->timer,
-		env_now(a->courier->env) + ATTEMPT_DNS_TIME) < 0) {
-		fail_dns(a, "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (ask_one(a, &questions[i]) == 0)
-			continue;
-		fail_dns(a, "the resolver cannot be asked now");
-		return;
-	}
-}
-
-/* Rows of the answer into the arena; what does not fit is a failed lookup. */
-static void
-keep_answer(struct attempt *a, size_t i, const struct wire_dns_answer *m)
-{
-	struct dns_answer *to = &a->answers[i].answer;
-	struct wire_list rows = m->records;
-	struct wire_dns_record row;
-
-	*to = (struct dns_answer){ .rcode = m->rcode,
-		.is_secure = m->secure,
-		.is_bogus = m->bogus,
-		.ttl = m->ttl };
-	if (!arena_copy(&a->arena, m->canonical, &to->canonical))
-		to->rcode = DNS_SERVFAIL;
-	to->records = arena_array(&a->arena, rows.n == 0 ? 1 : rows.n,
-	    sizeof(*to->records));
-	while (to->records != NULL && wire_dns_record_next(&rows, &row)) {
-		if (!arena_copy(&a->arena, row.data,
-			&to->records[to->n_records]))
-			break;
-		to->n_records++;
-	}
-	if (to->n_records < m->records.n) {
-		to->n_records = 0;
-		to->rcode = DNS_SERVFAIL;
-	}
-}
-
-void
-attempt_on_dns(struct attempt *a, uint32_t ticket,
-    const struct wire_dns_answer *m)
-{
-	for (size_t i = 0; i < a->n_answers; i++) {
-		if (a->tickets[i] != ticket || ticket == 0)
-			continue;
-		a->tickets[i] = 0;
-		a->n_missing--;
-		keep_answer(a, i, m);
-		if (m->rcode != DNS_NOERROR && m->rcode != DNS_NXDOMAIN)
-			attempt_note(a, "! DNS: %.*s: %.*s",
-			    SLICE_FMT(a->answers[i].question.name),
-			    SLICE_FMT(keep_text(a, m->why)));
-		if (a->n_missing > 0)
-			return;
-		if (!a->is_routed) {
-			attempt_route(a);
-			return;
-		}
-		env_timer_stop(a->courier->env, &a->timer);
-		attempt_connect(a);
-		return;
-	}
-}
-
-void
-attempt_on_resolver_lost(struct attempt *a)
-{
-	if (a->n_missing > 0)
-		fail_dns(a, "the resolver went away");
-}
-
-/* -- the whole
- * ------------------------------------------------------------------------------
- */
+/* -- the whole ------------------------------------------------------------ */
 
 static void
 on_timer(struct env_timer *t)
 {
 	struct attempt *a = LIST_ENTRY(t, struct attempt, timer);
 
-	fail_dns(a,
+	attempt_fail_dns(a,
 	    a->n_missing == 0 && sts_is_missing(a)
 		? "whether the domain has an MTA-STS policy is not known"
 		: "no answer from the DNS in time");
 }
 
 /* What comes next, at the start and whenever a connection failed. */
-static void
+void
 attempt_go_on(struct attempt *a)
 {
 	struct verdict v;
@@ -691,7 +181,7 @@ attempt_go_on(struct attempt *a)
 	}
 	if (!a->has_tried_idle) {
 		a->has_tried_idle = true;
-		rewind_body(a);
+		attempt_rewind_body(a);
 		if (carrier_reuse(a))
 			return;
 	}
@@ -715,7 +205,7 @@ attempt_secret_failed(struct attempt *a, const char *why)
 	struct verdict v = { 454, { 4, 7, 0 }, slice_cstr(why) };
 
 	attempt_note(a, "! %s", why);
-	a->failure = keep_verdict(a, &v);
+	a->failure = attempt_keep_verdict(a, &v);
 	attempt_finish(a);
 }
 

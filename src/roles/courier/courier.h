@@ -3,10 +3,11 @@
  * roles/courier - what its files share
  *
  *   main.c     channels, slots, what arrives
- *   attempt.c  one message for recipients of one route: routing, the body,
- *              which host next, the result
+ *   attempt*.c one message for recipients of one route: routing, the body,
+ *              which host next, the result (attempt.h)
  *   hop.c      what the operator's route says of the next hop
- *   carrier.c  one connection to a mail host: socket, TLS, the SMTP client
+ *   carrier*.c one connection to a mail host: socket, TLS, the SMTP client
+ *              (carrier.h)
  *   sts.c      the domain's MTA-STS policy, from the fetcher
  *   security.c what is demanded of a host's TLS, and what became of it
  *   notice.c   bounces: composed here, streamed to the store

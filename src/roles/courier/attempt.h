@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/courier/attempt - one message for recipients of one route, among its
+ * files
+ *
+ *   attempt.c        its beginning, the dialogue, the result
+ *   attempt_route.c  where to: the questions to the DNS, MTA-STS
+ *   attempt_hosts.c  one host after the other, and what a carrier tells
+ *   attempt_body.c   the body, as the store reads it
+ *
+ * What others of the courier may call stands in courier.h.
+ */
+#ifndef ROLES_COURIER_ATTEMPT_H
+#define ROLES_COURIER_ATTEMPT_H
+
+#include "roles/courier/courier.h"
+
+/* -- attempt.c -- */
+
+/* What comes next, at the start and whenever a connection failed. */
+void attempt_go_on(struct attempt *a);
+/* Cleaned, and in the arena; empty when that is full. */
+struct slice attempt_keep_text(struct attempt *a, struct slice text);
+struct verdict attempt_keep_verdict(struct attempt *a, const struct verdict *v);
+/* Says what became of every recipient; the attempt is gone. */
+void attempt_finish(struct attempt *a);
+/* The same verdict for all of whom nothing is known. */
+void attempt_finish_all(struct attempt *a, struct verdict v);
+
+/* -- attempt_route.c -- */
+
+void attempt_route(struct attempt *a);
+void attempt_fail_dns(struct attempt *a, const char *why);
+
+/* -- attempt_hosts.c -- */
+
+/* Until one is under way, or none is left. */
+void attempt_connect(struct attempt *a);
+
+/* -- attempt_body.c -- */
+
+void attempt_want_body(struct attempt *a);
+/* For a new connection: from the first byte. */
+void attempt_rewind_body(struct attempt *a);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/courier/attempt_body - the body of an attempt
+ *
+ * Read from the store in chunks, a little ahead of what the mail host takes.
+ * A small one stays whole in memory for the next host; a large one is read
+ * once more. The lease is looked at just before the final dot.
+ */
+#include "roles/courier/attempt.h"
+
+/* Small bodies stay whole in memory, for the next host if this one fails. */
+static bool
+is_kept_whole(const struct attempt *a)
+{
+	return a->size <= LIMIT_CHUNK;
+}
+
+void
+attempt_want_body(struct attempt *a)
+{
+	struct courier *c = a->courier;
+
+	while (c->store != NULL && a->body_asked < a->size &&
+	    a->body.len - a->body_at + (a->body_asked - a->body_got) <
+		ATTEMPT_AHEAD) {
+		uint64_t left = a->size - a->body_asked;
+		struct wire_attempt_read m = { .offset = a->body_asked,
+			.length = left < LIMIT_CHUNK ? left : LIMIT_CHUNK };
+
+		if (wire_send_attempt_read(c->store, a->number, a->body_ticket,
+			&m) != 0)
+			return;
+		a->body_asked += m.length;
+	}
+}
+
+/* For a new connection: from the first byte. */
+void
+attempt_rewind_body(struct attempt *a)
+{
+	a->body_at = 0;
+	if (is_kept_whole(a) && a->body_asked == a->size)
+		return;
+	a->body_ticket = courier_ticket(a->courier);
+	a->body_asked = a->body_got = 0;
+	buf_reset(&a->body, 0);
+}
+
+void
+attempt_on_data(struct attempt *a, uint32_t ticket,
+    const struct wire_attempt_data *m)
+{
+	if (ticket != a->body_ticket)
+		return;
+	if (m->verdict.code >= 400 || m->data.len == 0 ||
+	    m->data.len > a->body_asked - a->body_got ||
+	    buf_add(&a->body, m->data) != BUF_OK) {
+		attempt_note(a, "! the store cannot read the message");
+		attempt_finish_all(a,
+		    VERDICT(451, 4, 3, 0, "the message cannot be read now"));
+		return;
+	}
+	a->body_got += m->data.len;
+	if (a->carrier != NULL)
+		carrier_go_on(a->carrier);
+}
+
+bool
+attempt_give_body(struct attempt *a, struct smtp_client *client)
+{
+	size_t n;
+
+	while (a->body_at < a->body.len && client->phase == SMTP_PHASE_BODY) {
+		n = smtp_client_body(client,
+		    slice_from(buf_slice(&a->body), a->body_at));
+		if (n == 0)
+			break;
+		a->body_at += n;
+	}
+	if (!is_kept_whole(a)) {
+		buf_eat(&a->body, a->body_at);
+		a->body_at = 0;
+	}
+	if (client->phase != SMTP_PHASE_BODY)
+		return true;
+	if (a->body_got < a->size || a->body_at < a->body.len) {
+		attempt_want_body(a);
+		return true;
+	}
+	/* The point of no return: behind the dot the message is the remote's.
+	 * Without the lease somebody else may be sending it already. */
+	if (env_now(a->courier->env) >= a->lease_end)
+		return false;
+	smtp_client_end(client);
+	return true;
+}
