@@ -2,7 +2,8 @@
 /*
  * sys/tls_impl - what the files of sys/tls share, and nobody else sees
  *
- *   tls.c         servers, and connections of both sides
+ *   tls.c         connections of both sides
+ *   tls_server.c  the server's side: certificates by name
  *   tls_client.c  the client's side: what it asks of a server's certificate,
  *                 what it found, sessions to be resumed
  */
