@@ -15,6 +15,12 @@ def name_of(case):
     return f"{case.get('classname', '')} {case.get('name', '')}".strip()
 
 
+def why(case):
+    """The first line of what its failure says."""
+    said = next((e.get("message") for tag in ("failure", "error") for e in case.findall(tag) if e.get("message")), "")
+    return ": " + said.splitlines()[0][:200] if said else ""
+
+
 def add_up(path, total):
     suites = list(tree.parse(path).getroot().iter("testsuite"))
     cases = [c for s in suites for c in s.findall("testcase")]
@@ -26,7 +32,7 @@ def add_up(path, total):
         bad = case.find("failure") is not None or case.find("error") is not None
         skipped = case.find("skipped")
         if bad:
-            print(f"FAILED  {name_of(case)}")
+            print(f"FAILED  {name_of(case)}{why(case)}")
         elif skipped is not None:
             print(f"skipped {name_of(case)}: {skipped.get('message', 'no reason given')}")
         total["failed" if bad else "passed" if skipped is None else "skipped"] += 1

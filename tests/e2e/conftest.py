@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -8,6 +9,76 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from world import Dns, Ulak, standard_zones  # noqa: E402
+
+# A step of a test (its fixtures, itself, their end) that takes longer than this hangs.
+LIMIT = int(os.environ.get("ULAK_TEST_LIMIT", "600"))
+LOG_LINES = 30
+
+
+class Hangs(Exception):
+    pass
+
+
+class Limit:
+    """Ends what takes too long by an exception where it stands: the failure shows the place, and the tests behind it go on."""
+    def __enter__(self):
+        self.before = signal.signal(signal.SIGALRM, self.ring)
+        signal.alarm(LIMIT)
+
+    def ring(self, *_):
+        raise Hangs(f"this takes more than {LIMIT} s")
+
+    def __exit__(self, *_):
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, self.before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup():
+    with Limit():
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call():
+    with Limit():
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown():
+    with Limit():
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart():
+    for server in Ulak.known:
+        server.seen = server.log_size()
+
+
+def what_servers_said():
+    """(title, text) of each, of the test that runs, in short: all that is seen of them where only the output is kept."""
+    for server in Ulak.known:
+        lines = server.log_since(server.seen)
+        if lines:
+            yield (f"log of {server.domain}, the last of {len(lines)} lines: {server.log_path}",
+                   "\n".join(line[:300] for line in lines[-LOG_LINES:]))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        report.sections += what_servers_said()
+
+
+def pytest_keyboard_interrupt(excinfo):
+    """A file that took too long (tools/e2e)."""
+    here = [e for e in excinfo.traceback if str(e.path).startswith(os.path.dirname(__file__))]
+    print("\nInterrupted:", *(f"{e.path}:{e.lineno + 1} in {e.name}" for e in here), sep="\n")
+    for title, text in what_servers_said():
+        print(f"- {title}\n{text}")
 
 
 class World:

@@ -6,7 +6,7 @@ import smtplib
 import time
 import uuid
 
-from world import PASSWORD, tls_context
+from world import PASSWORD, PATIENCE, tls_context
 
 
 def compose(sender, rcpt, subject=None, body="hello\r\n", more=""):
@@ -16,7 +16,7 @@ def compose(sender, rcpt, subject=None, body="hello\r\n", more=""):
 
 def submit(server, sender, rcpts, message, user=None, password=PASSWORD, port=587):
     """Over 587 with STARTTLS and AUTH; returns the text of the final 250."""
-    with smtplib.SMTP(server.address, port, timeout=30) as c:
+    with smtplib.SMTP(server.address, port, timeout=30 * PATIENCE) as c:
         c.starttls(context=tls_context())
         c.login(user or sender, password)
         c.mail(sender)
@@ -29,19 +29,19 @@ def submit(server, sender, rcpts, message, user=None, password=PASSWORD, port=58
 
 
 def inject(server, sender, rcpt, message, port=25):
-    with smtplib.SMTP(server.address, port, timeout=30) as c:
+    with smtplib.SMTP(server.address, port, timeout=30 * PATIENCE) as c:
         c.ehlo("client.example")
         c.sendmail(sender, [rcpt], message)
 
 
 def imap(server, user, password=PASSWORD):
-    c = imaplib.IMAP4_SSL(server.address, server.PORTS["imaps"], ssl_context=tls_context(), timeout=30)
+    c = imaplib.IMAP4_SSL(server.address, server.PORTS["imaps"], ssl_context=tls_context(), timeout=30 * PATIENCE)
     c.login(user, password)
     return c
 
 
 def pop3(server, user, password=PASSWORD):
-    c = poplib.POP3_SSL(server.address, server.PORTS["pop3s"], context=tls_context(), timeout=30)
+    c = poplib.POP3_SSL(server.address, server.PORTS["pop3s"], context=tls_context(), timeout=30 * PATIENCE)
     c.user(user)
     c.pass_(password)
     return c
@@ -49,7 +49,7 @@ def pop3(server, user, password=PASSWORD):
 
 def find(server, user, subject, folder="INBOX", seconds=20):
     """The bytes of the message with that subject, waited for."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         c = imap(server, user)
         c.select(folder, readonly=True)
