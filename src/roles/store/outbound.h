@@ -9,7 +9,9 @@
  * them is committed in the transaction that removes them.
  *
  *   outbound.c          destinations, windows, slots: who is next
- *   outbound_attempt.c  ATTEMPT, the body, ATTEMPT_RESULT
+ *   outbound_attempt.c  ATTEMPT
+ *   outbound_body.c     its body
+ *   outbound_result.c   ATTEMPT_RESULT: what becomes of each row
  *   outbound_bounce.c   bounces, and notices of delay and success; of one:
  *   outbound_load.c     what it is made of
  *   outbound_commit.c   it is kept

@@ -116,6 +116,15 @@ int out_attempt_start(struct outbound *o, struct destination *d,
     struct out_courier *courier);
 /* Back into the queue, as if nothing had been. */
 void out_attempt_return(struct out_attempt *a);
+/* The row is nobody's any more; due: when it is to be tried again. */
+void out_attempt_release(struct out_attempt *a, size_t i, int64_t due);
+/* All its rows have been released. */
+void out_attempt_free(struct out_attempt *a);
+
+/* -- outbound_body.c ------------------------------------------------------- */
+
+/* Forgets what was asked for and is not yet read. */
+void out_body_forget(struct out_attempt *a);
 
 /* -- outbound_route.c
  * ---------------------------------------------------------------- */
