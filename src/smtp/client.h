@@ -115,7 +115,7 @@ struct smtp_client {
 	struct smtp_client_mail mail;
 	struct smtp_client_outcome outcomes[SMTP_CLIENT_RCPTS];
 	struct arena texts;
-	size_t n_sent, n_replied; /* items of the envelope (client.c) */
+	size_t n_sent, n_replied; /* items of the envelope (client_impl.h) */
 	size_t n_accepted;
 	bool has_open_transaction, needs_reset;
 	bool mail_was_refused, is_closing, body_is_void;
