@@ -428,7 +428,12 @@ destination_fill_end(struct destinations *s, struct destination *d,
 {
 	int r = 0;
 
-	assert(d->is_filling && n <= QUEUE_WINDOW);
+	assert(d->is_filling);
+	if (n > QUEUE_WINDOW) {
+		n = QUEUE_WINDOW; /* the others are for the next one */
+		if (next_due > s->now)
+			next_due = s->now;
+	}
 	d->is_filling = false;
 	free(d->window);
 	d->window = NULL;

@@ -124,8 +124,9 @@ int64_t destinations_ready_at(const struct destinations *s);
 
 bool destination_window_is_empty(const struct destination *d);
 void destination_fill_begin(struct destinations *s, struct destination *d);
-/* rows: due and not in flight, in order of due, copied; next_due: least due of
- * the others. 0, or -ENOMEM: then the rows count as due at next_due's place. */
+/* rows: due and not in flight, in order of due, copied as far as the window
+ * goes; next_due: least due of those that were not read. 0, or -ENOMEM: then
+ * the rows count as due at next_due's place. */
 int destination_fill_end(struct destinations *s, struct destination *d,
     const struct queue_row *rows, size_t n, int64_t next_due);
 

@@ -89,6 +89,45 @@ rows_of_a_message_go_together(void **state)
 	destinations_deinit(&s);
 }
 
+/* Mail that came to a window that was full already waited for ever. */
+static void
+what_the_window_has_no_room_for_is_read_again(void **state)
+{
+	static const struct {
+		size_t n;
+		int64_t next_due, want;
+	} cases[] = {
+		{ QUEUE_WINDOW, QUEUE_NEVER, QUEUE_NEVER },
+		{ QUEUE_WINDOW, 900, 900 },
+		{ QUEUE_WINDOW + 1, QUEUE_NEVER, 100 },
+		{ QUEUE_WINDOW + 500, 900, 100 },
+		{ QUEUE_WINDOW + 500, 50, 50 },
+	};
+	static struct queue_row rows[QUEUE_WINDOW + 500], got[QUEUE_WINDOW];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		rows[i] = row(i + 1, 7);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct destinations s;
+		struct destination *d;
+
+		destinations_init(&s, seed, 2);
+		d = get(&s, "a.example", 0);
+		destination_row_due(&s, d, 0);
+		test_true(destinations_next(&s, 100) == d);
+		destination_fill_begin(&s, d);
+		test_int(destination_fill_end(&s, d, rows, cases[i].n,
+			     cases[i].next_due),
+		    0);
+		test_int(d->least_due, cases[i].want);
+		test_int(destination_take(&s, d, got, cases[i].n),
+		    QUEUE_WINDOW);
+		test_int(got[QUEUE_WINDOW - 1].row, QUEUE_WINDOW);
+		destinations_deinit(&s);
+	}
+}
+
 static void
 a_failed_host_is_probed_by_one(void **state)
 {

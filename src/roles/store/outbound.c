@@ -122,7 +122,7 @@ drop_in_hand(struct outbound *o, struct queue_row *rows, size_t n)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < n && kept < QUEUE_WINDOW; i++)
+	for (size_t i = 0; i < n; i++)
 		if (map_get_number(&o->in_hand, rows[i].row) == NULL)
 			rows[kept++] = rows[i];
 	return kept;
