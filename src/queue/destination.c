@@ -325,6 +325,7 @@ void
 destination_refresh(struct destinations *s, struct destination *d)
 {
 	d->n_window = d->window_at = 0;
+	d->is_stale = false;
 	d->least_due = 0;
 	place(s, d);
 }
@@ -338,6 +339,22 @@ destination_urgent(struct destinations *s, struct destination *d,
 		destination_refresh(s, d);
 }
 
+enum {
+	FEW = 20 /* rows in a window: it is not worth while for them */
+};
+
+void
+destination_came(struct destinations *s, struct destination *d, int64_t flow)
+{
+	(void)s;
+	if (d->is_stale || d->n_window - d->window_at < FEW)
+		return;
+	for (size_t i = d->window_at; i < d->n_window; i++)
+		if (d->window[i].flow == flow)
+			return;
+	d->is_stale = true;
+}
+
 bool
 destination_window_is_empty(const struct destination *d)
 {
@@ -347,6 +364,18 @@ destination_window_is_empty(const struct destination *d)
 /* -- what is next
  * ---------------------------------------------------------------- */
 
+/* In time: d stays where it is, for its window would have had its turn. */
+static void
+renew(struct destinations *s, struct destination *d, int64_t now)
+{
+	if (d->is_stale &&
+	    (now < d->filled_at || now - d->filled_at >= QUEUE_STALE_TIME)) {
+		destination_refresh(s, d);
+		d->least_due = d->turn_at;
+		place(s, d);
+	}
+}
+
 /* The first of a lane whose time has come and for whom there is room. */
 static struct destination *
 first_of(struct destinations *s, uint8_t lane, int64_t now)
@@ -355,8 +384,10 @@ first_of(struct destinations *s, uint8_t lane, int64_t now)
 
 	while (s->lanes[lane].n > 0 &&
 	    (d = s->lanes[lane].heap[1])->ready_at <= now) {
-		if (d->pace.is_proven || s->n_probes < s->most_probes)
+		if (d->pace.is_proven || s->n_probes < s->most_probes) {
+			renew(s, d, now);
 			return d;
+		}
 		heap_remove(s, d);
 		list_add_last(&s->parked, &d->parked);
 		d->is_parked = true;
@@ -417,6 +448,8 @@ destination_fill_begin(struct destinations *s, struct destination *d)
 {
 	assert(!d->is_filling && destination_window_is_empty(d));
 	d->is_filling = true;
+	d->is_stale = false;
+	d->filled_at = s->now;
 	d->turn_at = d->least_due < s->now ? d->least_due : s->now;
 	d->least_due = QUEUE_NEVER; /* what comes from now on is noted anew */
 	place(s, d);

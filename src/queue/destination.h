@@ -13,8 +13,11 @@
  *
  * Pure: the caller reads rows, keeps the clock (wall time in microseconds) and
  * carries out attempts. Owned by one loop. Lanes take turns, so that a flood of
- * bulk mail does not keep a person's mail waiting; in a lane, destinations do.
- * How much a destination gets at a time is queue/pace's.
+ * bulk mail does not keep a person's mail waiting; in a lane, destinations do;
+ * in a destination, tenants and senders (queue/fair, which the caller asks for
+ * the order of the rows; who comes while another's rows fill the window has it
+ * read anew, at most once in QUEUE_STALE_TIME). How much a destination gets at
+ * a time is queue/pace's.
  */
 #ifndef QUEUE_DESTINATION_H
 #define QUEUE_DESTINATION_H
@@ -22,6 +25,7 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "queue/pace.h"
 
 enum {
@@ -30,9 +34,11 @@ enum {
 	QUEUE_ROUTE_MAX = 255 /* as ATTEMPT.route */
 };
 #define QUEUE_NEVER INT64_MAX
+#define QUEUE_STALE_TIME (1 * TIME_SECOND)
 
 struct queue_row {
 	uint64_t row;
+	int64_t flow; /* whose it is (queue/fair) */
 	struct id message;
 	int8_t priority; /* RFC 6710; the caller gives the highest first */
 };
@@ -53,6 +59,8 @@ struct destination {
 	size_t heap_at;  /* from 1; 0: not in the heap */
 	int64_t ready_at;
 	bool is_filling;
+	bool is_stale;     /* somebody came who has nothing in the window */
+	int64_t filled_at; /* the window */
 	struct queue_row *window;
 	size_t n_window, window_at;
 	size_t key_len;
@@ -116,6 +124,11 @@ void destination_refresh(struct destinations *s, struct destination *d);
 void destination_urgent(struct destinations *s, struct destination *d,
     int8_t priority);
 
+/* A row of that flow came: a window in which others alone stand is read anew,
+ * soon. */
+void destination_came(struct destinations *s, struct destination *d,
+    int64_t flow);
+
 /* The next one with something to do at `now`, or NULL. Either its window is
  * empty (fill_begin it) or take() gives something. */
 struct destination *destinations_next(struct destinations *s, int64_t now);
@@ -124,9 +137,9 @@ int64_t destinations_ready_at(const struct destinations *s);
 
 bool destination_window_is_empty(const struct destination *d);
 void destination_fill_begin(struct destinations *s, struct destination *d);
-/* rows: due and not in flight, in order of due, copied as far as the window
- * goes; next_due: least due of those that were not read. 0, or -ENOMEM: then
- * the rows count as due at next_due's place. */
+/* rows: due and not in flight, in the order they are to go, copied as far as the
+ * window goes; next_due: least due of those that were not read. 0, or -ENOMEM:
+ * then the rows count as due at next_due's place. */
 int destination_fill_end(struct destinations *s, struct destination *d,
     const struct queue_row *rows, size_t n, int64_t next_due);
 

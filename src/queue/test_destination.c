@@ -20,7 +20,7 @@ get(struct destinations *s, const char *route, uint8_t lane)
 static struct queue_row
 row(uint64_t n, uint8_t message)
 {
-	return (struct queue_row){ n, { { message } } };
+	return (struct queue_row){ .row = n, .message = { { message } } };
 }
 
 static void
@@ -363,7 +363,42 @@ a_rate_is_kept(void **state)
 	destinations_deinit(&s);
 }
 
-TEST_MAIN(cmocka_unit_test(a_destination_waits_for_its_least_row),
+/* Who has nothing in a window full of another's has it read anew, but not for
+ * each of his mails. */
+static void
+who_comes_late_is_not_kept_out(void **state)
+{
+	struct destinations s;
+	struct destination *d;
+	struct queue_row got[1];
+
+	(void)state;
+	destinations_init(&s, seed, 50);
+	d = get(&s, "a.example", 0);
+	test_true(destinations_next(&s, TIME_HOUR) == NULL);
+	fill(&s, d, 40);
+	destination_came(&s, d, 0); /* the flow of those in the window */
+	test_true(destinations_next(&s, 2 * TIME_HOUR) == d);
+	test_true(!destination_window_is_empty(d));
+	destination_came(&s, d, 7);
+	test_true(destinations_next(&s, TIME_HOUR + 10) == d);
+	test_true(!destination_window_is_empty(d)); /* not so soon */
+	test_int(destination_take(&s, d, got, 1), 1);
+	test_true(destinations_next(&s, TIME_HOUR + QUEUE_STALE_TIME) == d);
+	test_true(destination_window_is_empty(d));
+	destination_fill_begin(&s, d);
+	test_int(destination_fill_end(&s, d, NULL, 0, QUEUE_NEVER), 0);
+	/* a few rows are not worth it */
+	fill(&s, d, 5);
+	destination_came(&s, d, 8);
+	test_true(destinations_next(&s, 2 * TIME_HOUR) == d);
+	test_true(!destination_window_is_empty(d));
+	destinations_deinit(&s);
+}
+
+TEST_MAIN(cmocka_unit_test(who_comes_late_is_not_kept_out),
+    cmocka_unit_test(what_the_window_has_no_room_for_is_read_again),
+    cmocka_unit_test(a_destination_waits_for_its_least_row),
     cmocka_unit_test(rows_of_a_message_go_together),
     cmocka_unit_test(destinations_take_turns),
     cmocka_unit_test(probes_leave_room), cmocka_unit_test(a_rate_is_kept),

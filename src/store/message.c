@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "mail/summary.h"
+#include "queue/fair.h"
 #include "store/store.h"
 #include "store/terms.h"
 
@@ -122,6 +123,7 @@ queue_add(struct db *db, const struct queue_add *q)
 	if (r == 0)
 		r = DB_EXEC(queue_insert, db, .message = q->message, .n = q->n,
 		    .row = row.last, .tenant = q->tenant, .sender = q->sender,
+		    .flow = fair_flow(q->sender),
 		    .rcpt = q->rcpt, .rcpt_canon = q->rcpt_canon,
 		    .route = q->route, .lane = q->lane, .state = q->state,
 		    .due = due, .created = q->now, .late = due,

@@ -430,7 +430,8 @@ note_remote(const struct acceptance *a, const struct remote *to)
 		.state = to->state,
 		.due = a->row.hold_until,
 		.by = a->row.deliver_by,
-		.priority = a->row.priority });
+		.priority = a->row.priority,
+		.sender = to->sender.len > 0 ? to->sender : a->row.sender });
 }
 
 /* What was asked for beyond an ordinary mail, for `ulak trace`. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "queue/fair.h"
 
 /* -- small things
  * -------------------------------------------------------------- */
@@ -55,131 +56,6 @@ outbound_event(struct outbound *o, const struct id *message, const char *kind,
 	events_add(store_events(o->store), &e);
 }
 
-/* -- windows
- * -------------------------------------------------------------------- */
-
-/* Reads the rows of one destination that are due. */
-struct fill {
-	struct store_read read;
-	struct outbound *outbound;
-	struct destination *destination; /* stays while it is filling */
-	int64_t now, next_due;
-	uint32_t limit;
-	size_t n;
-	struct queue_row *rows; /* room for limit */
-};
-
-/* Those of one priority. */
-static int
-fill_level(struct db *db, struct fill *f, int64_t priority)
-{
-	struct slice route = destination_route(f->destination);
-	uint8_t lane = f->destination->lane;
-	struct q_queue_next_due next;
-	struct q_queue_due row;
-	struct db_rows rows;
-	int e;
-
-	e = DB_MANY(queue_due, db, &rows, .route = route, .lane = lane,
-	    .priority = priority, .now = f->now, .limit = f->limit);
-	if (e != 0)
-		return ERR_TRACE(e);
-	while (f->n < f->limit && (e = q_queue_due_next(&rows, &row)) == 0)
-		f->rows[f->n++] = (struct queue_row){ row.row, row.message,
-			(int8_t)priority };
-	db_rows_close(&rows);
-	if (e < 0)
-		return ERR_TRACE(e);
-	e = DB_ONE(queue_next_due, db, &next, .route = route, .lane = lane,
-	    .priority = priority, .now = f->now);
-	if (e == 0 && next.due >= 0 && next.due < f->next_due)
-		f->next_due = next.due;
-	return e < 0 ? ERR_TRACE(e) : 0;
-}
-
-/* The most urgent first (RFC 6710), and among equals who is due the longest. */
-static int
-fill_run(struct db *db, struct store_read *r)
-{
-	struct fill *f = LIST_ENTRY(r, struct fill, read);
-	struct q_queue_priority level = { .priority = 10 };
-	int e = 0;
-
-	f->next_due = QUEUE_NEVER;
-	while (e == 0 && f->n < f->limit) {
-		e = DB_ONE(queue_priority, db, &level,
-		    .route = destination_route(f->destination),
-		    .lane = f->destination->lane, .below = level.priority);
-		if (e == 0)
-			e = fill_level(db, f, level.priority);
-	}
-	return e < 0 ? ERR_TRACE(e) : 0;
-}
-
-/* Rows in hand are left out: their results will say when they are due. */
-static size_t
-drop_in_hand(struct outbound *o, struct queue_row *rows, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (map_get_number(&o->in_hand, rows[i].row) == NULL)
-			rows[kept++] = rows[i];
-	return kept;
-}
-
-static void
-fill_done(struct store_read *r, int result)
-{
-	struct fill *f = LIST_ENTRY(r, struct fill, read);
-	struct outbound *o = f->outbound;
-	struct destination *d = f->destination;
-	bool is_more = f->n == f->limit;
-	size_t n = result == 0 ? drop_in_hand(o, f->rows, f->n) : 0;
-
-	o->n_fills--;
-	if (result != 0)
-		f->next_due = f->now + OUT_TROUBLE;
-	else if (is_more)
-		f->next_due = f->now;
-	if (destination_fill_end(&o->destinations, d, f->rows, n, f->next_due) <
-	    0)
-		destination_row_due(&o->destinations, d, f->now + OUT_TROUBLE);
-	/* nobody waits for it: its past is of no interest either */
-	if (result == 0 && f->n == 0 && f->next_due == QUEUE_NEVER &&
-	    d->in_flight == 0 && d->least_due == QUEUE_NEVER) {
-		destination_back_off(&o->destinations, d, 0, 0);
-		(void)destination_forget(&o->destinations, d);
-	}
-	free(f->rows);
-	free(f);
-	outbound_pump_soon(o);
-}
-
-static int
-fill_start(struct outbound *o, struct destination *d)
-{
-	struct fill *f = calloc(1, sizeof(*f));
-
-	if (f == NULL)
-		return ERR_ORIGIN(-ENOMEM);
-	f->limit = QUEUE_WINDOW + d->in_flight * OUT_ROWS;
-	f->rows = calloc(f->limit, sizeof(*f->rows));
-	if (f->rows == NULL) {
-		free(f);
-		return ERR_ORIGIN(-ENOMEM);
-	}
-	f->outbound = o;
-	f->destination = d;
-	f->now = env_wall(o->env);
-	f->read.run = fill_run;
-	f->read.done = fill_done;
-	destination_fill_begin(&o->destinations, d);
-	o->n_fills++;
-	store_read(o->store, &f->read);
-	return 0;
-}
-
 /* -- who is next
  * ----------------------------------------------------------------- */
 
@@ -207,7 +83,7 @@ pump_one(struct outbound *o)
 	if (destination_window_is_empty(d)) {
 		if (o->n_fills >= OUT_FILLS)
 			return false; /* the next fill's end calls again */
-		r = fill_start(o, d);
+		r = out_fill_start(o, d);
 	} else {
 		courier = outbound_free_courier(o);
 		if (courier == NULL)
@@ -310,6 +186,8 @@ queued_to_send(struct outbound *o, const struct outbound_row *row)
 	destination_row_due(&o->destinations, d,
 	    row->due > now ? row->due : now);
 	destination_urgent(&o->destinations, d, (int8_t)row->priority);
+	if (row->sender.at != NULL)
+		destination_came(&o->destinations, d, fair_flow(row->sender));
 	outbound_pump_soon(o);
 	if (row->by != 0)
 		outbound_sweep_by(o, row->by);

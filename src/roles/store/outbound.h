@@ -8,7 +8,8 @@
  * transaction each; rows that failed for good stay, marked, until a bounce for
  * them is committed in the transaction that removes them.
  *
- *   outbound.c          destinations, windows, slots: who is next
+ *   outbound.c          destinations, slots: who is next
+ *   outbound_window.c   which of its rows: tenants and senders take turns
  *   outbound_attempt.c  ATTEMPT
  *   outbound_body.c     its body
  *   outbound_result.c   ATTEMPT_RESULT: what becomes of each row
@@ -61,6 +62,7 @@ struct outbound_row {
 	uint8_t lane, state; /* ROW_* */
 	int64_t due, by;     /* 0: at once; never */
 	int64_t priority;
+	struct slice sender; /* at NULL: not known */
 };
 void outbound_queued(struct outbound *o, const struct outbound_row *row);
 

@@ -347,7 +347,8 @@ tell_watchers(struct outbound *o, const struct commit *c)
 			outbound_queued(o,
 			    &(struct outbound_row){ .route = t->route,
 				.lane = LANE_BOUNCE,
-				.priority = c->priority });
+				.priority = c->priority,
+				.sender = SLICE("") });
 		else if (o->options.changed != NULL)
 			o->options.changed(o->options.ctx, t->account,
 			    t->mailbox, t->modseq);

@@ -108,6 +108,12 @@ void outbound_event(struct outbound *o, const struct id *message,
     const char *kind, struct slice address, struct slice text,
     struct slice detail);
 
+/* -- outbound_window.c
+ * --------------------------------------------------------------- */
+
+/* Reads rows that are due into the destination's window. */
+int out_fill_start(struct outbound *o, struct destination *d);
+
 /* -- outbound_attempt.c
  * ------------------------------------------------------------ */
 

@@ -583,7 +583,8 @@ letter_done(struct store_write *w, int r)
 			.state = state_of(l, i),
 			.due = wish->hold_in == 0 ? 0 : now + wish->hold_in,
 			.by = wish->by_in == 0 ? 0 : now + wish->by_in,
-			.priority = wish->priority });
+			.priority = wish->priority,
+			.sender = slice_cstr(l->sender) });
 }
 
 static void

@@ -152,3 +152,11 @@ CREATE TABLE tls_report (
 	why TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX tls_report_due ON tls_report (state, due);
+
+-- --- whose turn it is ---------------------------------------------------------
+
+-- Hashes of its sender's domain (the upper 31 bits) and of its sender
+-- (queue/fair.h); 0 for the null sender, and for rows of version 2.
+ALTER TABLE queue ADD COLUMN flow INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX queue_flow ON queue (route, lane, priority, flow, due)
+	WHERE state = 0 AND hold = 0;
