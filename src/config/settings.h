@@ -183,8 +183,9 @@ struct settings {
 	char outbound_hostname[SETTINGS_NAME];    /* for EHLO */
 	uint8_t outbound_families;                /* enum route_families */
 	char outbound_source4[64], outbound_source6[64]; /* may be empty */
-	bool mta_sts;                                    /* RFC 8461 */
-	int64_t mta_sts_timeout, mta_sts_wait;           /* us */
+	char outbound_own[SETTINGS_TEXT]; /* networks: ours, outside a NAT */
+	bool mta_sts;                     /* RFC 8461 */
+	int64_t mta_sts_timeout, mta_sts_wait; /* us */
 	uint8_t outbound_tls; /* enum tls_minimum, never DEFAULT */
 	int64_t mail_timeout, rcpt_timeout, data_start_timeout; /* the same */
 	int64_t connect_timeout, greeting_timeout, command_timeout,

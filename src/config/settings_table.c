@@ -368,6 +368,13 @@ const struct settings_key settings_keys[] = {
 	    "say another." },
 	{ "outbound", "source_ipv6", KIND_ADDRESS, MEMBER(outbound_source6), "",
 	    0, 0, false, "The same over IPv6." },
+	{ "outbound", "own_addresses", KIND_NETWORKS, MEMBER(outbound_own), "",
+	    0, 0, false,
+	    "Addresses at which the world reaches this server and which no "
+	    "interface here has, because something in front translates them "
+	    "or passes connections on. Mail that would be carried there would "
+	    "come back to us: such mail hosts count as ourselves, like the "
+	    "addresses that port 25 listens at." },
 	{ "outbound", "greeting_timeout", KIND_DURATION,
 	    MEMBER(greeting_timeout), "5m", 100 * TIME_MS, TIME_HOUR, false,
 	    "How long the greeting is waited for (RFC 5321, 4.5.3.2.1)." },

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/ip.h"
+
 struct mx {
 	uint32_t preference; /* of a hop, and then of its MX */
 	uint16_t weight, port;
@@ -182,16 +184,27 @@ prefer_v4(struct route_host *host)
 }
 
 static bool
+is_among(const struct ip *ip, const struct route_own *own)
+{
+	const struct ip_network network = { ip_of(own->address.family,
+						own->address.bytes),
+		own->bits > 0                  ? own->bits
+		    : own->address.family == 4 ? 32
+					       : 128 };
+
+	return ip_network_has(&network, ip);
+}
+
+static bool
 is_own(const struct run *run, const struct route_host *host)
 {
 	for (size_t i = 0; i < host->n_addresses; i++) {
 		const struct route_address *a = &host->addresses[i];
+		const struct ip ip = ip_of(a->family, a->bytes);
 
 		for (size_t k = 0; k < run->in->n_own; k++)
 			if (host->port == run->in->own[k].port &&
-			    a->family == run->in->own[k].address.family &&
-			    memcmp(a->bytes, run->in->own[k].address.bytes,
-				a->family == 4 ? 4 : 16) == 0)
+			    is_among(&ip, &run->in->own[k]))
 				return true;
 	}
 	return false;

@@ -38,10 +38,11 @@ struct route_address {
 	uint8_t bytes[16];
 };
 
-/* An address at which we answer ourselves. */
+/* An address at which we answer ourselves, or a network of such. */
 struct route_own {
 	struct route_address address;
 	uint16_t port;
+	uint8_t bits; /* of the network; 0: the address alone */
 };
 
 enum route_families {

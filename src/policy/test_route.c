@@ -424,6 +424,59 @@ static const struct row own_rows[ROWS] = {
 	{ "own", DNS_A, 0, false, { A("\xc0\0\2\x09") } },
 };
 
+/* A NAT's address, one of a network behind a balancer, and their neighbours. */
+static const struct {
+	const char *address;
+	bool is_own;
+} nats[] = {
+	{ "203.0.113.7", true },
+	{ "203.0.113.6", false },
+	{ "198.51.100.64", true },
+	{ "198.51.100.127", true },
+	{ "198.51.100.63", false },
+	{ "198.51.100.128", false },
+	{ "2001:db8:5::1", true },
+	{ "2001:db8:6::1", false },
+};
+
+static void
+named_addresses_are_ours(void **state)
+{
+	static const struct route_own own[] = {
+		{ { 4, { 203, 0, 113, 7 } }, 25, 32 },
+		{ { 4, { 198, 51, 100, 64 } }, 25, 26 },
+		{ { 6, { 0x20, 0x01, 0x0d, 0xb8, 0, 5 } }, 25, 48 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(nats) / sizeof(nats[0]); i++) {
+		for (uint16_t port = 25; port <= 26; port++) {
+			char literal[80];
+			struct route_input in = { .hostname =
+						      SLICE("one.example"),
+				.port = port,
+				.own = own,
+				.n_own = 3 };
+			struct route route = { 0 };
+			struct arena arena;
+
+			(void)snprintf(literal, sizeof(literal), "[%s%s]",
+			    strchr(nats[i].address, ':') ? "IPv6:" : "",
+			    nats[i].address);
+			test_case(literal);
+			in.domain = slice_cstr(literal);
+			arena_init(&arena, 64 * 1024);
+			test_int(drive(&in, own_rows, &arena, &route),
+			    ROUTE_DONE);
+			test_int(route.n_hosts == 0,
+			    nats[i].is_own && port == 25);
+			if (route.n_hosts == 0)
+				test_int(route.verdict.esc.detail, 6);
+			arena_reset(&arena);
+		}
+	}
+}
+
 static void
 own_addresses_cut(void **state)
 {
@@ -543,6 +596,7 @@ TEST_MAIN(cmocka_unit_test(routes_by_table),
     cmocka_unit_test(the_most_preferred_are_tried),
     cmocka_unit_test(hops_by_table), cmocka_unit_test(weights_count),
     cmocka_unit_test(own_addresses_cut),
+    cmocka_unit_test(named_addresses_are_ours),
     cmocka_unit_test(a_name_twice_keeps_its_best),
     cmocka_unit_test(families_by_choice),
     cmocka_unit_test(a_full_arena_is_said))

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/ip.h"
 #include "sys/interfaces.h"
 
 enum {
@@ -29,12 +30,32 @@ add(struct route_own *ret, size_t n, size_t max, uint8_t family,
 	return n + 1;
 }
 
+/* Behind a NAT the world knows us by addresses that we do not have. */
+static size_t
+add_named(const struct settings *s, struct route_own *ret, size_t max)
+{
+	struct ip_networks named;
+	size_t n = 0;
+
+	if (!ip_networks_parse(slice_cstr(s->outbound_own), &named))
+		return 0; /* the configuration's reader has let none through */
+	for (size_t i = 0; i < named.n && n < max; i++) {
+		const struct ip_network *row = &named.rows[i];
+
+		n = add(ret, n, max, row->ip.family, row->ip.bytes,
+		    s->outbound_port);
+		ret[n - 1].bits = row->bits;
+	}
+	return n;
+}
+
 /* A listener at no address in particular is at all of its family. */
 size_t
 role_own_find(const struct settings *s, struct route_own *ret, size_t max)
 {
 	struct env_addr all[INTERFACES];
-	size_t n_all = interfaces_list(all, INTERFACES), n = 0;
+	size_t n_all = interfaces_list(all, INTERFACES);
+	size_t n = add_named(s, ret, max);
 
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		const struct settings_listener *l = &s->listeners[i];

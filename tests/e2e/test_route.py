@@ -135,6 +135,8 @@ class World:
                     "loop.example. IN MX 10 other.loop.example.", "loop.example. IN MX 20 own.hops.example.",
                     "other.loop.example. IN A 192.0.2.101",
                     "behind.example. IN MX 10 own.hops.example.", "behind.example. IN MX 20 other.loop.example.",
+                    "outside.example. IN MX 10 mx.outside.example.", "mx.outside.example. IN A 203.0.113.77",
+                    "beside.example. IN MX 10 own.hops.example.", "beside.example. IN MX 20 mx.outside.example.",
                     "sixes.example. IN MX 10 four.hops.example.",
                     "dangling.example. IN MX 5 nothing.hops.example.", "dangling.example. IN MX 10 own.hops.example.",
                     "aka.example. IN MX 5 mx.aka.example.", "mx.aka.example. IN CNAME own.hops.example."]
@@ -145,6 +147,7 @@ class World:
         self.dns.start()
         self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.101", self.dns,
                         {"outbound": ['retry_first = "2s"', 'retry_max = "4s"', 'connect_timeout = "60s"', 'fallback_delay = "300ms"', 'greeting_timeout = "3s"',
+                                      'own_addresses = ["203.0.113.64/26", "2001:db8:79::1"]',
                                       f'authorities = "{self.ca}"']})
         self.box.init()
         self.box.start()
@@ -282,6 +285,16 @@ def test_our_own_address_among_the_mail_hosts(net):
     subject, ident = net.send("x@loop.example")
     wait_for(lambda: "5.4.6" in net.box.cli("trace", ident).stdout, 20, "the loop")
     subject, _ = net.send("x@behind.example")
+    net.at("own", subject)
+
+
+def test_an_address_of_ours_that_only_the_world_knows(net):
+    """Behind a NAT no interface has it: outbound.own_addresses says so."""
+    subject, ident = net.send("x@outside.example")
+    wait_for(lambda: "5.4.6" in net.box.cli("trace", ident).stdout, 20, "the loop")
+    answer, got = steps(net, "x@outside.example", status=1)
+    assert answer == "bounces" and got["verdict"][0]["what"] == "554 5.4.6"
+    subject, _ = net.send("x@beside.example")
     net.at("own", subject)
 
 

@@ -20,7 +20,7 @@ enum {
 	CONTROL_OUT = 16 * 1024 * 1024, /* an answer not yet read */
 	CONTROL_COMMAND = 32,           /* as in ADMIN_ASK */
 	CONTROL_ARGS = 32,
-	CONTROL_OWN = 64,
+	CONTROL_OWN = 256,
 	CONTROL_FIELD = 1024 /* the same */
 };
 

@@ -35,7 +35,7 @@ enum {
 	COURIER_SLOTS = 400, /* attempts and bounces at a time; ~150 KiB each */
 	COURIER_IDLE = 100,  /* connections kept without work */
 	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
-	COURIER_OWN = 64,    /* addresses at which we answer ourselves */
+	COURIER_OWN = 256,   /* addresses at which we answer ourselves */
 	COURIER_QUESTIONS = 3 * ROUTE_QUESTIONS,
 	SECURITY_FACTS = 8, /* as in ATTEMPT_RESULT */
 	SECURITY_TEXT = 420,
