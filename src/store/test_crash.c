@@ -6,8 +6,9 @@
  * acknowledged one to a pipe; its n-th disk call ends the process (a write may
  * have been cut in half), for every n until the run is through. The parent
  * opens what is left: every acknowledged mail is there byte for byte, nothing
- * else is wrong. The same with calls that fail instead: EIO, ENOSPC, once or
- * for good.
+ * else is wrong. The same where the power goes, and what was not synced is
+ * lost, whole or in part. The same with calls that fail instead: EIO, ENOSPC,
+ * once or for good.
  */
 #include "base/test.h"
 
@@ -70,6 +71,7 @@ child(const struct fixture *from, enum env_fault fault,
 {
 	struct store_options o = { .segment_size = 1024 * 1024 };
 	struct fixture f = *from;
+	int status;
 
 	use_faulty(&f);
 	env_faulty_arm(f.env, fault, plan);
@@ -77,7 +79,10 @@ child(const struct fixture *from, enum env_fault fault,
 	    store_open(f.env, f.dir, &o, &f.store) != 0)
 		_exit(3); /* refused to start: nothing was promised */
 	send_all(&f, tell);
-	_exit(env_faulty_failed(f.env, fault) > 0 ? 4 : 0);
+	status = env_faulty_failed(f.env, fault) > 0 ? 4 : 0;
+	if (plan->cuts_power)
+		env_faulty_cut_power(f.env, plan->survivors);
+	_exit(status);
 }
 
 static int
@@ -174,6 +179,7 @@ try_each(enum env_fault fault, struct fault_plan plan, unsigned step,
 		restore(&f);
 		plan.nth = n;
 		plan.is_torn = n % 2 == 0;
+		plan.survivors = plan.cuts_power && n % 3 != 0 ? n : 0;
 		status = run_child(&f, fault, &plan, &acked);
 		check(&f, &acked);
 		n_runs++;
@@ -193,6 +199,16 @@ the_process_ends_at_each_call(void **state)
 	(void)state;
 	try_each(FAULT_ANY_DISK,
 	    (struct fault_plan){ .n = 1, .exit_status = CRASHED }, 3, CRASHED);
+}
+
+static void
+the_power_goes_at_each_call(void **state)
+{
+	(void)state;
+	try_each(FAULT_ANY_DISK,
+	    (struct fault_plan){
+		.n = 1, .exit_status = CRASHED, .cuts_power = true },
+	    3, CRASHED);
 }
 
 static void
@@ -306,6 +322,7 @@ the_rules_of_trouble_hold(void **state)
 
 TEST_MAIN(cmocka_unit_test(the_rules_of_trouble_hold),
     cmocka_unit_test(the_process_ends_at_each_call),
+    cmocka_unit_test(the_power_goes_at_each_call),
     cmocka_unit_test(a_write_fails_once),
     cmocka_unit_test(the_disk_is_full_from_here),
     cmocka_unit_test(a_sync_fails_once), cmocka_unit_test(room_cannot_be_had))

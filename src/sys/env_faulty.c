@@ -9,16 +9,21 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sys/env_impl.h"
+#include "sys/unsynced.h"
 
 struct faulty {
 	struct env env;
 	struct env *inner;
+	struct env_dir *dir; /* the inner one that was opened last */
 	pthread_mutex_t mutex;
+	bool keeps_unsynced;
+	struct unsynced unsynced;
 	struct fault_plan plans[N_FAULTS];
 	uint64_t counts[N_FAULTS], armed_at[N_FAULTS], failed[N_FAULTS];
 };
@@ -32,6 +37,7 @@ struct faulty_file {
 	struct env_file file;
 	struct env_file *inner;
 	struct faulty *faulty;
+	char path[128];
 };
 
 #define FAULTY(e) ((struct faulty *)(void *)(e))
@@ -50,6 +56,22 @@ is_due(struct faulty *f, enum env_fault fault)
 	    (plan->n == 0 || n - plan->nth < plan->n);
 }
 
+/* Nothing is written any more: the mutex stays locked. */
+static void
+cut_power(struct faulty *f, uint64_t survivors)
+{
+	(void)pthread_mutex_lock(&f->mutex);
+	unsynced_lose(&f->unsynced, f->dir, survivors);
+}
+
+static void
+end(struct faulty *f, const struct fault_plan *plan)
+{
+	if (plan->cuts_power)
+		cut_power(f, plan->survivors);
+	_exit(plan->exit_status);
+}
+
 /* NULL, or the plan by which this call fails. */
 static const struct fault_plan *
 find_plan(struct faulty *f, enum env_fault fault)
@@ -66,7 +88,7 @@ find_plan(struct faulty *f, enum env_fault fault)
 		f->failed[plan - f->plans]++;
 	(void)pthread_mutex_unlock(&f->mutex);
 	if (plan != NULL && plan->exit_status != 0 && !plan->is_torn)
-		_exit(plan->exit_status);
+		end(f, plan);
 	return plan;
 }
 
@@ -103,6 +125,22 @@ file_pread(struct env_file *f, void *at, size_t n, uint64_t offset)
 	return r < 0 ? r : env_file_pread(FILE_OF(f)->inner, at, n, offset);
 }
 
+/* What is written, or cut off (v NULL), and not synced. */
+static void
+note_unsynced(struct faulty_file *f, const struct iovec *v, size_t n,
+    uint64_t offset)
+{
+	struct faulty *faulty = f->faulty;
+
+	(void)pthread_mutex_lock(&faulty->mutex);
+	if (faulty->keeps_unsynced && v != NULL)
+		unsynced_write(&faulty->unsynced, f->path, f->inner, v, n,
+		    offset);
+	else if (faulty->keeps_unsynced)
+		unsynced_truncate(&faulty->unsynced, f->path, f->inner, offset);
+	(void)pthread_mutex_unlock(&faulty->mutex);
+}
+
 /* The first half of the pieces and of the bytes of the last of them. */
 static void
 write_torn(struct env_file *inner, const struct iovec *v, size_t n,
@@ -131,21 +169,35 @@ file_pwritev(struct env_file *f, const struct iovec *v, size_t n,
 	const struct fault_plan *plan =
 	    find_plan(FILE_OF(f)->faulty, FAULT_WRITE);
 
+	if (plan == NULL || plan->is_torn)
+		note_unsynced(FILE_OF(f), v, n, offset);
 	if (plan == NULL)
 		return env_file_pwritev(FILE_OF(f)->inner, v, n, offset);
 	if (plan->is_torn)
 		write_torn(FILE_OF(f)->inner, v, n, offset);
 	if (plan->exit_status != 0)
-		_exit(plan->exit_status);
+		end(FILE_OF(f)->faulty, plan);
 	return error_of(plan);
 }
 
 static int
 file_sync(struct env_file *f)
 {
-	int r = check(&FILE_OF(f)->faulty->env, FAULT_SYNC);
+	struct faulty *faulty = FILE_OF(f)->faulty;
+	int r = check(&faulty->env, FAULT_SYNC);
+	uint64_t until;
 
-	return r < 0 ? r : env_file_sync(FILE_OF(f)->inner);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&faulty->mutex);
+	until = faulty->unsynced.n;
+	(void)pthread_mutex_unlock(&faulty->mutex);
+	r = env_file_sync(FILE_OF(f)->inner);
+	(void)pthread_mutex_lock(&faulty->mutex);
+	if (r == 0)
+		unsynced_keep(&faulty->unsynced, FILE_OF(f)->path, until);
+	(void)pthread_mutex_unlock(&faulty->mutex);
+	return r;
 }
 
 static int
@@ -165,7 +217,10 @@ file_truncate(struct env_file *f, uint64_t size)
 {
 	int r = check(&FILE_OF(f)->faulty->env, FAULT_TRUNCATE);
 
-	return r < 0 ? r : env_file_truncate(FILE_OF(f)->inner, size);
+	if (r < 0)
+		return r;
+	note_unsynced(FILE_OF(f), NULL, 0, size);
+	return env_file_truncate(FILE_OF(f)->inner, size);
 }
 
 static int
@@ -218,17 +273,29 @@ dir_list(struct env_dir *d, const char *sub, int (*each)(void *, const char *),
 static int
 dir_unlink(struct env_dir *d, const char *path)
 {
+	struct faulty *f = FAULTY(d->env);
 	int r = check(d->env, FAULT_NAMES);
 
-	return r < 0 ? r : env_dir_unlink(DIR_INNER(d), path);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&f->mutex);
+	unsynced_keep(&f->unsynced, path, f->unsynced.n);
+	(void)pthread_mutex_unlock(&f->mutex);
+	return env_dir_unlink(DIR_INNER(d), path);
 }
 
 static int
 dir_rename(struct env_dir *d, const char *from, const char *to)
 {
+	struct faulty *f = FAULTY(d->env);
 	int r = check(d->env, FAULT_NAMES);
 
-	return r < 0 ? r : env_dir_rename(DIR_INNER(d), from, to);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&f->mutex);
+	unsynced_rename(&f->unsynced, from, to);
+	(void)pthread_mutex_unlock(&f->mutex);
+	return env_dir_rename(DIR_INNER(d), from, to);
 }
 
 static int
@@ -270,6 +337,7 @@ dir_file_open(struct env_dir *d, const char *path, unsigned how,
 	}
 	f->file.vt = &file_vt;
 	f->faulty = FAULTY(d->env);
+	(void)snprintf(f->path, sizeof(f->path), "%s", path);
 	*ret = &f->file;
 	return 0;
 }
@@ -293,6 +361,7 @@ faulty_dir_open(struct env *env, const char *path, struct env_dir **ret)
 	}
 	d->dir.vt = &dir_vt;
 	d->dir.env = env;
+	FAULTY(env)->dir = d->inner;
 	*ret = &d->dir;
 	return 0;
 }
@@ -541,6 +610,7 @@ env_faulty_new(struct env *inner, struct env **ret)
 		return -ENOMEM;
 	f->env.vt = &faulty_vt;
 	f->inner = inner;
+	unsynced_init(&f->unsynced);
 	(void)pthread_mutex_init(&f->mutex, NULL);
 	*ret = &f->env;
 	return 0;
@@ -552,6 +622,7 @@ env_faulty_free(struct env *env)
 	if (env == NULL)
 		return;
 	(void)pthread_mutex_destroy(&FAULTY(env)->mutex);
+	unsynced_deinit(&FAULTY(env)->unsynced);
 	free(env);
 }
 
@@ -564,7 +635,14 @@ env_faulty_arm(struct env *env, enum env_fault fault,
 	(void)pthread_mutex_lock(&f->mutex);
 	f->plans[fault] = *plan;
 	f->armed_at[fault] = f->counts[fault];
+	f->keeps_unsynced |= plan->cuts_power;
 	(void)pthread_mutex_unlock(&f->mutex);
+}
+
+void
+env_faulty_cut_power(struct env *env, uint64_t survivors)
+{
+	cut_power(FAULTY(env), survivors);
 }
 
 uint64_t

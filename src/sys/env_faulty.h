@@ -38,12 +38,20 @@ struct fault_plan {
 	int error;       /* what they return, as ENOSPC; 0: EIO */
 	bool is_torn;    /* a failing write has written half of it before */
 	int exit_status; /* not 0: the process ends instead (_exit) */
+	/* With exit_status, the power goes: what was not synced is lost, but
+	 * for what `survivors` chooses (sys/unsynced; 0: nothing). To be armed
+	 * before the files are opened. */
+	bool cuts_power;
+	uint64_t survivors;
 };
 
 int env_faulty_new(struct env *inner, struct env **ret);
 void env_faulty_free(struct env *env);
 void env_faulty_arm(struct env *env, enum env_fault fault,
     const struct fault_plan *plan);
+/* The power goes now, at no call in particular. Behind it comes _exit() and
+ * nothing else: this env lets nobody in any more. */
+void env_faulty_cut_power(struct env *env, uint64_t survivors);
 /* How many calls of the kind there were since the beginning. */
 uint64_t env_faulty_count(struct env *env, enum env_fault fault);
 /* How many of them failed because they were told to. */
