@@ -56,7 +56,7 @@ class Load:
             self.kept[subject] = rcpts
 
     def inject(self, home):
-        with smtplib.SMTP(home.address, 25, timeout=10) as c:
+        with smtplib.SMTP(home.address, 25, timeout=30) as c:
             c.ehlo("client.example")
             for _ in range(20):
                 if self.stopping:
@@ -64,7 +64,7 @@ class Load:
                 self.send(c, "a@client.example", ["user@" + home.domain])
 
     def submit(self, home, away, rng):
-        with smtplib.SMTP(home.address, 587, timeout=10) as c:
+        with smtplib.SMTP(home.address, 587, timeout=30) as c:
             c.starttls(context=tls_context())
             c.login("user@" + home.domain, PASSWORD)
             for _ in range(10):

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: ISC
-"""Runs a program on a pseudo-terminal, types keys at given pauses, and returns
-all that it wrote."""
+"""Runs a program on a pseudo-terminal, types each key when what goes before it
+is on the screen, and returns all that was written there."""
 import os
 import pty
 import select
 import signal
 import time
 
+from world import PATIENCE
+
 
 def run(args, keys, env, seconds=20):
+    """keys: (text to wait for, what is typed then); half a second lies between two keys, for the program to be ready."""
     pid, fd = pty.fork()
     if pid == 0:
         os.execvpe(args[0], args, env)
@@ -16,8 +19,9 @@ def run(args, keys, env, seconds=20):
     import struct
     import termios
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    seen, end = b"", time.monotonic() + seconds
-    due = time.monotonic() + keys[0][0] if keys else end
+    seen, since, keys = b"", 0, list(keys)
+    end = time.monotonic() + seconds * PATIENCE
+    due = 0.0
     while time.monotonic() < end:
         ready, _, _ = select.select([fd], [], [], 0.1)
         if ready:
@@ -28,9 +32,11 @@ def run(args, keys, env, seconds=20):
             if not part:
                 break
             seen += part
-        if keys and time.monotonic() >= due:
+            due = time.monotonic() + 0.5  # it still writes
+        if keys and keys[0][0].encode() in seen[since:] and time.monotonic() >= due:
+            since = len(seen)
             os.write(fd, keys.pop(0)[1])
-            due = time.monotonic() + (keys[0][0] if keys else 0)
+            due = time.monotonic() + 0.5
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

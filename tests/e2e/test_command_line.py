@@ -9,12 +9,12 @@ import subprocess
 import pytest
 
 from mua import compose, submit
-from world import PASSWORD, ULAK, Ulak
+from world import PASSWORD, PATIENCE, ULAK, Ulak
 
 
 def ulak(*args, **more):
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
-    return subprocess.run([ULAK, *args], capture_output=True, text=True, timeout=30, env=env, **more)
+    return subprocess.run([ULAK, *args], capture_output=True, text=True, timeout=30 * PATIENCE, env=env, **more)
 
 
 def lines(text):
@@ -67,7 +67,7 @@ def test_port_in_use_is_named(world):
     taken.bind((s.address, 143))
     taken.listen()
     s.start(wait=False)
-    assert s.process.wait(20) != 0
+    assert s.process.wait(20 * PATIENCE) != 0
     s.process = None
     assert "143" in s.log() and "192.0.2.4" in s.log()
     taken.close()
@@ -97,7 +97,7 @@ def test_newer_store_is_refused_by_name_and_untouched(world):
     db.close()
     before = open(path, "rb").read()
     s.start(wait=False)
-    assert s.process.wait(20) != 0
+    assert s.process.wait(20 * PATIENCE) != 0
     s.process = None
     assert "newer" in s.log()
     assert open(path, "rb").read() == before

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from mua import imap, pop3
-from world import CORPUS, PASSWORD, corpus_files, wait_for
+from world import CORPUS, PASSWORD, PATIENCE, corpus_files, wait_for
 
 ADDED = re.compile(rb"(?:Return-Path|Received): .*\r\n(?:[ \t].*\r\n)*")
 
@@ -78,7 +78,7 @@ def test_all_of_it(one, two, tmp_path):
 
 
 def raw_send(one, body):
-    s = socket.create_connection((one.address, 25), 20)
+    s = socket.create_connection((one.address, 25), 20 * PATIENCE)
     f = s.makefile("rb")
 
     def reply():

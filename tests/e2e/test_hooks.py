@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from world import add_address, Ulak, tls_context, wait_for
+from world import PATIENCE, add_address, Ulak, soon, tls_context, wait_for
 
 ADDRESS = "192.0.2.19"
 PASSWORD = "correct horse"
@@ -154,7 +154,7 @@ def two_filters(server, first, second):
 
 class Talk:
     def __init__(self, port=25, tls=False):
-        self.sock = socket.create_connection((ADDRESS, port), timeout=40)
+        self.sock = socket.create_connection((ADDRESS, port), timeout=40 * PATIENCE)
         if tls:
             self.sock = tls_context().wrap_socket(self.sock)
         self.file = self.sock.makefile("rb")
@@ -208,7 +208,7 @@ def send(source, sender="a@client.example", rcpts=("alice@one.example",), helo="
 
 class Mailbox:
     def __init__(self, user="alice"):
-        self.sock = tls_context().wrap_socket(socket.create_connection((ADDRESS, 993), timeout=20))
+        self.sock = tls_context().wrap_socket(socket.create_connection((ADDRESS, 993), timeout=20 * PATIENCE))
         self.file = self.sock.makefile("rb")
         self.file.readline()
         self.command(f'LOGIN {user}@one.example "{PASSWORD}"')
@@ -274,11 +274,10 @@ def test_hears_parameters(one_filter, first):
     t.say("RCPT TO:<alice@one.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;z@q.example")
     t.say("RSET")
     t.say("QUIT")
-    wait_for(lambda: "close" in heard(first, since), what="QUIT")
+    wait_for(lambda: "abort" in heard(first, since), what="RSET")
     log = heard(first, since)
     assert "[SIZE=100 BODY=8BITMIME RET=HDRS ENVID=x+2By ]" in log
     assert "[NOTIFY=SUCCESS,FAILURE]" in log
-    assert "abort" in log
 
 
 VERDICTS = [
@@ -506,8 +505,7 @@ def test_two_filters_in_order(two_filters, first, second):
     since = len(second.log())
     subject, source = mail("add X-By: filter")
     assert send(source).startswith("250")
-    log = heard(second, since)
-    assert "second header [X-By] [ filter]" in log, "the second sees what the first has done"
+    wait_for(lambda: "second header [X-By] [ filter]" in heard(second, since), what="the second to see what the first has done")
     assert Mailbox().fetch(subject).count("X-By: filter\r\n") == 2
     subject, source = mail()
     assert send(source, sender="end-reject@client.example").startswith("550")
@@ -621,22 +619,29 @@ def liar(place):
     found.socket.close()
 
 
+# For what never answers; who answers has the time that a busy machine needs.
 QUICK = {"connect_timeout": "1s", "timeout": "1s", "end_timeout": "1s"}
+PATIENT = {"connect_timeout": "60s", "timeout": "60s", "end_timeout": "60s"}
 MODES = sorted({mode for mode, _ in Liar.LIES} | {"silent", "silent-mail", "silent-end", "close", "close-rcpt", "close-end"})
 # the mail goes on without what may not be done
 HARMLESS = {"bad-rcpt"}
 
 
-def liar_hook(on_failure):
-    return hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", on_failure=on_failure, **QUICK)
+def liar_hook(on_failure, mode=""):
+    times = QUICK if mode.startswith("silent") else PATIENT
+    return hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", on_failure=on_failure, **times)
+
+
+def taken():
+    """A mail of no interest; also after a filter was too slow for one."""
+    wait_for(lambda: send(mail()[1]).startswith("250"), what="a mail to be taken")
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_liar_is_no_answer(server, liar, mode):
-    server.use(liar_hook("tempfail"))
+    server.use(liar_hook("tempfail", mode))
     liar.mode = "fine"
-    subject, source = mail()
-    assert send(source).startswith("250")
+    taken()
     liar.mode = mode
     since = len(server.log())
     subject, source = mail()
@@ -660,7 +665,7 @@ def test_liar_is_no_answer(server, liar, mode):
 
 @pytest.mark.parametrize("mode", ["silent", "garbage", "silent-mail", "close-rcpt", "smuggle", "close-end", "long-header"])
 def test_liar_that_may_be_passed_by(server, liar, mode):
-    server.use(liar_hook("accept"))
+    server.use(liar_hook("accept", mode))
     liar.mode = mode
     subject, source = mail()
     assert send(source).startswith("250")
@@ -671,7 +676,7 @@ def test_liar_that_may_be_passed_by(server, liar, mode):
 def test_slow_filter_blocks_nobody_else(server, liar):
     """Thirty mails wait for the filter side by side, not one after the other; a
     service without filters does not feel it."""
-    server.use(liar_hook("tempfail"))
+    server.use(hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", connect_timeout="60s", timeout="60s", end_timeout="4s"))
     liar.mode = "silent-end"
     replies = []
 
@@ -681,13 +686,11 @@ def test_slow_filter_blocks_nobody_else(server, liar):
     threads = [threading.Thread(target=one) for _ in range(30)]
     for t in threads:
         t.start()
-    quick = time.monotonic()
-    Talk(587).say("NOOP")
-    assert time.monotonic() - quick < 1
+    soon(1, lambda: Talk(587).say("NOOP"))
     for t in threads:
         t.join()
     assert all(r.startswith("451 4.7.1") for r in replies) and len(replies) == 30
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
 
 
 def test_more_mails_than_connections(server, liar):
@@ -704,7 +707,7 @@ def test_more_mails_than_connections(server, liar):
 
 def test_clients_that_begin_a_mail_and_say_no_more(server, liar):
     """They keep no others from the filter; and lose their mail, not their session."""
-    server.use(hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", max=2, connect_timeout="300ms"))
+    server.use(hook("liar", "milter", f"inet:{ADDRESS}:{LIAR_PORT}", max=2, connect_timeout="2s"))
     liar.mode = "fine"
     slow = [Talk() for _ in range(2)]
     for t in slow:
@@ -713,7 +716,8 @@ def test_clients_that_begin_a_mail_and_say_no_more(server, liar):
     since = len(server.log())
     for _ in range(3):
         assert send(mail()[1]).startswith("250")
-    assert "event=filter-client-slow" in server.log()[since:] and "filter-down" not in server.log()[since:]
+    wait_for(lambda: "event=filter-client-slow" in server.log()[since:], what="the event")
+    assert "filter-down" not in server.log()[since:]
     assert "451 4.7.1" in [t.say("RCPT TO:<alice@one.example>")[:9] for t in slow]
     for t in slow:
         t.say("RSET")
@@ -742,8 +746,7 @@ def test_client_that_leaves_while_the_filter_thinks(server, liar):
         t.sock.sendall(source.encode() + b"\r\n.\r\n")
         t.sock.close()
     liar.mode = "fine"
-    time.sleep(0.2)
-    assert send(mail()[1]).startswith("250")
+    taken()
     assert server.cli("verify").returncode == 0
 
 
@@ -778,12 +781,13 @@ class Parked:
         self.took = time.monotonic() - begun
 
 
-def one_of_each(do):
+def one_of_each(do, then=lambda: None):
     parked = [Parked(stage) for stage in STAGES]
     do()
     threads = [threading.Thread(target=p.go) for p in parked]
     for t in threads:
         t.start()
+    then()
     for t in threads:
         t.join()
     return {p.stage: p for p in parked}
@@ -798,17 +802,15 @@ def test_hook_role_that_hangs(server, liar):
     and all is as before when it comes to itself."""
     server.use(liar_hook("tempfail"))
     liar.mode = "fine"
-    assert send(mail()[1]).startswith("250")
+    taken()
     since = len(server.log())
     pid = server.roles()["hook"][0]
     try:
         got = one_of_each(lambda: os.kill(pid, signal.SIGSTOP))
         for stage, p in got.items():
             assert p.reply.startswith(NO_YES_WITHOUT_FILTERS[stage]), (stage, p.reply)
-            assert p.took < 20, (stage, p.took)
-        begun = time.monotonic()
-        assert send(mail()[1]).startswith("451 4.7.1")
-        assert time.monotonic() - begun < 2, "it is known by now"
+            assert p.took < 20 * PATIENCE, (stage, p.took)
+        assert soon(2, lambda: send(mail()[1])).startswith("451 4.7.1"), "it is known by now"
         for stage in ("EHLO", "MAIL", "RCPT"):
             assert got[stage].talk.say("NOOP").startswith("250")
     finally:
@@ -831,10 +833,11 @@ def test_hook_role_that_dies(server, liar, on_failure):
     liar.mode = "silent-end" if on_failure == "accept" else "fine"
     pid = server.roles()["hook"][0]
 
-    def stop_then_kill():
-        os.kill(pid, signal.SIGSTOP)  # so that each question is open when it dies
-        threading.Timer(0.5, lambda: os.kill(pid, signal.SIGKILL)).start()
-    got = one_of_each(stop_then_kill)
+    def kill():
+        time.sleep(4)  # less than the ten seconds after which it counts as hanging
+        os.kill(pid, signal.SIGKILL)
+    # stopped first, so that each question is open when it dies
+    got = one_of_each(lambda: os.kill(pid, signal.SIGSTOP), kill)
     for stage, p in got.items():
         want = NO_YES_WITHOUT_FILTERS[stage]
         if on_failure == "accept" and want.startswith("451"):
@@ -1019,7 +1022,7 @@ ACTIONS = [
 
 @pytest.mark.parametrize("text,want", ACTIONS)
 def test_what_rspamd_may_say(server, fake_rspamd, text, want):
-    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **PATIENT))
     for how in ("length", "chunks", "close"):
         fake_rspamd.say = http(text, how)
         assert send(mail()[1]).startswith(want), how
@@ -1033,13 +1036,13 @@ def test_what_rspamd_may_say(server, fake_rspamd, text, want):
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     http('{"action":"no action"}')[:-3]])
 def test_http_that_is_none(server, fake_rspamd, said):
-    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **(QUICK if said is None else PATIENT)))
     fake_rspamd.say = said
     assert send(mail()[1]).startswith("451 4.7.1")
 
 
 def test_rspamd_hears_and_changes(server, fake_rspamd):
-    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **QUICK))
+    server.use(hook("spam", "rspamd", f"inet:{ADDRESS}:11444", **PATIENT))
     fake_rspamd.say = http('{"action":"rewrite subject","score":7,"required_score":15,"subject":"[SPAM] changed-subject",'
                            '"milter":{"add_headers":{"X-Score":{"value":"7","order":0},"X-Two":["a","b"]},'
                            '"remove_headers":{"X-Old":0}}}', "chunks")

@@ -11,6 +11,7 @@ import json
 import os
 import poplib
 import re
+import select
 import shutil
 import smtplib
 import socket
@@ -21,7 +22,7 @@ import time
 
 import pytest
 
-from world import PASSWORD, Ulak, tls_context, wait_for
+from world import PASSWORD, PATIENCE, Ulak, tls_context, wait_for
 
 ADDRESS = "192.0.2.11"
 HOST = "mx.login.example"
@@ -145,7 +146,7 @@ def server(directory, keys, ca):
 
 
 def smtp(server):
-    c = smtplib.SMTP_SSL(ADDRESS, 465, context=tls_context(), timeout=30)
+    c = smtplib.SMTP_SSL(ADDRESS, 465, context=tls_context(), timeout=30 * PATIENCE)
     c.ehlo("client.example")
     return c
 
@@ -189,7 +190,7 @@ def test_token_over_pop3(server, keys):
 
 
 def test_tokens_only_within_tls(server):
-    c = smtplib.SMTP(ADDRESS, 587, timeout=30)
+    c = smtplib.SMTP(ADDRESS, 587, timeout=30 * PATIENCE)
     c.ehlo("client.example")
     assert "auth" not in c.esmtp_features
     assert c.docmd("AUTH", "OAUTHBEARER " + b64(bearer("a.b.c")))[0] in (530, 538)
@@ -327,7 +328,7 @@ def external(ca, name, authzid="=", tls13=True):
     context = ca.context(name)
     if not tls13:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30) as c:
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30 * PATIENCE) as c:
         c.ehlo("client.example")
         offered = "EXTERNAL" in c.esmtp_features["auth"].split()
         code = c.docmd("AUTH", "EXTERNAL" + (f" {authzid}" if authzid else ""))[0]
@@ -353,7 +354,7 @@ def test_certificates(server, ca):
     assert external(ca, "anna", "not-base64!") == (True, 501)
     assert external(ca, "anna", b64(b"a\0b")) == (True, 501)
     # A certificate is no hindrance to a password.
-    with smtplib.SMTP_SSL(ADDRESS, 465, context=ca.context("other"), timeout=30) as c:
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=ca.context("other"), timeout=30 * PATIENCE) as c:
         c.login(ANNA, PASSWORD)
 
 
@@ -394,7 +395,7 @@ def gsasl(protocol, mechanism, version="1.3", password=PASSWORD, *more):
     port = {"smtp": 587, "imap": 143}[protocol]
     return subprocess.run(["gsasl", f"--{protocol}", f"--connect={ADDRESS}:{port}", "-m", mechanism, "-a", ANNA, "-p", password,
                            f"--priority={TLS[version]}", "--x509-ca-file=", "--verbose", *more],
-                          input="", capture_output=True, text=True, timeout=60)
+                          input="", capture_output=True, text=True, timeout=60 * PATIENCE)
 
 
 def test_gsasl(server):
@@ -420,14 +421,14 @@ def test_msmtp_and_swaks(server, keys):
                            ("oauthbearer", keys.token()), ("xoauth2", keys.token())):
         r = subprocess.run(["msmtp", "-C", "/dev/null", f"--host={ADDRESS}", "--port=587", "--tls=on", "--tls-starttls=on",
                             "--tls-certcheck=off", f"--auth={method}", f"--user={ANNA}", f"--passwordeval=echo '{secret}'",
-                            f"--from={ANNA}", "--", EVE], input=mail, capture_output=True, text=True, timeout=60)
+                            f"--from={ANNA}", "--", EVE], input=mail, capture_output=True, text=True, timeout=60 * PATIENCE)
         if r.returncode != 0 and "not available" in r.stderr:
             continue  # a build without libgsasl
         assert r.returncode == 0, (method, r.stderr)
     for method in ("PLAIN", "LOGIN"):
         r = subprocess.run(["swaks", "--server", ADDRESS, "--port", "465", "--tlsc", "--auth", method, "--auth-user", ANNA,
                             "--auth-password", PASSWORD, "--from", ANNA, "--to", EVE, "--quit-after", "AUTH"],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=60 * PATIENCE)
         assert r.returncode == 0, (method, r.stdout, r.stderr)
 
 
@@ -438,7 +439,7 @@ def scram(flag, binding, name=ANNA, password=PASSWORD, mechanism="SCRAM-SHA-256-
     context = tls_context()
     if not tls13:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30) as c:
+    with smtplib.SMTP_SSL(ADDRESS, 465, context=context, timeout=30 * PATIENCE) as c:
         c.ehlo("client.example")
         bare = f"n={name},r=fyko+d2lbbFgONRv9qkxdawL"
         code, text = c.docmd("AUTH", mechanism + " " + b64((flag + bare).encode()))
@@ -499,15 +500,15 @@ def test_scram_by_hand(server):
 
 
 def test_the_owner_gets_in_while_others_guess(server):
-    """Forty guesses at once from where the owner is, too: what he knows lets him in, and soon."""
+    """Forty guesses at once from where the owner is, too: what he knows lets him in before most of them are answered."""
     assert password_code(server) == 235  # he has been here before
     guessers = []
     for n in range(40):
         c = smtp(server)
         c.send("AUTH PLAIN " + b64(f"\0{ANNA}\0guess {n}".encode()) + "\r\n")
         guessers.append(c)
-    began = time.monotonic()
     assert password_code(server) == 235
-    assert time.monotonic() - began < 10
+    answered = select.select([c.sock for c in guessers], [], [], 0)[0]
+    assert len(answered) < 30, len(answered)
     for c in guessers:
         c.close()

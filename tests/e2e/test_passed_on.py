@@ -186,7 +186,7 @@ def test_all_of_it_is_passed_on(net):
     # "T" asks to hear of each hop (RFC 2852, 4.1.4), also of one that tells itself
     text = report(net.box, "all-of-it").decode()
     assert "Action: relayed" in text and "Original-Envelope-Id: e+1" in text and "Deliver-By-Date: " in text
-    assert "verified" in net.box.cli("trace", number).stdout
+    wait_for(lambda: "verified" in net.box.cli("trace", number).stdout, what="its trace")
 
 
 def test_nothing_is_said_to_who_offers_nothing(net):
@@ -270,8 +270,8 @@ def test_what_waits_can_be_seen(net):
     number = net.send("held", "held@plain.example", "HOLDFOR=3600 MT-PRIORITY=-3", "NOTIFY=NEVER")
     row, = net.box.cli_json("queue", "list", "--recipient", "held@plain.example")
     assert row["state"] == "scheduled", row
-    text = net.box.cli("trace", number).stdout
-    assert "released at " in text and "MT-PRIORITY=-3" in text, text
+    wait_for(lambda: all(words in net.box.cli("trace", number).stdout for words in ("released at ", "MT-PRIORITY=-3")),
+             what="its trace")
     net.box.cli("queue", "delete", "--recipient", "held@plain.example", "--yes")
 
 

@@ -152,11 +152,11 @@ def test_a_rate_is_kept(scene):
     """rate=120, burst=3: three at once, then two a second."""
     paced = scene.receivers["paced"]
     scene.box.cli("destination", "set", "paced.example", "rate=120", "burst=3")
+    begun = time.monotonic()
     for i in range(7):
         scene.send(f"paced {i}", f"p{i}@paced.example")
     wait_for(lambda: len(paced.taken) == 7, what="seven mails")
-    times = sorted(t for t, _, _ in paced.taken)
-    assert times[6] - times[2] >= 1.5
+    assert max(t for t, _, _ in paced.taken) - begun >= 1.9
 
 
 class Crowded(Receiver):

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import FAST
 from mua import find, imap
-from world import REAL_ROOT, ULAK, Ulak, wait_for
+from world import PATIENCE, REAL_ROOT, ULAK, Ulak, wait_for
 
 ADDRESS = "192.0.2.40"
 USER = "user@three.example"
@@ -49,7 +49,7 @@ class Local(Ulak):
 
     def run(self, name, *args, text="", **more):
         return subprocess.run([os.path.join(self.bin, name), *args], input=text.encode() if isinstance(text, str) else text,
-                              capture_output=True, env=self.env(), timeout=60, cwd=self.dir, **{**CALLER, **more})
+                              capture_output=True, env=self.env(), timeout=60 * PATIENCE, cwd=self.dir, **{**CALLER, **more})
 
     def sendmail(self, *args, text="", want=0, **more):
         out = self.run("sendmail", *args, text=text, **more)
@@ -116,7 +116,7 @@ def test_trace_tells_the_user(running):
     subject = new_subject()
     running.sendmail(USER, text=f"Subject: {subject}\n\nx\n")
     find(running, USER, subject)
-    assert f"uid:{65534 if REAL_ROOT else 0}" in running.cli("trace", USER).stdout
+    wait_for(lambda: f"uid:{65534 if REAL_ROOT else 0}" in running.cli("trace", USER).stdout, what="its trace")
 
 
 def test_recipients_from_the_message(running):
@@ -298,7 +298,7 @@ def test_other_programs(running, name):
     with open(rc, "w") as f:
         f.write(f"set sendmail={running.bin}/sendmail\n")
     args = [a.replace("SUBJECT", subject).replace("SENDMAIL", f"{running.bin}/sendmail") for a in PROGRAMS[name]]
-    out = subprocess.run([shutil.which(name), *args], input=b"hello\n", capture_output=True, cwd=running.dir, timeout=60,
+    out = subprocess.run([shutil.which(name), *args], input=b"hello\n", capture_output=True, cwd=running.dir, timeout=60 * PATIENCE,
                          env=running.env(MAILRC=rc, PERL_MAILERS=f"sendmail:{running.bin}/sendmail"), **CALLER)
     assert out.returncode == 0, out.stderr
     assert b"second" not in find(running, USER, subject)
@@ -312,11 +312,13 @@ def test_a_user_who_sends_too_much_waits(world):
     s.init()
     s.start()
     subject = new_subject()
-    for _ in range(3):
+    n = 0
+    while not s.spooled() and n < 40:  # a slow machine sends within its rate for a while
         s.sendmail("user@five.example", text=f"Subject: {subject}\n\nx\n")
-    assert len(s.spooled()) == 1
-    assert s.count("user@five.example", subject) == 2
-    assert "event=local-rate" in s.log()
+        n += 1
+    assert n >= 3 and len(s.spooled()) == 1
+    assert s.count("user@five.example", subject) == n - 1
+    wait_for(lambda: "event=local-rate" in s.log(), what="the event")
     s.stop()
 
 
@@ -326,7 +328,7 @@ def test_a_user_who_sends_too_much_waits(world):
 def test_lmtp_answers_for_each_recipient(running):
     """RFC 2033: a reply for each that was taken; no relay, no greeting by EHLO."""
     subject = new_subject()
-    with smtplib.LMTP(running.address, 24, timeout=30) as c:
+    with smtplib.LMTP(running.address, 24, timeout=30 * PATIENCE) as c:
         assert c.docmd("EHLO", "x")[0] == 500
         c.ehlo("client.example")
         assert c.docmd("MAIL", "FROM:<a@far.example>")[0] == 250
@@ -362,7 +364,7 @@ def test_lmtp_at_a_socket_in_the_file_system(running):
                               user="daemon").returncode != 0
     subjects = [new_subject() for _ in range(20)]
     for subject in subjects:  # whichever of the fronts accepts
-        with smtplib.LMTP(path, timeout=30) as c:
+        with smtplib.LMTP(path, timeout=30 * PATIENCE) as c:
             assert c.docmd("LHLO", "client.example")[0] == 250
             assert c.docmd("MAIL", "FROM:<a@far.example>")[0] == 250
             assert c.docmd("RCPT", "TO:<x@elsewhere.example>")[0] in (550, 554)

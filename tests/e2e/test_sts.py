@@ -18,7 +18,7 @@ from conftest import FAST
 from mua import compose, submit
 from receivers import Receiver
 from web import Authority, Page, Web, silent
-from world import Dns, Ulak, add_address, wait_for
+from world import Dns, Ulak, add_address, soon, wait_for
 
 GOOD = "version: STSv1\r\nmode: {mode}\r\n{mx}max_age: {age}\r\n"
 
@@ -76,7 +76,7 @@ class Place:
         self.write_dns()
         self.dns.start()
         self.server = Ulak(os.path.join(self.dir, "one"), "one.example", "192.0.2.1", self.dns, extra={
-            **FAST, "outbound": [*FAST["outbound"], f'authorities = "{a.pem}"', 'mta_sts_timeout = "1s"', 'mta_sts_wait = "2s"']})
+            **FAST, "outbound": [*FAST["outbound"], f'authorities = "{a.pem}"', 'mta_sts_timeout = "4s"', 'mta_sts_wait = "6s"']})
         self.server.init()
         self.server.start()
 
@@ -187,10 +187,12 @@ def test_a_silent_name_server_holds_nothing_up(place):
     silence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     silence.bind(("192.0.2.83", 53))
     receiver = place.receivers["silent"] = Receiver("192.0.2.99", "mx.silent.example")
-    for seconds in (9, 3):
-        begin, subject = time.monotonic(), place.send("silent")
+
+    def there():
+        subject = place.send("silent")
         wait_for(lambda: receiver.copies(subject), what="the mail")
-        assert time.monotonic() - begin < seconds
+    there()
+    soon(4, there)
     silence.close()
 
 
@@ -213,9 +215,10 @@ def test_enforced_and_not_kept(place, name, words):
                    "mismatch": a.certificate("mismatch", ["mx.mismatch.example"])}[name]
     receiver = place.receiver(name, certificate)
     place.send(name)
-    row = wait_for(lambda: [r for r in place.server.cli_json("queue", "list") if r["route"] == f"{name}.example" and r["text"]],
-                   what="a failed attempt")[0]
-    assert words in row["text"], row["text"]
+
+    def texts():
+        return [r["text"] for r in place.server.cli_json("queue", "list") if r["route"] == f"{name}.example"]
+    wait_for(lambda: words in str(texts()), what=lambda: f"a failed attempt: {texts()}")
     assert receiver.mails == [] and receiver.count_of("MAIL") == 0
     place.server.cli("queue", "delete", "--yes", "--route", f"{name}.example")
 

@@ -143,8 +143,10 @@ def test_trace_tells_the_way(one, two):
     subject, message = compose("user@one.example", "user@two.example")
     text = submit(one, "user@one.example", ["user@two.example"], message)
     find(two, "user@two.example", subject)
-    told = wait_for(lambda: (lambda t: t if "deliver" in t.lower() else None)(one.cli("trace", text.split()[1]).stdout))
-    assert "user@two.example" in told and "mx.two.example" in told
+    def told():
+        lines = one.cli("trace", text.split()[1]).stdout
+        return "delivered" in lines and "user@two.example" in lines and "mx.two.example" in lines
+    wait_for(told, what=lambda: "the delivery: " + one.cli("trace", text.split()[1]).stdout)
 
 
 def test_8bit_and_long_lines_arrive_unchanged(one, two):
