@@ -34,6 +34,7 @@ static const struct table_column columns[] = {
 	{ "requires_tls", NULL, TABLE_BOOL },
 	{ "rrvs", NULL, TABLE_TIME },
 	{ "code", "code", TABLE_NUMBER },
+	{ "status", "status", TABLE_TEXT },
 	{ "class", "class", TABLE_TEXT },
 	{ "backoff", NULL, TABLE_TIME },
 	{ "text", "last reply", TABLE_TEXT },

@@ -62,7 +62,7 @@ static int
 put_destination(struct db *db, struct admin_job *j,
     const struct route_choice *c)
 {
-	char text[600], at[TIME_RFC3339];
+	char text[640], at[TIME_RFC3339];
 	struct q_destination_get d;
 	int r = DB_ONE(destination_get, db, &d, .route = c->key,
 	    .lane = LANE_INTERACTIVE);
@@ -74,8 +74,9 @@ put_destination(struct db *db, struct admin_job *j,
 		return ERR_TRACE(r);
 	time_print_rfc3339(d.retry_at, at);
 	(void)snprintf(text, sizeof(text),
-	    "%u failures in a row, next try %s; last: %u %.*s", d.failures, at,
-	    d.last_code, SLICE_FMT(slice_upto(d.last_text, 400)));
+	    "%u failures in a row, next try %s; last: %u %u.%u.%u %.*s",
+	    d.failures, at, d.last_code, d.last_class, d.last_subject,
+	    d.last_detail, SLICE_FMT(slice_upto(d.last_text, 400)));
 	return put_whole(j, "destination",
 	    d.retry_at > j->now ? SLICE("waits") : SLICE("failing"), c->key,
 	    slice_cstr(text));

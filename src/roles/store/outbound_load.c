@@ -118,18 +118,24 @@ load_failed(struct db *db, struct load *l)
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
-/* What the host did counts for rows that never got past it. */
+/* What the host did counts for rows that never got past it; whatever it said,
+ * they are late and not lost. */
 static void
 late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
 {
 	bool is_own = row->last_code != 0;
+	bool is_known = row->destination_subject != 0;
 
 	*ret = (struct wire_outcome){ .row = row->row,
 		.kind = QUEUE_TEMPORARY,
 		.code = is_own ? row->last_code : 451,
 		.class = is_own ? row->last_class : 4,
-		.subject = is_own ? row->last_subject : 4,
-		.detail = is_own ? row->last_detail : 1,
+		.subject = is_own ? row->last_subject
+		    : is_known    ? row->destination_subject
+				  : 4,
+		.detail = is_own ? row->last_detail
+		    : is_known   ? row->destination_detail
+				 : 1,
 		.text = is_own ? row->last_text : row->destination_text,
 		.remote = is_own ? row->last_remote : row->destination_remote,
 		.is_ours =

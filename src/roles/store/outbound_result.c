@@ -95,11 +95,14 @@ apply_row(struct db *db, const struct result *x, const struct result_row *row)
 static int
 apply_destination(struct db *db, const struct result *x)
 {
+	const struct verdict *v = &x->host_verdict;
+
 	if (x->is_host_failure)
 		return ERR_TRACE(DB_EXEC(destination_failed, db,
 		    .route = x->route, .lane = x->lane, .failures = x->failures,
-		    .retry_at = x->retry_at, .now = x->now,
-		    .code = x->host_verdict.code, .text = x->host_verdict.text,
+		    .retry_at = x->retry_at, .now = x->now, .code = v->code,
+		    .class = v->esc.class, .subject = v->esc.subject,
+		    .detail = v->esc.detail, .text = v->text,
 		    .remote = x->remote, .is_ours = x->rows[0].is_ours));
 	if (x->was_failing) {
 		int r = DB_EXEC(destination_well, db, .route = x->route,

@@ -116,18 +116,25 @@ show_long(struct table *t, const struct q_queue_show *row)
 	show_wishes(t, row);
 }
 
-/* What kind of trouble it is, when there was any. */
+/* The enhanced code, and what kind of trouble it is, when there was any. */
 static void
 show_class(struct table *t, const struct q_queue_show *row, bool is_own)
 {
-	struct verdict v = { row->destination_code, { 0 },
+	struct verdict v = { row->destination_code,
+		{ row->destination_class, row->destination_subject,
+		    row->destination_detail },
 		row->destination_text };
+	char status[24] = "";
 
 	if (is_own)
 		v = (struct verdict){ row->last_code,
 			{ row->last_class, row->last_subject,
 			    row->last_detail },
 			row->last_text };
+	if (v.esc.class != 0)
+		(void)snprintf(status, sizeof(status), "%u.%u.%u", v.esc.class,
+		    v.esc.subject, v.esc.detail);
+	table_text(t, "status", slice_cstr(status));
 	table_text(t, "class",
 	    v.code == 0 || verdict_is_ok(&v)
 		? SLICE("")

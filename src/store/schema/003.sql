@@ -7,6 +7,10 @@
 -- reply in time), not that host's.
 ALTER TABLE queue ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE destination ADD COLUMN last_is_ours INTEGER NOT NULL DEFAULT 0;
+-- The enhanced code beside last_code (RFC 3463); class 0: none is known.
+ALTER TABLE destination ADD COLUMN last_class INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destination ADD COLUMN last_subject INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destination ADD COLUMN last_detail INTEGER NOT NULL DEFAULT 0;
 
 -- --- suppressed recipients ----------------------------------------------------
 
