@@ -87,7 +87,9 @@ find_plan(struct faulty *f, enum env_fault fault)
 	if (plan != NULL)
 		f->failed[plan - f->plans]++;
 	(void)pthread_mutex_unlock(&f->mutex);
-	if (plan != NULL && plan->exit_status != 0 && !plan->is_torn)
+	/* Of a write that is torn a half comes first. */
+	if (plan != NULL && plan->exit_status != 0 &&
+	    !(plan->is_torn && fault == FAULT_WRITE))
 		end(f, plan);
 	return plan;
 }

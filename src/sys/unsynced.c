@@ -89,7 +89,9 @@ unsynced_write(struct unsynced *u, const char *path, struct env_file *f,
 	r = record_new(u, path, f, offset, len);
 	r->new = must(malloc(len + 1));
 	for (size_t i = 0; i < n; i++) {
-		memcpy(r->new + r->new_len, v[i].iov_base, v[i].iov_len);
+		if (v[i].iov_len > 0)
+			memcpy(r->new + r->new_len, v[i].iov_base,
+			    v[i].iov_len);
 		r->new_len += v[i].iov_len;
 	}
 }
