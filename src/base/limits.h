@@ -35,6 +35,8 @@ enum {
 	LIMIT_REPLY_LINES = 100,
 	LIMIT_REPLY_TEXT = 8192,
 	LIMIT_DIALOGUE = 16 * 1024, /* kept of one attempt */
+	LIMIT_CONVERT_MEMORY = 1024 * 1024, /* the parts of a mail that is made
+					     * 7-bit (mail/convert) */
 
 	/* IMAP and POP3 */
 	LIMIT_IMAP_LINE = 64 * 1024,    /* a command without its literals */

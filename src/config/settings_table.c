@@ -56,9 +56,10 @@ const struct settings_key settings_keys[] = {
 	    "from outside. Turn it off only to find a fault." },
 	{ "server", "fronts", KIND_COUNT, MEMBER(fronts), "1", 1, 16, false,
 	    "How many processes serve each kind of client (mx and user)." },
-	{ "server", "events_keep", KIND_DURATION, MEMBER(events_keep), "90d",
-	    0, 3650 * TIME_DAY, false,
-	    "How long the lives of messages are kept for \"ulak trace\", in whole "
+	{ "server", "events_keep", KIND_DURATION, MEMBER(events_keep), "90d", 0,
+	    3650 * TIME_DAY, false,
+	    "How long the lives of messages are kept for \"ulak trace\", in "
+	    "whole "
 	    "days; \"0s\" is for ever." },
 	{ "server", "log_level", KIND_LEVEL, MEMBER(log_level), "info", 0, 3,
 	    false,
@@ -327,6 +328,13 @@ const struct settings_key settings_keys[] = {
 	    "a sender requires TLS all the way (REQUIRETLS): a file of "
 	    "certificates in PEM. Without it such mail comes back. Other mail "
 	    "goes encrypted to whoever answers." },
+	{ "outbound", "convert_8bit", KIND_BOOL, MEMBER(convert_8bit), "true",
+	    0, 0, false,
+	    "Mail that is 8-bit or binary is converted for a server that does "
+	    "not take it: its parts become quoted-printable or base64, and "
+	    "decode "
+	    "to the same octets. A DKIM signature of its body is broken by "
+	    "that. With false such mail comes back (5.6.3)." },
 	{ "outbound", "mta_sts", KIND_BOOL, MEMBER(mta_sts), "true", 0, 0,
 	    false,
 	    "Looks for the MTA-STS policies of domains (RFC 8461) and keeps "

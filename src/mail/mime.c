@@ -33,7 +33,7 @@ struct node {
 	uint64_t body_at, body_lf; /* where the body begins; LFs before that */
 	struct slice boundary;     /* empty: none */
 	bool is_closed;            /* its close-delimiter has come */
-	bool is_message, has_type, has_disposition, has_encoding;
+	bool is_message, has_disposition, has_encoding;
 };
 
 struct mime {
@@ -64,6 +64,7 @@ struct mime {
 	uint8_t *field;
 	size_t field_len, field_size;
 	size_t header_seen; /* octets of this header */
+	uint64_t field_at, field_end;
 
 	/* over all octets */
 	bool has_8bit, has_nul, has_bare_lf, has_bare_cr, header_has_8bit;
@@ -172,21 +173,30 @@ on_type(struct mime *m, struct node *n, struct slice body)
 {
 	struct mime_params before = n->part.params;
 
-	if (n->has_type)
+	if (n->part.has_type) {
+		n->part.is_odd = true;
 		return;
-	n->has_type = true;
+	}
+	n->part.has_type = true;
 	n->part.params = (struct mime_params){ 0 };
-	if (!param_content_type(body, m->arena, &n->part, &m->truncated))
-		n->part.params = before;
+	if (param_content_type(body, m->arena, &n->part, &m->truncated))
+		return;
+	n->part.params = before;
+	n->part.is_odd = true;
 }
 
 static void
 on_encoding(struct mime *m, struct node *n, struct slice body)
 {
-	if (!n->has_encoding)
-		(void)param_token(body, m->arena, &n->part.encoding,
-		    &m->truncated);
+	if (n->has_encoding) {
+		n->part.is_odd = true;
+		return;
+	}
 	n->has_encoding = true;
+	n->part.encoding_at = m->field_at;
+	n->part.encoding_len = m->field_end - m->field_at;
+	if (!param_token(body, m->arena, &n->part.encoding, &m->truncated))
+		n->part.is_odd = true;
 }
 
 static void
@@ -250,6 +260,8 @@ static const struct content_field {
 static void
 take_content_field(struct mime *m, struct slice name, struct slice body)
 {
+	if (slice_equal_nocase(name, SLICE("MIME-Version")))
+		m->open->part.has_version = true;
 	if (!slice_skip_nocase(&name, SLICE("Content-")))
 		return;
 	for (size_t i = 0;
@@ -274,6 +286,8 @@ finish_field(struct mime *m)
 	} else if (m->on_inner != NULL) {
 		m->on_inner(m->ctx, f.whole);
 	}
+	if (f.name.len == 0)
+		m->open->part.is_odd = true;
 	take_content_field(m, f.name, f.body);
 	if (m->envelope != NULL)
 		(void)envelope_add(m->envelope, f.name, f.body, m->arena,
@@ -304,8 +318,11 @@ grow_field(struct mime *m, size_t want)
 static void
 take_header_bytes(struct mime *m, struct slice bytes, bool begins_line)
 {
-	if (begins_line && !ascii_is_space(bytes.at[0]))
+	if (begins_line && !ascii_is_space(bytes.at[0])) {
 		finish_field(m);
+		m->field_at = m->at - bytes.len;
+	}
+	m->field_end = m->at;
 	if (bytes.len > LIMIT_HEADER - m->header_seen) {
 		m->truncated = true;
 		bytes = slice_upto(bytes, LIMIT_HEADER - m->header_seen);

@@ -67,6 +67,13 @@ struct mime_part {
 	const struct slice *languages;
 	size_t n_languages;
 
+	/* For who writes the header anew (mail/convert); not in a summary. */
+	uint64_t encoding_at, encoding_len; /* the field with its line end */
+	bool has_version, has_type;         /* MIME-Version, Content-Type */
+	/* What its form is cannot be said for sure: such a field stands there
+	 * twice or is not understood, or a line is no field. */
+	bool is_odd;
+
 	/* Only where the header is one of a whole message: part 0 and the child
 	 * of a MIME_MESSAGE; else NULL. */
 	const struct envelope *envelope;

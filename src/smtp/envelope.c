@@ -55,27 +55,79 @@ check_by(const struct smtp_offer *o, const struct smtp_client_mail *m)
 	return (struct verdict){ 0 };
 }
 
+static bool
+lacks_binary(const struct smtp_offer *o, const struct smtp_client_mail *m)
+{
+	return m->is_binary &&
+	    !offers(o, SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING);
+}
+
+static bool
+lacks_8bit(const struct smtp_offer *o, const struct smtp_client_mail *m)
+{
+	bool is_chunked = m->is_binary && !lacks_binary(o, m);
+
+	return m->is_8bit && !is_chunked && !offers(o, SMTP_EXT_8BITMIME);
+}
+
+/* RFC 6531, 3.6: only a header that is ASCII may go without it. Whether it is
+ * has been seen when the mail was converted. */
+static bool
+lacks_utf8(const struct smtp_offer *o, const struct smtp_client_mail *m)
+{
+	return m->is_smtputf8 && m->is_8bit && !m->is_converted &&
+	    !offers(o, SMTP_EXT_SMTPUTF8);
+}
+
+bool
+smtp_envelope_converts(const struct smtp_offer *o,
+    const struct smtp_client_mail *m, enum convert_goal *ret)
+{
+	bool lacks_lines = lacks_binary(o, m);
+
+	if (!lacks_lines && !lacks_8bit(o, m) && !lacks_utf8(o, m))
+		return false;
+	if (!slice_is_ascii(m->sender) && !offers(o, SMTP_EXT_SMTPUTF8))
+		return false;
+	if (!offers(o, SMTP_EXT_8BITMIME))
+		*ret = CONVERT_7BIT;
+	else
+		*ret = lacks_utf8(o, m) ? CONVERT_ASCII_HEADER : CONVERT_8BIT;
+	return true;
+}
+
+/* With why it cannot be converted, where that was tried. */
+static struct verdict
+refuse_content(const struct smtp_client_mail *m, struct verdict v)
+{
+	if (m->unfit.len > 0)
+		v.text = m->unfit;
+	return v;
+}
+
 static struct verdict
 check_content(const struct smtp_offer *o, const struct smtp_client_mail *m)
 {
-	/* RFC 6531, 3.6: only what is ASCII throughout may go without it */
 	if (!offers(o, SMTP_EXT_SMTPUTF8) && !slice_is_ascii(m->sender))
 		return VERDICT(554, 5, 6, 7,
 		    "internationalised sender, and the remote server does not "
 		    "take those");
-	if (!offers(o, SMTP_EXT_SMTPUTF8) && m->is_smtputf8 && m->is_8bit)
-		return VERDICT(554, 5, 6, 9,
-		    "internationalised mail, and the remote server does not "
-		    "take it");
-	if (m->is_binary && !offers(o, SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING))
-		return VERDICT(554, 5, 6, 3,
-		    "binary mail, and the remote server does not take it");
+	if (lacks_utf8(o, m))
+		return refuse_content(m,
+		    VERDICT(554, 5, 6, 9,
+			"internationalised mail, and the remote server does "
+			"not take it"));
+	if (lacks_binary(o, m))
+		return refuse_content(m,
+		    VERDICT(554, 5, 6, 3,
+			"binary mail, and the remote server does not take it"));
 	if (o->max_size > 0 && m->size > o->max_size)
 		return VERDICT(552, 5, 3, 4,
 		    "larger than the remote server takes");
-	if (m->is_8bit && !m->is_binary && !offers(o, SMTP_EXT_8BITMIME))
-		return VERDICT(554, 5, 6, 3,
-		    "8-bit mail, and the remote server takes 7-bit only");
+	if (lacks_8bit(o, m))
+		return refuse_content(m,
+		    VERDICT(554, 5, 6, 3,
+			"8-bit mail, and the remote server takes 7-bit only"));
 	return (struct verdict){ 0 };
 }
 

@@ -15,6 +15,7 @@
 #define SMTP_ENVELOPE_H
 
 #include "base/verdict.h"
+#include "mail/convert.h"
 #include "smtp/offer.h"
 
 enum {
@@ -39,6 +40,11 @@ struct smtp_client_mail {
 	bool is_8bit;
 	bool is_binary; /* RFC 3030: goes out by BDAT */
 	bool is_smtputf8;
+	/* What the three above say is true after mail/convert, and it is fit
+	 * for this server; or it cannot be: why, with all that is to be said.
+	 */
+	bool is_converted;
+	struct slice unfit;
 	bool requires_tls;
 	/* The server's name comes from a signed answer of the DNS, and TLS has
 	 * shown a certificate for it that we trust (RFC 8689, 4.2.1). */
@@ -58,6 +64,9 @@ struct verdict smtp_envelope_check(const struct smtp_offer *o,
     const struct smtp_client_mail *m);
 struct verdict smtp_envelope_check_rcpt(const struct smtp_offer *o,
     const struct smtp_client_mail *m, size_t i);
+/* It can go only if it is converted; how. */
+bool smtp_envelope_converts(const struct smtp_offer *o,
+    const struct smtp_client_mail *m, enum convert_goal *ret);
 /* Only what REQUIRETLS asks for: another host of the route may have it. */
 struct verdict smtp_envelope_check_tls(const struct smtp_offer *o,
     const struct smtp_client_mail *m);

@@ -111,6 +111,34 @@ static const struct {
 	    { .sender = SLICE("a@b.example> X=y") }, "553 5.1.7" },
 };
 
+/* What must be converted for whom, and to what; -1: nothing. */
+static const struct {
+	const char *name;
+	unsigned ext;
+	struct smtp_client_mail mail;
+	int want;
+} converted[] = {
+	{ "7-bit", 0, { .size = 1 }, -1 },
+	{ "8-bit", 0, { .is_8bit = true }, CONVERT_7BIT },
+	{ "8-bit, taken", SMTP_EXT_8BITMIME, { .is_8bit = true }, -1 },
+	{ "binary", 0, { .is_binary = true }, CONVERT_7BIT },
+	{ "binary to lines", SMTP_EXT_8BITMIME,
+	    { .is_8bit = true, .is_binary = true }, CONVERT_8BIT },
+	{ "binary, without chunks", SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME,
+	    { .is_8bit = true, .is_binary = true }, CONVERT_8BIT },
+	{ "binary, taken", SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING,
+	    { .is_8bit = true, .is_binary = true }, -1 },
+	{ "international", SMTP_EXT_8BITMIME,
+	    { .is_8bit = true, .is_smtputf8 = true }, CONVERT_ASCII_HEADER },
+	{ "international, 7-bit", 0, { .is_8bit = true, .is_smtputf8 = true },
+	    CONVERT_7BIT },
+	{ "an international sender", 0,
+	    { .sender = SLICE("\xc3\xa9@one.example"), .is_8bit = true }, -1 },
+	{ "it was", SMTP_EXT_8BITMIME,
+	    { .is_8bit = true, .is_smtputf8 = true, .is_converted = true },
+	    -1 },
+};
+
 /* "<>" in the tables is nobody; nothing is a@one.example. */
 static struct smtp_client_mail
 fill(struct smtp_client_mail m)
@@ -301,5 +329,38 @@ bounds_lines(void **state)
 	test_true(slice_find(slice_cstr(line), SLICE("ORCPT")) == SIZE_MAX);
 }
 
-TEST_MAIN(cmocka_unit_test(says_of_mails), cmocka_unit_test(says_of_recipients),
-    cmocka_unit_test(keeps_limits), cmocka_unit_test(bounds_lines))
+static void
+converts_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(converted) / sizeof(converted[0]); i++) {
+		struct smtp_client_mail m = fill(converted[i].mail);
+		struct smtp_offer o = { .ext = converted[i].ext };
+		enum convert_goal goal;
+		int got = -1;
+
+		test_case(converted[i].name);
+		if (smtp_envelope_converts(&o, &m, &goal))
+			got = (int)goal;
+		test_int(got, converted[i].want);
+	}
+}
+
+/* Why it could not be is what its sender reads. */
+static void
+says_why_it_is_unfit(void **state)
+{
+	struct smtp_client_mail m = fill((struct smtp_client_mail){
+	    .is_8bit = true, .unfit = SLICE("it has a signed part") });
+	struct smtp_offer o = { 0 };
+
+	(void)state;
+	test_case("unfit");
+	test_slice(smtp_envelope_check(&o, &m).text,
+	    SLICE("it has a signed part"));
+}
+
+TEST_MAIN(cmocka_unit_test(converts_by_table),
+    cmocka_unit_test(says_why_it_is_unfit), cmocka_unit_test(says_of_mails),
+    cmocka_unit_test(says_of_recipients), cmocka_unit_test(keeps_limits),
+    cmocka_unit_test(bounds_lines))

@@ -55,6 +55,8 @@ attempt_free(struct attempt *a)
 	env_timer_stop(c->env, &a->timer);
 	attempt_hop_free(a);
 	(void)map_take_number(&c->attempts, a->number);
+	attempt_drop_convert(a);
+	buf_deinit(&a->converted);
 	buf_deinit(&a->body);
 	buf_deinit(&a->dialogue);
 	buf_deinit(&a->tls_facts);
@@ -276,6 +278,7 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.timer.fire = on_timer };
 	arena_init(&a->arena, ATTEMPT_ARENA);
 	buf_init(&a->body, ATTEMPT_BODY);
+	buf_init(&a->converted, ATTEMPT_AHEAD);
 	buf_init(&a->dialogue, LIMIT_DIALOGUE);
 	buf_init(&a->tls_facts, LIMIT_DIALOGUE * 2);
 	r = map_put_number(&c->attempts, number, a);

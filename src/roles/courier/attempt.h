@@ -7,6 +7,7 @@
  *   attempt_route.c  where to: the questions to the DNS, MTA-STS
  *   attempt_hosts.c  one host after the other, and what a carrier tells
  *   attempt_body.c   the body, as the store reads it
+ *   attempt_convert.c  the body, made fit for the host
  *
  * What others of the courier may call stands in courier.h.
  */
@@ -42,5 +43,13 @@ void attempt_connect(struct attempt *a);
 void attempt_want_body(struct attempt *a);
 /* For a new connection: from the first byte. */
 void attempt_rewind_body(struct attempt *a);
+/* For this connection, once more. */
+void attempt_reread_body(struct attempt *a);
+/* What is behind body_at. */
+void attempt_forget_body(struct attempt *a);
+
+/* -- attempt_convert.c -- */
+
+void attempt_drop_convert(struct attempt *a);
 
 #endif

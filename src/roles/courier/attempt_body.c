@@ -34,9 +34,8 @@ attempt_want_body(struct attempt *a)
 	}
 }
 
-/* For a new connection: from the first byte. */
 void
-attempt_rewind_body(struct attempt *a)
+attempt_reread_body(struct attempt *a)
 {
 	a->body_at = 0;
 	if (is_kept_whole(a) && a->body_asked == a->size)
@@ -44,6 +43,14 @@ attempt_rewind_body(struct attempt *a)
 	a->body_ticket = courier_ticket(a->courier);
 	a->body_asked = a->body_got = 0;
 	buf_reset(&a->body, 0);
+}
+
+void
+attempt_rewind_body(struct attempt *a)
+{
+	if (a->convert_state != CONVERT_STATE_DONE)
+		attempt_drop_convert(a);
+	attempt_reread_body(a);
 }
 
 void
@@ -65,25 +72,51 @@ attempt_on_data(struct attempt *a, uint32_t ticket,
 		carrier_go_on(a->carrier);
 }
 
+void
+attempt_forget_body(struct attempt *a)
+{
+	if (is_kept_whole(a))
+		return;
+	buf_eat(&a->body, a->body_at);
+	a->body_at = 0;
+}
+
+/* Returns how much of the bytes was taken: by the client, or to be converted.
+ */
+static size_t
+give(struct attempt *a, struct smtp_client *client, struct slice bytes)
+{
+	size_t n;
+
+	if (!client->mail.is_converted)
+		return smtp_client_body(client, bytes);
+	while (a->converted.len > 0 && client->phase == SMTP_PHASE_BODY) {
+		n = smtp_client_body(client, buf_slice(&a->converted));
+		if (n == 0)
+			return 0;
+		buf_eat(&a->converted, n);
+	}
+	return convert_write(a->convert, bytes, &a->converted);
+}
+
 bool
 attempt_give_body(struct attempt *a, struct smtp_client *client)
 {
 	size_t n;
 
-	while (a->body_at < a->body.len && client->phase == SMTP_PHASE_BODY) {
-		n = smtp_client_body(client,
+	while (client->phase == SMTP_PHASE_BODY &&
+	    (a->body_at < a->body.len || a->converted.len > 0)) {
+		n = give(a, client,
 		    slice_from(buf_slice(&a->body), a->body_at));
 		if (n == 0)
 			break;
 		a->body_at += n;
 	}
-	if (!is_kept_whole(a)) {
-		buf_eat(&a->body, a->body_at);
-		a->body_at = 0;
-	}
+	attempt_forget_body(a);
 	if (client->phase != SMTP_PHASE_BODY)
 		return true;
-	if (a->body_got < a->size || a->body_at < a->body.len) {
+	if (a->body_got < a->size || a->body_at < a->body.len ||
+	    a->converted.len > 0) {
 		attempt_want_body(a);
 		return true;
 	}

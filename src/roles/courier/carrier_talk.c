@@ -193,6 +193,8 @@ on_ready(struct carrier *k)
 		mail.is_verified = k->is_verified;
 		if (look_elsewhere(k, &mail))
 			return STEP_AGAIN;
+		if (!attempt_make_fit(k->attempt, &k->client.offer, &mail))
+			return STEP_WAIT;
 		k->n_mails++;
 		k->mails_max = k->attempt->mails;
 		k->attempt->offers_dsn = offers(k, SMTP_EXT_DSN);

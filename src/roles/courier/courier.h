@@ -42,6 +42,7 @@ enum {
 	ATTEMPT_ARENA = 1024 * 1024,
 	ATTEMPT_REMOTE = 320,
 	ATTEMPT_TLS = 128,
+	ATTEMPT_UNFIT = 200,
 	ATTEMPT_AHEAD = 128 * 1024, /* of the body, in memory */
 	ATTEMPT_BODY = 256 * 1024   /* cap of that buffer */
 };
@@ -117,8 +118,8 @@ struct attempt {
 	int8_t priority;
 	bool is_8bit, is_binary, is_smtputf8, requires_tls, by_trace;
 	bool offers_dsn, offers_deliverby; /* the host that was given it last */
-	bool is_refused; /* the last host failed before a mail was begun */
-	int64_t lease_end;                 /* env_now */
+	bool is_refused;   /* the last host failed before a mail was begun */
+	int64_t lease_end; /* env_now */
 	uint64_t seed;
 	int64_t began;          /* env_now */
 	struct env_timer timer; /* for the DNS */
@@ -158,7 +159,16 @@ struct attempt {
 	struct buf body; /* from body_from on */
 	size_t body_at;  /* given to the client */
 	uint64_t body_asked, body_got;
-	uint32_t body_ticket; /* answers to others are of a former try */
+	uint32_t body_ticket;    /* answers to others are of a former try */
+	struct convert *convert; /* NULL but for a mail that needs it */
+	enum {
+		CONVERT_STATE_NONE,
+		CONVERT_STATE_READING, /* the client waits */
+		CONVERT_STATE_DONE,
+		CONVERT_STATE_UNFIT
+	} convert_state;
+	struct buf converted;      /* to be given to the client */
+	char unfit[ATTEMPT_UNFIT]; /* why: all that is to be said */
 
 	struct verdict failure; /* of the last host, if nothing better comes */
 	bool failure_is_ours;
@@ -213,6 +223,10 @@ void attempt_drop(struct attempt *a);
 /* What a carrier tells its attempt. After attempt_on_* the carrier has no
  * attempt any more, and the attempt may be gone. */
 void attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret);
+/* Makes the mail fit for the server, or says in it why it is not. False: it is
+ * being read; carrier_go_on comes. */
+bool attempt_make_fit(struct attempt *a, const struct smtp_offer *o,
+    struct smtp_client_mail *mail);
 /* The client wants the body: gives it what is there, ends it when it is whole.
  * False: the lease is over, nothing more may be sent. */
 bool attempt_give_body(struct attempt *a, struct smtp_client *client);
