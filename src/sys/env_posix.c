@@ -26,15 +26,18 @@ clock_us(clockid_t clock)
 static int64_t
 posix_now(struct env *env)
 {
-	(void)env;
-	return clock_us(CLOCK_MONOTONIC);
+	const struct env_posix *p = ENV_POSIX(env);
+
+	return p->has_made_clock ? p->made : clock_us(CLOCK_MONOTONIC);
 }
 
 static int64_t
 posix_wall(struct env *env)
 {
-	(void)env;
-	return clock_us(CLOCK_REALTIME);
+	const struct env_posix *p = ENV_POSIX(env);
+
+	return p->has_made_clock ? p->made + p->made_wall
+				 : clock_us(CLOCK_REALTIME);
 }
 
 /* A process without random numbers must not go on: ids and salts would
@@ -103,6 +106,9 @@ env_posix_new(const struct env_posix_options *options, struct env **ret)
 	p->role = options->role != NULL ? options->role : "ulak";
 	p->log_level = options->log_level;
 	p->log_fd = options->log_fd > 0 ? options->log_fd : STDERR_FILENO;
+	p->has_made_clock = options->has_made_clock;
+	p->made = clock_us(CLOCK_MONOTONIC);
+	p->made_wall = clock_us(CLOCK_REALTIME) - p->made;
 	list_init(&p->watches);
 	list_init(&p->defers);
 	(void)posix_work_init(&p->work, &p->env);

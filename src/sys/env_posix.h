@@ -16,6 +16,10 @@ struct env_posix_options {
 	uint8_t log_level;    /* enum env_level; what is above is not written */
 	int log_fd;	      /* 0: stderr */
 	bool use_poll;	      /* poll(2) instead of epoll(7) */
+	/* Tests in one thread: the clock stands still while anything is ready
+	 * or a job is out, and then goes on to the next timer at once. What
+	 * they see does not depend on how busy the machine is. */
+	bool has_made_clock;
 };
 
 int env_posix_new(const struct env_posix_options *options, struct env **ret);

@@ -119,6 +119,26 @@ run_deferred(struct env_posix *p)
 	}
 }
 
+/* Until something is ready, or the first timer is due. */
+static int
+wait_turn(struct env_posix *p)
+{
+	int wait = list_is_empty(&p->defers)
+	    ? posix_timers_wait(p, env_now(&p->env))
+	    : 0;
+	int r;
+
+	if (!p->has_made_clock || wait <= 0)
+		return p->backend->wait(p, wait);
+	r = p->backend->wait(p, 0);
+	if (r < 0 || p->n_events > 0)
+		return r;
+	if (p->work.n_out > 0)
+		return p->backend->wait(p, -1);
+	p->made = p->heap[0]->due;
+	return 0;
+}
+
 int
 posix_run(struct env *env)
 {
@@ -126,10 +146,7 @@ posix_run(struct env *env)
 
 	p->is_stopping = false;
 	while (!p->is_stopping) {
-		int wait = list_is_empty(&p->defers)
-		    ? posix_timers_wait(p, env_now(env))
-		    : 0;
-		int r = p->backend->wait(p, wait);
+		int r = wait_turn(p);
 
 		if (r < 0)
 			return r;

@@ -51,6 +51,7 @@ struct work {
 	struct work_lane lanes[ENV_N_LANES];
 	pthread_t threads[WORK_THREADS];
 	unsigned n_threads;
+	unsigned n_out; /* jobs that have not come back; the loop's alone */
 	struct list finished;
 	int wake_fd; /* eventfd; -1 before the first thread */
 	struct env_watch wake;
@@ -75,6 +76,8 @@ struct env_posix {
 	unsigned log_level;
 	int log_fd;
 	bool is_stopping;
+	bool has_made_clock;
+	int64_t made, made_wall; /* its time now; and what to add for the date */
 };
 
 #define ENV_POSIX(e) ((struct env_posix *)(void *)(e))

@@ -579,6 +579,79 @@ log_lines(void **state)
 	(void)close(fds[1]);
 }
 
+/* -- a made clock --------------------------------------------------------- */
+
+struct patience {
+	struct env *env;
+	struct env_timer hour;
+	struct env_watch watch;
+	struct env_job job;
+	int64_t begun, at_watch, at_job;
+};
+
+static void
+on_hour(struct env_timer *t)
+{
+	env_stop(LIST_ENTRY(t, struct patience, hour)->env);
+}
+
+static void
+on_octet(struct env_watch *w, unsigned events)
+{
+	struct patience *p = LIST_ENTRY(w, struct patience, watch);
+
+	(void)events;
+	p->at_watch = env_now(p->env);
+	env_watch_del(p->env, w);
+}
+
+static void
+run_long(struct env_job *job)
+{
+	(void)job;
+	(void)usleep(20000);
+}
+
+static void
+after_long(struct env_job *job)
+{
+	struct patience *p = LIST_ENTRY(job, struct patience, job);
+
+	p->at_job = env_now(p->env);
+}
+
+/* Neither what is ready nor a job that takes its time moves it; then an hour
+ * is over at once. */
+static void
+made_clock(bool use_poll)
+{
+	struct env_posix_options o = { .role = "test",
+		.log_level = ENV_ERROR,
+		.use_poll = use_poll,
+		.has_made_clock = true };
+	struct patience p = { .hour.fire = on_hour,
+		.job = { .run = run_long, .done = after_long } };
+	int64_t wall;
+	int fds[2];
+
+	test_int(env_posix_new(&o, &p.env), 0);
+	p.begun = env_now(p.env);
+	wall = env_wall(p.env);
+	test_int(pipe(fds), 0);
+	test_int(write(fds[1], "x", 1), 1);
+	test_int(env_watch_add(p.env, &p.watch, fds[0], ENV_READ, on_octet), 0);
+	test_int(env_work(p.env, ENV_LANE_READ, &p.job), 0);
+	test_int(env_timer_set(p.env, &p.hour, p.begun + TIME_HOUR), 0);
+	test_int(env_run(p.env), 0);
+	test_int(p.at_watch - p.begun, 0);
+	test_int(p.at_job - p.begun, 0);
+	test_int(env_now(p.env) - p.begun, TIME_HOUR);
+	test_int(env_wall(p.env) - wall, TIME_HOUR);
+	env_posix_free(p.env);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 static void
 with_each_backend(void (*test)(bool use_poll))
 {
@@ -608,6 +681,7 @@ BOTH(connect_both)
 BOTH(refused_connect_is_told)
 BOTH(fds_travel)
 BOTH(files)
+BOTH(made_clock)
 
 TEST_MAIN(cmocka_unit_test(timers_fire_in_order_both),
     cmocka_unit_test(deleted_watch_is_silent_both),
@@ -617,4 +691,5 @@ TEST_MAIN(cmocka_unit_test(timers_fire_in_order_both),
     cmocka_unit_test(connect_both_both),
     cmocka_unit_test(refused_connect_is_told_both),
     cmocka_unit_test(fds_travel_both), cmocka_unit_test(files_both),
-    cmocka_unit_test(quoting), cmocka_unit_test(log_lines))
+    cmocka_unit_test(made_clock_both), cmocka_unit_test(quoting),
+    cmocka_unit_test(log_lines))

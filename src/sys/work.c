@@ -75,6 +75,7 @@ on_wake(struct env_watch *watch, unsigned events)
 	while ((link = list_take_first(&now)) != NULL) {
 		struct env_job *job = LIST_ENTRY(link, struct env_job, link);
 
+		w->n_out--;
 		job->done(job); /* may free job */
 	}
 }
@@ -144,6 +145,7 @@ posix_work(struct env *env, enum env_lane which, struct env_job *job)
 
 	if (r < 0)
 		return r;
+	w->n_out++;
 	(void)pthread_mutex_lock(&w->mutex);
 	list_add_last(&lane->jobs, &job->link);
 	(void)pthread_cond_signal(&lane->cond);

@@ -350,7 +350,7 @@ def test_full_disk_lets_people_tidy_up(disk):
     def refused():
         said.append(imap_says(s, append))
         return said[-1].startswith("NO")
-    wait_for(refused, 10, f"NO to APPEND: {said}")
+    wait_for(refused, 10, lambda: f"NO to APPEND: {said}")
     c = imap(s, led.user)
     n = int(c.select("INBOX")[1][0])
     assert c.store("1:3", "+FLAGS", "\\Deleted")[0] == "OK"

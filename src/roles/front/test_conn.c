@@ -196,7 +196,8 @@ static int
 setup(void **state)
 {
 	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR };
+		.log_level = ENV_ERROR,
+		.has_made_clock = true };
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL || env_posix_new(&options, &w->env) < 0)

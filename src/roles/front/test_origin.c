@@ -233,7 +233,8 @@ static int
 setup(void **state)
 {
 	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR };
+		.log_level = ENV_ERROR,
+		.has_made_clock = true };
 	struct wire_state here = { .strangers = true,
 		.submission = true,
 		.max_size = 1024 * 1024,

@@ -527,7 +527,8 @@ static int
 setup(void **state)
 {
 	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR + 1 };
+		.log_level = ENV_ERROR + 1,
+		.has_made_clock = true };
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL || env_posix_new(&options, &w->env) < 0)

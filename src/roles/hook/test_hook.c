@@ -326,7 +326,8 @@ static int
 setup(void **state)
 {
 	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR + 1 };
+		.log_level = ENV_ERROR + 1,
+		.has_made_clock = true };
 	struct world *w = calloc(1, sizeof(*w));
 	struct settings_hook *h;
 
@@ -722,7 +723,7 @@ ask_in_spite(struct world *w)
 
 		ask(w, stage);
 		for (int i = 0;
-		     i < 100 && w->n_answers == before && !w->is_front_closed;
+		     i < 1000 && w->n_answers == before && !w->is_front_closed;
 		     i++)
 			turns(w, 2);
 		if (w->is_front_closed)
