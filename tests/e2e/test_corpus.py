@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: ISC
-"""228 real messages: sent with `ulak send`, relayed, fetched by IMAP and POP3,
-the CRLF form equal to the byte apart from the trace fields that were added."""
+"""228 real messages: signed by DKIM, sent with `ulak send`, relayed, fetched by IMAP and POP3,
+the CRLF form equal to the byte apart from the trace fields that were added, each signature still good."""
+import base64
+import itertools
 import re
 import socket
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mua import imap, pop3
 from world import CORPUS, PASSWORD, PATIENCE, corpus_files, wait_for
@@ -44,6 +49,28 @@ def equal_but_for_submission_fields(got, want):
     return False
 
 
+class Signer:
+    """DKIM (RFC 6376) by Debian's python3-dkim, simple and relaxed for header and body in turn."""
+
+    def __init__(self):
+        key = rsa.generate_private_key(65537, 1024)
+        self.private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
+                                         serialization.NoEncryption())
+        public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+        self.ways = itertools.cycle(itertools.product((b"simple", b"relaxed"), repeat=2))
+
+    def sign(self, message):
+        """With the signature in front; as it was where there is no From to sign, or no header that it can read."""
+        try:
+            return dkim.sign(message, b"s", b"one.example", self.private, canonicalize=next(self.ways)) + message
+        except (dkim.ParameterError, dkim.MessageFormatError):
+            return message
+
+    def is_good(self, message):
+        return dkim.verify(message, dnsfunc=lambda name, timeout=5: self.record, minkey=1024)
+
+
 def test_all_of_it(one, two, tmp_path):
     one.account("corpus@one.example")
     two.account("corpus@two.example")
@@ -51,10 +78,13 @@ def test_all_of_it(one, two, tmp_path):
     secret.write_text(PASSWORD + "\n")
     files = corpus_files()
     assert len(files) == 228
-    sent = {}
+    sent, contents, signer = {}, {}, Signer()
     for path in files:
+        contents[path] = signer.sign(as_sent(path))
+        file = tmp_path / "message"
+        file.write_bytes(contents[path])
         out = one.cli("send", "--server", one.address, "--port", "587", "--user", "corpus@one.example",
-                      "--password-file", str(secret), "-f", "corpus@one.example", "--file", path, "corpus@two.example")
+                      "--password-file", str(secret), "-f", "corpus@one.example", "--file", str(file), "corpus@two.example")
         sent[re.search(r"[0-9A-Z]{26}", out.stdout)[0]] = path
     c = imap(two, "corpus@two.example")
 
@@ -69,8 +99,13 @@ def test_all_of_it(one, two, tmp_path):
         by_imap[first[1].decode()] = raw
     c.logout()
     assert by_imap.keys() == sent.keys()
-    wrong = [sent[i] for i in sent if not equal_but_for_submission_fields(without_trace(by_imap[i], 2), as_sent(sent[i]))]
+    wrong = [sent[i] for i in sent
+             if not equal_but_for_submission_fields(without_trace(by_imap[i], 2), contents[sent[i]])]
     assert wrong == []
+    signed = [i for i in sent if contents[sent[i]].startswith(b"DKIM-Signature:")]
+    assert len(signed) > 200, len(signed)
+    assert [sent[i] for i in signed if not signer.is_good(by_imap[i])] == []
+    assert not signer.is_good(by_imap[signed[0]] + b"one line more\r\n")
     p = pop3(two, "corpus@two.example")
     by_pop3 = {b"\r\n".join(p.retr(n)[1]) + b"\r\n" for n in range(1, len(files) + 1)}
     p.quit()
