@@ -141,11 +141,17 @@ show_test(struct cli *cli, const json_t *rows)
 	} else {
 		print_rows(rows, "step", "How it is resolved:");
 		print_rows(rows, "target", "Who gets it here:");
+		print_rows(rows, "suppressed", "Who has sent there in vain:");
 		print_rows(rows, "route", "Which route, and why:");
+		print_rows(rows, "sender", "Who is said to send it:");
 		print_rows(rows, "destination", "What is known of it:");
+		print_rows(rows, "terms", "What is set for it:");
 		print_rows(rows, "hop", "Where to:");
 		print_rows(rows, "dns", "What the DNS says:");
 		print_rows(rows, "host", "Hosts, in this order:");
+		print_rows(rows, "sts", "What the domain demands (MTA-STS):");
+		print_rows(rows, "dane", "Their TLSA records (DANE):");
+		print_rows(rows, "tls", "What is demanded of their TLS:");
 		print_rows(rows, "verdict", "Why not:");
 		print_rows(rows, "rcpt", "RCPT would hear:");
 		(void)printf("It %s, %s.\n", answer, text_of(last, "text"));

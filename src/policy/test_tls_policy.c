@@ -167,4 +167,58 @@ words_both_ways(void **state)
 	test_int(tls_result_name(TLS_RESULT_SUCCESS).len, 0);
 }
 
-TEST_MAIN(cmocka_unit_test(demands_by_table), cmocka_unit_test(words_both_ways))
+static const struct {
+	const char *what;
+	enum hop_kind kind;
+	enum hop_tls hop;
+	enum tls_minimum destination, configured, want;
+} minimums[] = {
+	{ "as configured", HOP_MX, HOP_TLS_MAY, TLS_MINIMUM_DEFAULT,
+	    TLS_MINIMUM_ENCRYPT, TLS_MINIMUM_ENCRYPT },
+	{ "the destination has another", HOP_MX, HOP_TLS_MAY, TLS_MINIMUM_DANE,
+	    TLS_MINIMUM_ENCRYPT, TLS_MINIMUM_DANE },
+	{ "also a lower one", HOP_MX, HOP_TLS_MAY, TLS_MINIMUM_MAY,
+	    TLS_MINIMUM_VERIFY, TLS_MINIMUM_MAY },
+	{ "never", HOP_MX, HOP_TLS_VERIFY, TLS_MINIMUM_NONE, TLS_MINIMUM_MAY,
+	    TLS_MINIMUM_NONE },
+	{ "the route wants more", HOP_SMARTHOST, HOP_TLS_VERIFY,
+	    TLS_MINIMUM_DEFAULT, TLS_MINIMUM_MAY, TLS_MINIMUM_VERIFY },
+	{ "the route has none", HOP_SMARTHOST, HOP_TLS_NONE, TLS_MINIMUM_DANE,
+	    TLS_MINIMUM_DANE, TLS_MINIMUM_NONE },
+	{ "within the house", HOP_LMTP, HOP_TLS_MAY, TLS_MINIMUM_DANE,
+	    TLS_MINIMUM_DANE, TLS_MINIMUM_MAY },
+};
+
+static void
+minimums_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(minimums) / sizeof(minimums[0]); i++) {
+		test_case(minimums[i].what);
+		test_int(tls_policy_minimum((uint8_t)minimums[i].kind,
+			     (uint8_t)minimums[i].hop,
+			     (uint8_t)minimums[i].destination,
+			     (uint8_t)minimums[i].configured),
+		    minimums[i].want);
+	}
+}
+
+static void
+what_the_fetcher_said(void **state)
+{
+	struct sts_verdict v = tls_policy_sts(STS_ENFORCE, STS_RESULT_OK,
+	    SLICE("mx.two.example *.far.example"), SLICE("a.far.example"));
+
+	(void)state;
+	test_int(v.mode, STS_ENFORCE);
+	test_true(v.mx_matches);
+	test_int(v.trouble, TLS_RESULT_SUCCESS);
+	v = tls_policy_sts(STS_NONE, STS_RESULT_WEBPKI, SLICE(""),
+	    SLICE("a.far.example"));
+	test_true(!v.mx_matches);
+	test_int(v.trouble, TLS_RESULT_STS_WEBPKI_INVALID);
+}
+
+TEST_MAIN(cmocka_unit_test(demands_by_table), cmocka_unit_test(words_both_ways),
+    cmocka_unit_test(minimums_by_table),
+    cmocka_unit_test(what_the_fetcher_said))

@@ -3,6 +3,45 @@
 
 #include <assert.h>
 
+/* -- what it is decided from -------------------------------------------------
+ */
+
+struct sts_verdict
+tls_policy_sts(uint8_t mode, uint8_t result, struct slice mx, struct slice host)
+{
+	static const uint8_t troubles[] = {
+		[STS_RESULT_OK] = TLS_RESULT_SUCCESS,
+		[STS_RESULT_FETCH] = TLS_RESULT_STS_POLICY_FETCH_ERROR,
+		[STS_RESULT_INVALID] = TLS_RESULT_STS_POLICY_INVALID,
+		[STS_RESULT_WEBPKI] = TLS_RESULT_STS_WEBPKI_INVALID,
+	};
+
+	return (struct sts_verdict){ .mode = mode,
+		.mx_matches = sts_mx_matches(mx, host),
+		.trouble = troubles[result] };
+}
+
+uint8_t
+tls_policy_minimum(uint8_t hop_kind, uint8_t hop_tls, uint8_t destination,
+    uint8_t configured)
+{
+	static const uint8_t of_hop[HOP_TLS_KINDS] = {
+		[HOP_TLS_DEFAULT] = TLS_MINIMUM_MAY,
+		[HOP_TLS_NONE] = TLS_MINIMUM_NONE,
+		[HOP_TLS_MAY] = TLS_MINIMUM_MAY,
+		[HOP_TLS_ENCRYPT] = TLS_MINIMUM_ENCRYPT,
+		[HOP_TLS_VERIFY] = TLS_MINIMUM_VERIFY,
+	};
+	uint8_t minimum = destination, hop = of_hop[hop_tls];
+
+	/* of a server within the house only its route speaks */
+	if (hop_kind == HOP_LMTP || hop == TLS_MINIMUM_NONE)
+		return hop;
+	if (minimum == TLS_MINIMUM_DEFAULT)
+		minimum = configured;
+	return minimum > hop || minimum == TLS_MINIMUM_NONE ? minimum : hop;
+}
+
 /* -- names -------------------------------------------------------------------
  */
 

@@ -17,6 +17,7 @@
 
 #include "base/verdict.h"
 #include "policy/dane.h"
+#include "policy/hop.h"
 #include "policy/sts.h"
 
 enum {
@@ -57,6 +58,15 @@ struct sts_verdict {
 	 * one of TLS_RESULT_STS_..., for the report; 0: nothing to tell. */
 	uint8_t trouble; /* enum tls_result */
 };
+
+/* From an answer of the fetcher (enum sts_mode, sts_result; patterns). */
+struct sts_verdict tls_policy_sts(uint8_t mode, uint8_t result, struct slice mx,
+    struct slice host);
+/* What is wanted at least of the hosts behind a route: by the route itself
+ * (enum hop_kind; enum hop_tls, not DEFAULT), by the destination (enum
+ * tls_minimum) and, where that says DEFAULT, by the configuration. */
+uint8_t tls_policy_minimum(uint8_t hop_kind, uint8_t hop_tls,
+    uint8_t destination, uint8_t configured);
 
 enum tls_level {
 	TLS_LEVEL_NEVER,

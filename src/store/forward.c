@@ -42,8 +42,8 @@ need_secret(struct db *db, const uint8_t *fresh, uint8_t secret[2 * SRS_SECRET])
 {
 	int r = read_secret(db, secret);
 
-	if (r != DB_NONE)
-		return ERR_TRACE(r);
+	if (r != DB_NONE || fresh == NULL)
+		return r == DB_NONE ? 0 : ERR_TRACE(r);
 	print_hex(fresh, (char *)secret);
 	return ERR_TRACE(DB_EXEC(meta_set, db, .key = SECRET_KEY,
 	    .value = slice_of(secret, 2 * SRS_SECRET)));

@@ -15,7 +15,8 @@
 /* What the sender of a forwarded mail becomes, in the name of the domain (A-
  * label) whose alias it went through. DB_NONE: he stays as he is (he is ours,
  * the domain does not want it, or it cannot be done). `fresh`: random octets,
- * in case there is no secret yet. */
+ * in case there is no secret yet; NULL: nothing is written, and the hash is not
+ * one to be known again, if there is none. */
 int forward_sender(struct db *db, struct slice sender, struct slice domain,
     int64_t now, const uint8_t fresh[SRS_SECRET], struct buf *out);
 

@@ -7,6 +7,7 @@ in the queue, no bounce), bounced (one bounce with that status, no copy), kept
 (in the queue with that reason, no bounce). All mails are sent at the start;
 each test waits for its own."""
 import email
+import json
 import os
 import re
 import shutil
@@ -1155,6 +1156,9 @@ def test_who_is_unknown_is_suppressed(net):
     assert row["sender"] == "box.example" and row["times"] == 2 and row["refused"] is True and row["code"] == 550
     with pytest.raises(Exception, match="(?s)5.1.1.*ulak suppress"):
         net.send(address)
+    told = json.loads(net.box.cli("route", address, "--sender", USER, "--json", check=False).stdout)
+    assert told["answer"] == "bounces" and "550 5.1.1" in str([s["what"] for s in told["steps"]])
+    assert [(s["what"], s["address"]) for s in told["steps"] if s["kind"] == "suppressed"] == [("refused", "box.example")]
     net.box.cli("suppress", "remove", "box.example", "gone@REFUSES-RCPT.example")
     assert net.box.cli("suppress", "remove", "box.example", address, check=False).returncode == 1
     assert bounces_of(net, address)

@@ -201,6 +201,9 @@ def test_forwarded_mail_has_a_sender_of_ours(ours, other):
     sender = found["Return-Path"].strip("<>")
     assert re.fullmatch(r"SRS0=[a-z2-7]{6}=[a-z2-7]{2}=stranger\.example=anna@rcpt\.example", sender)
     assert found.get_payload().replace("\r", "") == "as it was\n"
+    told = ours.cli_json("route", "fw@rcpt.example", "--sender", "anna@stranger.example")["steps"]
+    who = [s for s in told if s["kind"] == "sender"][0]
+    assert who["what"] == "srs" and who["address"] == sender
     # what fails further on comes back to whom it names; what is bent, to nobody
     bent = sender.replace("anna", "bert")
     good, bad, upper = rcpts(ours, "", sender, bent, sender.upper())
@@ -214,6 +217,8 @@ def test_forwarded_mail_has_a_sender_of_ours(ours, other):
     assert whole(other, far, send(ours, US, "fw@rcpt.example", user=US))["Return-Path"] == f"<{US}>"
     ours.cli("domain", "set", "rcpt.example", "srs=off")
     assert ours.cli_json("domain", "show", "rcpt.example")["srs"] == "off"
+    told = ours.cli_json("route", "fw@rcpt.example", "--sender", "anna@stranger.example")["steps"]
+    assert [(s["what"], s["address"]) for s in told if s["kind"] == "sender"] == [("kept", "anna@stranger.example")]
     again = whole(other, far, send(ours, "anna@stranger.example", "fw@rcpt.example"))
     assert again["Return-Path"] == "<anna@stranger.example>"
     ours.cli("domain", "set", "rcpt.example", "srs=on")

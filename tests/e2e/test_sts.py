@@ -223,6 +223,24 @@ def test_enforced_and_not_kept(place, name, words):
     place.server.cli("queue", "delete", "--yes", "--route", f"{name}.example")
 
 
+def test_route_tells_what_is_demanded(place):
+    """The policy, and what it means for each host; nothing is connected to."""
+    def route(name):
+        got = json.loads(place.server.cli("route", f"jo@{name}.example", "--json", check=False).stdout)
+        first = {step["kind"]: step for step in reversed(got["steps"])}
+        return got["answer"], first["sts"], first["tls"]
+    answer, sts, tls = route("good")
+    assert (answer, sts["what"], tls["what"]) == ("goes", "enforce", "verify")
+    assert sts["text"].startswith("mx: mx.good.example; policy good1 of ")
+    answer, sts, tls = route("mismatch")
+    assert (answer, sts["what"], tls["what"]) == ("waits", "enforce", "not used") and "does not name" in tls["text"]
+    answer, sts, tls = route("tested")
+    assert (answer, sts["what"], tls["what"]) == ("goes", "testing", "may") and "only tested" in tls["text"]
+    answer, sts, tls = route("absent")
+    assert (answer, sts["what"], tls["what"]) == ("goes", "none", "may") and "sts-policy-fetch-error" in sts["text"]
+    assert route("nonsense")[1]["text"] == "the domain has none"
+
+
 def test_only_tested(place):
     """A policy in testing stops nothing."""
     receiver = place.receiver("tested")

@@ -6,6 +6,7 @@ otherwise; what a host shows and what the DNS says of it stands in CASES.
 """
 import datetime
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -297,6 +298,37 @@ def test_the_next_host_is_asked(net):
     assert not net.hosts["first"].mails
     wait_for(lambda: all(words in net.box.cli("trace", net.last_id).stdout for words in (
         "does not match its TLSA records", "DANE", "CN=own")), what=lambda: net.box.cli("trace", net.last_id).stdout)
+
+
+def route(server, address, *more):
+    """What `ulak route ADDRESS` says: its answer, and the steps by their kind."""
+    got = json.loads(server.cli("route", address, *more, "--json", check=False).stdout)
+    return got["answer"], {kind: [s for s in got["steps"] if s["kind"] == kind] for kind in {s["kind"] for s in got["steps"]}}
+
+
+def test_what_would_be_demanded(net):
+    """ulak route tells TLSA records, whether they count, and what follows, as the courier decides it."""
+    def demanded(label, *more):
+        answer, got = route(net.box, f"r@{net.domain_of(label)}", *more)
+        return answer, got["dane"][0], got["tls"][0]
+    answer, dane, tls = demanded("ee")
+    assert answer == "goes" and dane["what"] == "validated" and dane["text"].startswith("3 1 1 ") and tls["what"] == "dane"
+    assert demanded("ee-rollover")[1]["text"].count("3 1 1 ") == 2
+    answer, dane, tls = demanded("bogus")
+    assert (answer, dane["what"], tls["what"]) == ("waits", "failed", "not used") and "no valid answer" in tls["text"]
+    answer, dane, tls = demanded("pkix")
+    assert (answer, dane["what"], tls["what"]) == ("goes", "unusable", "encrypt")
+    answer, dane, tls = demanded("unsigned")
+    assert (answer, dane["what"], tls["what"]) == ("goes", "none", "may")
+    domain = net.domain_of("unsigned-mx")
+    net.box.cli("destination", "set", domain, "tls=dane", "rate=600")
+    answer, got = route(net.box, f"r@{domain}")
+    assert (answer, got["tls"][0]["what"]) == ("waits", "not used") and "DANE is demanded" in got["tls"][0]["text"]
+    assert {(t["what"], t["address"], t["text"]) for t in got["terms"]} == {("tls", domain, "dane"), ("rate", domain, "600")}
+    net.box.cli("destination", "unset", domain)
+    text = net.box.cli("route", f"r@{net.domain_of('ee')}").stdout
+    assert "Their TLSA records (DANE):" in text and "as its TLSA records say" in text
+    assert route(net.strict, f"r@{net.domain_of('own')}")[1]["tls"][0]["what"] == "verify"
 
 
 def test_a_session_is_resumed(net):

@@ -322,10 +322,13 @@ static void
 go_on_routing(struct control_conn *conn)
 {
 	struct control *c = conn->control;
+	struct route_test_peers peers = {
+		.resolver = c->resolver.is_there ? &c->resolver.channel : NULL,
+		.fetcher = c->fetcher.is_there ? &c->fetcher.channel : NULL
+	};
 
 	enter(conn, ROUTING);
-	switch (route_test_go_on(conn->test,
-	    c->resolver.is_there ? &c->resolver.channel : NULL, conn->session,
+	switch (route_test_go_on(conn->test, &peers, conn->session,
 	    &conn->out)) {
 	case ROUTE_TEST_ASKING:
 		want_write(conn);
@@ -383,6 +386,15 @@ control_conn_on_dns(struct control_conn *conn, uint32_t ticket,
 }
 
 void
+control_conn_on_sts(struct control_conn *conn, uint32_t ticket,
+    const struct wire_sts_answer *m)
+{
+	if (conn->state == ROUTING &&
+	    route_test_on_sts(conn->test, ticket, m, &conn->out))
+		go_on_routing(conn);
+}
+
+void
 control_conns_peer_lost(struct control *c, enum wire_role peer)
 {
 	LIST_FOREACH_SAFE (it, tmp, &c->conns) {
@@ -392,6 +404,8 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 			refuse_for_now(conn, "the store ended; try again");
 		if (peer == WIRE_RESOLVER && conn->state == ROUTING)
 			refuse_for_now(conn, "the resolver ended; try again");
+		if (peer == WIRE_FETCHER && conn->state == ROUTING)
+			refuse_for_now(conn, "the fetcher ended; try again");
 		if (peer == WIRE_KEEPER &&
 		    (conn->state == HASHING || conn->state == MAKING_KEY ||
 			conn->state == SEALING || conn->state == TELLING_KEYS))

@@ -121,8 +121,21 @@ on_dns_answer(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_sts_answer(struct channel *c, const struct wire_head *h,
+    const struct wire_sts_answer *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_sts(conn, h->ticket, m);
+	return 0;
+}
+
 static const struct wire_control_handlers handlers = {
 	.dns_answer = on_dns_answer,
+	.sts_answer = on_sts_answer,
 	.admin_rows = on_admin_rows,
 	.hashed = on_hashed,
 	.key_made = on_key_made,
@@ -161,6 +174,7 @@ on_peer(struct role *r, enum wire_role role, uint32_t instance,
 	    : role == WIRE_KEEPER                      ? &c->keeper
 	    : role == WIRE_HOOK                        ? &c->hook
 	    : role == WIRE_RESOLVER                    ? &c->resolver
+	    : role == WIRE_FETCHER                     ? &c->fetcher
 						       : NULL;
 
 	if (peer == NULL || purpose != PEER_CHANNEL) {
@@ -241,6 +255,8 @@ deinit(struct role *r)
 		channel_close(&c->hook.channel);
 	if (c->resolver.is_there)
 		channel_close(&c->resolver.channel);
+	if (c->fetcher.is_there)
+		channel_close(&c->fetcher.channel);
 	if (c->is_listening) {
 		env_watch_del(r->env, &c->listener);
 		env_close(r->env, c->listener.fd, false);

@@ -38,7 +38,7 @@ struct control_filter {
 
 struct control {
 	struct role *role;
-	struct control_peer store, keeper, hook, resolver;
+	struct control_peer store, keeper, hook, resolver, fetcher;
 	struct route_own own[CONTROL_OWN]; /* at which we answer */
 	size_t n_own;
 	struct control_filter filters[LIMIT_HOOKS];
@@ -105,6 +105,8 @@ void control_conn_on_token_keys(struct control_conn *conn,
     const struct wire_token_keys_taken *m);
 void control_conn_on_dns(struct control_conn *conn, uint32_t ticket,
     const struct wire_dns_answer *m);
+void control_conn_on_sts(struct control_conn *conn, uint32_t ticket,
+    const struct wire_sts_answer *m);
 /* Whoever waits for this peer gets a 451. */
 void control_conns_peer_lost(struct control *c, enum wire_role peer);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "roles/control/route_test.h"
+#include "roles/control/route_test_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,41 +8,9 @@
 
 #include "base/err.h"
 #include "base/ip.h"
-#include "roles/control/control.h"
 
 enum {
-	TEST_ARENA = 2 * 1024 * 1024,
-	ROW_TEXT = 900
-};
-
-struct hop {
-	struct slice kind, address, domain, hosts;
-	uint16_t port;
-};
-
-enum fate { /* the worst of all targets counts */
-	FATE_GOES,
-	FATE_DISCARDED,
-	FATE_WAITS,
-	FATE_BOUNCES
-};
-
-struct route_test {
-	const struct settings *settings;
-	const struct route_own *own;
-	size_t n_own;
-	uint64_t seed;
-	struct arena arena;
-	struct hop hops[ROUTE_TEST_HOPS];
-	size_t n_hops, at;
-	bool is_refused, is_waiting; /* as the store said */
-	enum fate fate;
-	/* of hops[at] */
-	struct hop_host hosts[HOP_HOSTS];
-	struct route_answer answers[ROUTE_TEST_QUESTIONS];
-	bool has_answer[ROUTE_TEST_QUESTIONS];
-	size_t n_answers, n_missing;
-	uint32_t first_ticket; /* of answers[0] */
+	TEST_ARENA = 2 * 1024 * 1024
 };
 
 struct route_test *
@@ -84,6 +52,24 @@ field_of(struct wire_list fields, const char *name)
 	return SLICE("");
 }
 
+/* What the route and the destination want of TLS, as the courier reads it. */
+static void
+take_tls(struct hop *h, struct wire_list fields)
+{
+	struct slice tls = field_of(fields, "tls");
+	struct slice minimum = field_of(fields, "minimum");
+	bool has_login = field_of(fields, "user").len > 0;
+
+	h->is_lmtp = slice_equal(field_of(fields, "what"),
+	    slice_cstr(hop_kinds[HOP_LMTP]));
+	h->tls = has_login && !h->is_lmtp ? HOP_TLS_VERIFY : HOP_TLS_MAY;
+	for (uint8_t i = HOP_TLS_NONE; i < HOP_TLS_KINDS; i++)
+		if (slice_equal(tls, slice_cstr(hop_tls_texts[i])))
+			h->tls = i;
+	h->minimum = TLS_MINIMUM_DEFAULT;
+	(void)tls_minimum_parse(minimum, &h->minimum);
+}
+
 static int
 take_hop(struct route_test *t, struct wire_list fields)
 {
@@ -94,6 +80,7 @@ take_hop(struct route_test *t, struct wire_list fields)
 		return 0;
 	(void)slice_to_u64(field_of(fields, "port"), 65535, &port);
 	h->port = (uint16_t)port;
+	take_tls(h, fields);
 	if (!arena_copy(&t->arena, field_of(fields, "what"), &h->kind) ||
 	    !arena_copy(&t->arena, field_of(fields, "address"), &h->address) ||
 	    !arena_copy(&t->arena, field_of(fields, "domain"), &h->domain) ||
@@ -122,8 +109,8 @@ route_test_row(struct route_test *t, struct wire_list fields)
 
 /* -- rows ------------------------------------------------------------------ */
 
-static void
-put_row(struct buf *out, const char *kind, const char *what,
+void
+route_test_put(struct buf *out, const char *kind, const char *what,
     struct slice address, const char *text)
 {
 	struct control_request row;
@@ -185,8 +172,8 @@ put_answer(struct buf *out, const struct route_answer *a)
 	for (size_t i = 0; i < d->n_records && n + 1 < sizeof(text); i++)
 		n += print_record(a->question.type, d->records[i], text + n,
 		    sizeof(text) - n);
-	put_row(out, "dns", type_name(a->question.type), a->question.name,
-	    text[0] == ' ' ? text + 1 : text);
+	route_test_put(out, "dns", type_name(a->question.type),
+	    a->question.name, text[0] == ' ' ? text + 1 : text);
 }
 
 static void
@@ -205,11 +192,11 @@ put_host(struct buf *out, const struct route_host *h)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s[%s]:%u",
 		    i > 0 ? " " : "", address, h->port);
 	}
-	put_row(out, "host", what, h->name, text);
+	route_test_put(out, "host", what, h->name, text);
 }
 
-static void
-note_fate(struct route_test *t, enum fate fate)
+void
+route_test_note_fate(struct route_test *t, enum fate fate)
 {
 	if (fate > t->fate)
 		t->fate = fate;
@@ -230,8 +217,8 @@ put_route(struct route_test *t, const struct route *route, struct buf *out)
 	(void)snprintf(what, sizeof(what), "%u %u.%u.%u", v->code, v->esc.class,
 	    v->esc.subject, v->esc.detail);
 	(void)slice_to_cstr(v->text, text, sizeof(text));
-	put_row(out, "verdict", what, t->hops[t->at].address, text);
-	note_fate(t, v->code / 100 == 5 ? FATE_BOUNCES : FATE_WAITS);
+	route_test_put(out, "verdict", what, t->hops[t->at].address, text);
+	route_test_note_fate(t, v->code / 100 == 5 ? FATE_BOUNCES : FATE_WAITS);
 }
 
 static void
@@ -249,7 +236,8 @@ put_end(const struct route_test *t, struct buf *out)
 	    : t->fate < FATE_WAITS && t->is_waiting ? FATE_WAITS
 						    : t->fate;
 
-	put_row(out, "answer", ends[fate].what, SLICE(""), ends[fate].text);
+	route_test_put(out, "answer", ends[fate].what, SLICE(""),
+	    ends[fate].text);
 }
 
 /* -- the decision ---------------------------------------------------------- */
@@ -260,6 +248,8 @@ next_hop(struct route_test *t)
 	t->first_ticket += ROUTE_TEST_QUESTIONS;
 	t->n_answers = t->n_missing = 0;
 	memset(t->has_answer, 0, sizeof(t->has_answer));
+	t->is_routed = false;
+	route_test_tls_reset(t);
 	t->at++;
 }
 
@@ -267,11 +257,11 @@ static bool
 is_carried(struct route_test *t, const struct hop *h)
 {
 	if (slice_equal(h->kind, SLICE("discard"))) {
-		note_fate(t, FATE_DISCARDED);
+		route_test_note_fate(t, FATE_DISCARDED);
 		return false;
 	}
 	if (slice_equal(h->kind, SLICE("error"))) {
-		note_fate(t, FATE_BOUNCES);
+		route_test_note_fate(t, FATE_BOUNCES);
 		return false;
 	}
 	return true;
@@ -301,10 +291,11 @@ decide(struct route_test *t, struct route_question *questions, size_t *ret_n,
 	    ret_n, ret);
 }
 
-static bool
-ask(struct route_test *t, const struct route_question *q,
-    struct channel *resolver, uint64_t session)
+bool
+route_test_ask(struct route_test *t, const struct route_question *q)
 {
+	struct channel *resolver = t->resolver;
+
 	struct wire_dns_ask m = { .name = q->name, .type = q->type };
 	size_t i = t->n_answers;
 
@@ -315,36 +306,54 @@ ask(struct route_test *t, const struct route_question *q,
 		return false;
 	t->n_answers++;
 	t->n_missing++;
-	return wire_send_dns_ask(resolver, session,
+	return wire_send_dns_ask(resolver, t->session,
 		   t->first_ticket + (uint32_t)i, &m) == 0;
 }
 
-enum route_test_state
-route_test_go_on(struct route_test *t, struct channel *resolver,
-    uint64_t session, struct buf *out)
+/* Until the hosts of the present hop are known, or it is known that there are
+ * none. */
+static enum route_test_state
+go_on_routing(struct route_test *t, struct buf *out)
 {
 	struct route_question questions[ROUTE_QUESTIONS];
-	struct route route;
+	enum route_need need;
 	size_t n = 0;
 
-	if (t->n_missing > 0)
+	if (t->is_routed)
+		return ROUTE_TEST_DONE;
+	need = decide(t, questions, &n, &t->route);
+	if (need == ROUTE_E_MEMORY)
+		return ROUTE_TEST_E_RESOLVER;
+	if (need == ROUTE_DONE) {
+		t->is_routed = true;
+		put_route(t, &t->route, out);
+		return ROUTE_TEST_DONE;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!route_test_ask(t, &questions[i]))
+			return ROUTE_TEST_E_RESOLVER;
+	return ROUTE_TEST_ASKING;
+}
+
+enum route_test_state
+route_test_go_on(struct route_test *t, const struct route_test_peers *peers,
+    uint64_t session, struct buf *out)
+{
+	t->resolver = peers->resolver;
+	t->fetcher = peers->fetcher;
+	t->session = session;
+	if (t->n_missing > 0 || t->sts.is_missing)
 		return ROUTE_TEST_ASKING;
 	for (; t->at < t->n_hops; next_hop(t)) {
-		enum route_need need;
+		enum route_test_state state;
 
 		if (!is_carried(t, &t->hops[t->at]))
 			continue;
-		need = decide(t, questions, &n, &route);
-		if (need == ROUTE_DONE) {
-			put_route(t, &route, out);
-			continue;
-		}
-		if (need == ROUTE_E_MEMORY)
-			return ROUTE_TEST_E_RESOLVER;
-		for (size_t i = 0; i < n; i++)
-			if (!ask(t, &questions[i], resolver, session))
-				return ROUTE_TEST_E_RESOLVER;
-		return ROUTE_TEST_ASKING;
+		state = go_on_routing(t, out);
+		if (state == ROUTE_TEST_DONE && t->route.n_hosts > 0)
+			state = route_test_tls_go_on(t, out);
+		if (state != ROUTE_TEST_DONE)
+			return state;
 	}
 	put_end(t, out);
 	return ROUTE_TEST_DONE;
@@ -362,6 +371,8 @@ keep_answer(struct route_test *t, struct dns_answer *to,
 		.is_secure = m->secure,
 		.is_bogus = m->bogus,
 		.ttl = m->ttl };
+	if (!arena_copy(&t->arena, m->canonical, &to->canonical))
+		to->rcode = DNS_SERVFAIL;
 	to->records = arena_array(&t->arena, rows.n == 0 ? 1 : rows.n,
 	    sizeof(*to->records));
 	while (to->records != NULL && wire_dns_record_next(&rows, &row) &&

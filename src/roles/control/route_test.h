@@ -4,8 +4,9 @@
  *
  * The store has said which next hop each target would have; here the decision
  * that the courier makes (policy/route) is driven with the resolver's answers,
- * and every question and host becomes a row. Nothing is connected to. Owned by
- * the admin's connection; its memory is capped.
+ * and every question and host becomes a row; then what would be demanded of
+ * each host's TLS (MTA-STS, DANE, what is wanted at least). Nothing is
+ * connected to. Owned by the admin's connection; its memory is capped.
  */
 #ifndef ROLES_CONTROL_ROUTE_TEST_H
 #define ROLES_CONTROL_ROUTE_TEST_H
@@ -16,7 +17,7 @@
 
 enum {
 	ROUTE_TEST_HOPS = 20,
-	ROUTE_TEST_QUESTIONS = 2 * ROUTE_QUESTIONS
+	ROUTE_TEST_QUESTIONS = 3 * ROUTE_QUESTIONS /* as the courier's */
 };
 
 enum route_test_state {
@@ -27,6 +28,10 @@ enum route_test_state {
 
 struct route_test;
 
+struct route_test_peers { /* NULL: not there */
+	struct channel *resolver, *fetcher;
+};
+
 struct route_test *route_test_new(const struct settings *s,
     const struct route_own *own, size_t n_own, uint64_t seed);
 void route_test_free(struct route_test *t);
@@ -34,9 +39,12 @@ void route_test_free(struct route_test *t);
 int route_test_row(struct route_test *t, struct wire_list fields);
 /* Asks what is to be asked; rows go to `out`. session: of the questions. */
 enum route_test_state route_test_go_on(struct route_test *t,
-    struct channel *resolver, uint64_t session, struct buf *out);
+    const struct route_test_peers *peers, uint64_t session, struct buf *out);
 /* False: it was none of ours. */
 bool route_test_on_answer(struct route_test *t, uint32_t ticket,
     const struct wire_dns_answer *m);
+
+bool route_test_on_sts(struct route_test *t, uint32_t ticket,
+    const struct wire_sts_answer *m, struct buf *out);
 
 #endif

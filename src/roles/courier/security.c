@@ -25,21 +25,8 @@ enum {
 uint8_t
 security_minimum(const struct attempt *a)
 {
-	static const uint8_t of_hop[HOP_TLS_KINDS] = {
-		[HOP_TLS_DEFAULT] = TLS_MINIMUM_MAY,
-		[HOP_TLS_NONE] = TLS_MINIMUM_NONE,
-		[HOP_TLS_MAY] = TLS_MINIMUM_MAY,
-		[HOP_TLS_ENCRYPT] = TLS_MINIMUM_ENCRYPT,
-		[HOP_TLS_VERIFY] = TLS_MINIMUM_VERIFY,
-	};
-	uint8_t minimum = a->tls_minimum, hop = of_hop[a->hop.tls];
-
-	/* of a server within the house only its route speaks */
-	if (a->hop.kind == HOP_LMTP || hop == TLS_MINIMUM_NONE)
-		return hop;
-	if (minimum == TLS_MINIMUM_DEFAULT)
-		minimum = a->courier->settings->outbound_tls;
-	return minimum > hop || minimum == TLS_MINIMUM_NONE ? minimum : hop;
+	return tls_policy_minimum(a->hop.kind, a->hop.tls, a->tls_minimum,
+	    a->courier->settings->outbound_tls);
 }
 
 /* Nothing that a domain has published matters then: it is not asked for. */

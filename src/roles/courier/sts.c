@@ -88,16 +88,7 @@ sts_on_answer(struct attempt *a, uint32_t ticket,
 struct sts_verdict
 sts_verdict_of(const struct attempt *a, struct slice host)
 {
-	static const uint8_t troubles[] = {
-		[STS_RESULT_OK] = TLS_RESULT_SUCCESS,
-		[STS_RESULT_FETCH] = TLS_RESULT_STS_POLICY_FETCH_ERROR,
-		[STS_RESULT_INVALID] = TLS_RESULT_STS_POLICY_INVALID,
-		[STS_RESULT_WEBPKI] = TLS_RESULT_STS_WEBPKI_INVALID,
-	};
-
-	return (struct sts_verdict){ .mode = a->sts.mode,
-		.mx_matches = sts_mx_matches(a->sts.mx, host),
-		.trouble = troubles[a->sts.result] };
+	return tls_policy_sts(a->sts.mode, a->sts.result, a->sts.mx, host);
 }
 
 /* RFC 8460, 4.5: the policy as lines. */

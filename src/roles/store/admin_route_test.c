@@ -5,9 +5,11 @@
  * `ulak route ADDRESS`, as far as the store knows it: how the address is
  * resolved (policy/rcpt), for each target elsewhere the route that it takes and
  * why (policy/route_table: the decision that is made when a mail is queued),
- * and what is known of that destination. Rows as of "address"; those of kind
- * hop also say, for control, what ATTEMPT would say, and control asks the DNS
- * (roles/control/route_test.c). Nothing is sent, nothing remembered.
+ * what becomes of the sender, what is known of that destination, what an admin
+ * has set for it, and whether its recipient is suppressed. Rows as of
+ * "address"; those of kind hop also say, for control, what ATTEMPT would say,
+ * and control asks the DNS (roles/control/route_test.c). Nothing is sent,
+ * nothing remembered.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,9 +17,13 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "policy/canon.h"
+#include "policy/tls_policy.h"
 #include "roles/store/accept_impl.h"
 #include "roles/store/admin_impl.h"
+#include "store/forward.h"
 #include "store/route.h"
+#include "store/suppress.h"
+#include "store/terms.h"
 
 static int
 put_line(struct admin_job *j, const char *kind, struct slice what,
@@ -82,9 +88,61 @@ put_destination(struct db *db, struct admin_job *j,
 	    slice_cstr(text));
 }
 
+/* What an admin has set for it, by which pattern; the rest is as configured. */
+static int
+put_terms(struct admin_job *j, const struct terms_table *table,
+    const struct route_choice *c, uint8_t *ret_minimum)
+{
+	struct slice from[TERMS_N];
+	struct terms terms;
+	int r = 0;
+
+	terms_table_find(table, c->key, &terms, from);
+	*ret_minimum = TLS_MINIMUM_DEFAULT;
+	if (terms.value[TERMS_TLS] != TERMS_UNSET)
+		*ret_minimum = (uint8_t)terms.value[TERMS_TLS];
+	for (enum terms_key key = 0; r == 0 && key < TERMS_N; key++) {
+		char text[TERMS_TEXT_MAX];
+
+		if (terms.value[key] == TERMS_UNSET)
+			continue;
+		terms_value_print(key, terms.value[key], text);
+		r = put_whole(j, "terms", slice_cstr(terms_key_name(key)),
+		    from[key], slice_cstr(text));
+	}
+	return ERR_TRACE(r);
+}
+
+/* An alias that leads outside sends in its own domain's name (policy/srs). */
+static int
+put_sender(struct db *db, struct admin_job *j, const struct rcpt_target *target)
+{
+	struct slice sender = arg(j, "sender"), local, domain;
+	struct buf rewritten;
+	int r;
+
+	if (target->sender.len > 0)
+		return put_whole(j, "sender", SLICE("owner"), target->sender,
+		    SLICE("who hears of failures, for the members of a group"));
+	if (target->via == 0 || target->is_relay || sender.len == 0 ||
+	    !canon_split(arg(j, "address"), &local, &domain))
+		return 0;
+	buf_init(&rewritten, LIMIT_ADDRESS);
+	r = forward_sender(db, sender, domain, j->now, NULL, &rewritten);
+	if (r == 0)
+		r = put_whole(j, "sender", SLICE("srs"), buf_slice(&rewritten),
+		    SLICE("it is forwarded: the sender is rewritten"));
+	else if (r == DB_NONE)
+		r = put_whole(j, "sender", SLICE("kept"), sender,
+		    SLICE("it is forwarded with its sender as it is"));
+	buf_deinit(&rewritten);
+	return ERR_TRACE(r);
+}
+
 /* What control needs for the DNS. */
 static int
-put_hop(struct admin_job *j, const struct route_choice *c, struct slice address)
+put_hop(struct admin_job *j, const struct route_choice *c, struct slice address,
+    uint8_t minimum)
 {
 	static const struct route_rule none;
 	const struct route_rule *rule = c->rule != NULL ? c->rule : &none;
@@ -99,6 +157,8 @@ put_hop(struct admin_job *j, const struct route_choice *c, struct slice address)
 	r |= put_text(j, "hosts", rule->hosts);
 	r |= put_number(j, "port", rule->port);
 	r |= put_text(j, "tls", slice_cstr(hop_tls_texts[rule->tls]));
+	r |=
+	    put_text(j, "minimum", tls_minimum_name((enum tls_minimum)minimum));
 	r |= put_text(j, "user", rule->user);
 	r |= put_text(j, "source4", rule->source4);
 	r |= put_text(j, "source6", rule->source6);
@@ -107,49 +167,123 @@ put_hop(struct admin_job *j, const struct route_choice *c, struct slice address)
 	return ERR_TRACE(r);
 }
 
+struct tables {
+	struct route_table routes;
+	struct terms_table terms;
+};
+
 static int
-put_remote(struct db *db, struct admin_job *j, const struct route_table *t,
+put_remote(struct db *db, struct admin_job *j, const struct tables *tables,
     const struct rcpt_target *target)
 {
 	struct slice sender = arg(j, "sender"), local, domain;
 	struct route_choice c;
+	uint8_t minimum;
 	int r;
 
 	if (target->sender.len > 0)
 		sender = target->sender;
 	if (!canon_split(target->name.canonical, &local, &domain))
 		return 0;
-	route_table_find(t, sender, domain, &c);
+	route_table_find(&tables->routes, sender, domain, &c);
 	r = put_choice(j, &c, target->name.canonical);
 	if (r == 0)
+		r = put_sender(db, j, target);
+	if (r == 0)
 		r = put_destination(db, j, &c);
-	return r == 0 ? put_hop(j, &c, target->name.canonical) : ERR_TRACE(r);
+	if (r == 0)
+		r = put_terms(j, &tables->terms, &c, &minimum);
+	return r == 0 ? put_hop(j, &c, target->name.canonical, minimum)
+		      : ERR_TRACE(r);
+}
+
+static int
+load_terms(void *ctx, struct slice pattern, const struct terms *t)
+{
+	int r = terms_table_put(ctx, pattern, t);
+
+	return r == -EINVAL ? 0 : r;
+}
+
+static int
+load_tables(struct db *db, struct tables *ret)
+{
+	static const uint8_t seed[MAP_SEED];
+	int r;
+
+	route_table_init(&ret->routes, seed);
+	terms_table_init(&ret->terms, seed);
+	r = route_table_load(db, &ret->routes);
+	if (r == 0)
+		r = store_terms_each(db, load_terms, &ret->terms);
+	return ERR_TRACE(r);
+}
+
+static int
+put_target(struct db *db, struct admin_job *j, const struct tables *tables,
+    const struct rcpt_target *t)
+{
+	if (t->account != 0)
+		return put_whole(j, "target", SLICE("mailbox"),
+		    t->name.canonical, SLICE("into INBOX, here"));
+	if (t->is_list)
+		return put_whole(j, "target", SLICE("list"), t->name.canonical,
+		    SLICE("its members, each by a way of its own"));
+	return put_remote(db, j, tables, t);
 }
 
 static int
 put_targets(struct db *db, struct admin_job *j, const struct rcpt_result *got)
 {
-	static const uint8_t seed[MAP_SEED];
-	struct route_table table;
-	int r;
+	struct tables tables;
+	int r = load_tables(db, &tables);
 
-	route_table_init(&table, seed);
-	r = route_table_load(db, &table);
-	for (size_t i = 0; r == 0 && i < got->n_targets; i++) {
-		const struct rcpt_target *t = &got->targets[i];
-
-		if (t->account != 0)
-			r = put_whole(j, "target", SLICE("mailbox"),
-			    t->name.canonical, SLICE("into INBOX, here"));
-		else if (t->is_list)
-			r = put_whole(j, "target", SLICE("list"),
-			    t->name.canonical,
-			    SLICE("its members, each by a way of its own"));
-		else
-			r = put_remote(db, j, &table, t);
-	}
-	route_table_deinit(&table);
+	for (size_t i = 0; r == 0 && i < got->n_targets; i++)
+		r = put_target(db, j, &tables, &got->targets[i]);
+	route_table_deinit(&tables.routes);
+	terms_table_deinit(&tables.terms);
 	return ERR_TRACE(r);
+}
+
+/* Whom senders of ours are refused; of an address that is nobody's here. */
+static int
+put_suppressed(struct db *db, struct admin_job *j, struct verdict *v)
+{
+	uint32_t after = j->asker.role->settings->suppress_after;
+	bool is_refused = false;
+	struct q_suppress_list row;
+	struct address a;
+	struct db_rows rows;
+	int r = address_read(db, arg(j, "address"), &a);
+
+	if (r != 0)
+		return r < 0 ? ERR_TRACE(r) : 0;
+	r = suppress_check(db, arg(j, "sender"), arg(j, "address"), after,
+	    j->now, &is_refused);
+	if (r == 0 && is_refused)
+		*v = smtp_say(SMTP_SAY_SUPPRESSED);
+	if (r == 0)
+		r = DB_MANY(suppress_list, db, &rows, .rcpt = a.canonical,
+		    .now = j->now, .limit = 10);
+	if (r != 0)
+		return ERR_TRACE(r);
+	while ((r = q_suppress_list_next(&rows, &row)) == 0) {
+		bool counts = row.n == 0 || (after > 0 && row.n >= after);
+		char text[600];
+
+		(void)snprintf(text, sizeof(text), "%u times; last: %u %.*s",
+		    row.n, row.code, SLICE_FMT(slice_upto(row.text, 400)));
+		if (row.n == 0)
+			(void)snprintf(text, sizeof(text), "by hand: %.*s",
+			    SLICE_FMT(slice_upto(row.text, 400)));
+		r = put_whole(j, "suppressed",
+		    counts ? SLICE("refused") : SLICE("noted"),
+		    row.sender_domain, slice_cstr(text));
+		if (r != 0)
+			break;
+	}
+	db_rows_close(&rows);
+	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
 int
@@ -169,6 +303,8 @@ test_route(struct db *db, struct admin_job *j)
 	if (r == 0) {
 		v = rcpt_verdict(rcpt_weigh(&got, 0, 0), true);
 		r = put_address_steps(db, j, &got);
+		if (r == 0 && got.outcome == RCPT_FOREIGN)
+			r = put_suppressed(db, j, &v);
 		if (r == 0 && verdict_is_ok(&v))
 			r = put_targets(db, j, &got);
 		if (r != 0)
