@@ -19,7 +19,6 @@ struct committer {
 	const struct committer_ops *ops;
 	void *ctx;
 	struct list lanes[STORE_N_LANES];
-	struct list between; /* env_job.link */
 	/* The group at work; the thread's until `job` is done. */
 	struct list group;
 	struct env_job job, checkpoint_job;
@@ -233,17 +232,10 @@ group_cannot_start(struct committer *c, int r)
 static void
 start(struct committer *c)
 {
-	struct list *link;
 	int r;
 
 	if (c->is_busy || c->is_broken)
 		return;
-	while ((link = list_take_first(&c->between)) != NULL) {
-		struct env_job *job = LIST_ENTRY(link, struct env_job, link);
-
-		if (env_work(c->env, ENV_LANE_COMMIT, job) != 0)
-			job->done(job);
-	}
 	if (wants_checkpoint(c)) {
 		c->checkpoint_job = (struct env_job){ .run = on_checkpoint,
 			.done = after_checkpoint };
@@ -298,14 +290,6 @@ committer_submit(struct committer *c, struct store_write *w)
 		env_defer(c->env, &c->start_later);
 }
 
-void
-committer_between(struct committer *c, struct env_job *job)
-{
-	list_add_last(&c->between, &job->link);
-	if (!c->is_busy)
-		env_defer(c->env, &c->start_later);
-}
-
 bool
 committer_is_idle(const struct committer *c)
 {
@@ -314,7 +298,7 @@ committer_is_idle(const struct committer *c)
 	for (unsigned i = 0; i < STORE_N_LANES; i++)
 		if (!list_is_empty(&c->lanes[i]))
 			return false;
-	return list_is_empty(&c->between) && list_is_empty(&c->failed);
+	return list_is_empty(&c->failed);
 }
 
 int
@@ -331,7 +315,6 @@ committer_new(struct env *env, struct db *writer,
 	c->ctx = ctx;
 	for (unsigned i = 0; i < STORE_N_LANES; i++)
 		list_init(&c->lanes[i]);
-	list_init(&c->between);
 	list_init(&c->group);
 	list_init(&c->failed);
 	c->tell_failed.run = on_tell_failed;

@@ -69,10 +69,6 @@ void committer_free(struct committer *c);
 /* Loop only. done() never comes from inside this call. */
 void committer_submit(struct committer *c, struct store_write *w);
 bool committer_is_idle(const struct committer *c);
-/* Runs in the COMMIT lane between two groups, on the writer's connection or
- * on what else belongs to that thread (events). */
-void committer_between(struct committer *c, struct env_job *job);
-
 /* For one process that owns the store alone (init, verify, tests): runs one
  * write at once in this thread; done is not called. */
 int committer_run(struct db *writer, struct store_write *w);

@@ -17,6 +17,8 @@ enum {
 	EVENT_DETAIL_MAX = 16 * 1024,
 	DAY_MAX = 32
 };
+/* A mail has four; a transaction for each would cost more than the mail. */
+#define EVENTS_GATHER (10 * TIME_MS)
 
 struct waiting {
 	struct list link;
@@ -31,7 +33,8 @@ struct events {
 	struct list waiting;
 	size_t memory;
 	uint64_t n_dropped;
-	bool is_busy, is_losing;
+	bool is_busy, is_due, is_losing; /* is_due: the timer is set */
+	struct env_timer gather;
 	/* the writer's thread's while is_busy */
 	struct env_job job;
 	int result;         /* of the last write */
@@ -189,16 +192,32 @@ after_write(struct env_job *job)
 	start(e);
 }
 
+/* Beside the groups, not between them: it is another file, and nobody waits. */
 static void
-start(struct events *e)
+on_gathered(struct env_timer *t)
 {
-	if (e->is_busy || list_is_empty(&e->waiting))
-		return;
+	struct events *e = LIST_ENTRY(t, struct events, gather);
+
+	e->is_due = false;
 	e->is_busy = true;
 	e->memory = 0;
 	list_move_all(&e->batch, &e->waiting);
 	e->job = (struct env_job){ .run = on_write, .done = after_write };
-	committer_between(store_committer(e->store), &e->job);
+	if (env_work(e->store->env, ENV_LANE_READ, &e->job) != 0) {
+		on_write(&e->job);
+		after_write(&e->job);
+	}
+}
+
+static void
+start(struct events *e)
+{
+	struct env *env = e->store->env;
+
+	if (e->is_busy || e->is_due || list_is_empty(&e->waiting))
+		return;
+	e->is_due =
+	    env_timer_set(env, &e->gather, env_now(env) + EVENTS_GATHER) == 0;
 }
 
 static void
@@ -246,6 +265,7 @@ events_new(struct store *s, struct events **ret)
 	if (e == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	e->store = s;
+	e->gather.fire = on_gathered;
 	list_init(&e->waiting);
 	list_init(&e->batch);
 	*ret = e;
@@ -259,6 +279,7 @@ events_free(struct events *e)
 
 	if (e == NULL)
 		return;
+	env_timer_stop(e->store->env, &e->gather);
 	while ((link = list_take_first(&e->waiting)) != NULL)
 		free(LIST_ENTRY(link, struct waiting, link));
 	db_close(e->db);
@@ -268,7 +289,7 @@ events_free(struct events *e)
 bool
 events_is_idle(const struct events *e)
 {
-	return !e->is_busy;
+	return !e->is_busy && list_is_empty(&e->waiting);
 }
 
 /* -- reading: in a READ thread

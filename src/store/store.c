@@ -13,8 +13,7 @@
 enum {
 	SEGMENT_SIZE = 64 * 1024 * 1024,
 	BODY_MEMORY = 512 * 1024 * 1024,
-	WRITER_CACHE_KIB = 64 * 1024,
-	READER_CACHE_KIB = 8 * 1024
+	WRITER_CACHE_KIB = 64 * 1024
 };
 
 /* -- segments, in READ threads
@@ -109,86 +108,6 @@ store_segment_forget(struct store *s, uint64_t number)
 		*o = (struct open_segment){ 0 };
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-}
-
-/* -- readers
- * ---------------------------------------------------------------------- */
-
-static int
-open_reader(struct store *s, struct db **ret)
-{
-	return ERR_TRACE(db_sqlite_open(s->vfs, "ulak.db",
-	    &(struct db_sqlite_options){ .cache_kib = READER_CACHE_KIB }, ret));
-}
-
-struct db *
-store_reader_take(struct store *s, int *ret_r)
-{
-	struct db *db = NULL;
-	int r = -EMFILE;
-
-	(void)pthread_mutex_lock(&s->mutex);
-	for (unsigned i = 0; i < STORE_READERS && db == NULL; i++) {
-		if (s->reader_in_use[i])
-			continue;
-		r = s->readers[i] != NULL ? 0 : open_reader(s, &s->readers[i]);
-		if (r != 0)
-			break;
-		s->reader_in_use[i] = true;
-		db = s->readers[i];
-	}
-	(void)pthread_mutex_unlock(&s->mutex);
-	*ret_r = db != NULL ? 0 : r;
-	return db;
-}
-
-void
-store_reader_give(struct store *s, struct db *db)
-{
-	(void)pthread_mutex_lock(&s->mutex);
-	for (unsigned i = 0; i < STORE_READERS; i++)
-		if (s->readers[i] == db)
-			s->reader_in_use[i] = false;
-	(void)pthread_mutex_unlock(&s->mutex);
-}
-
-static void
-on_read(struct env_job *job)
-{
-	struct store_read *r = LIST_ENTRY(job, struct store_read, job);
-	struct db *db = store_reader_take(r->store, &r->result);
-
-	if (db == NULL)
-		return;
-	r->result = db_begin_read(db);
-	if (r->result == 0)
-		r->result = r->run(db, r);
-	db_rollback(db);
-	store_reader_give(r->store, db);
-}
-
-static void
-after_read(struct env_job *job)
-{
-	struct store_read *r = LIST_ENTRY(job, struct store_read, job);
-
-	r->store->n_reads--;
-	r->done(r, r->result);
-}
-
-/* Where not one thread can be had the loop reads for itself, and done() comes
- * from inside this call. */
-void
-store_read(struct store *s, struct store_read *r)
-{
-	r->store = s;
-	r->result = 0;
-	r->job = (struct env_job){ .run = on_read, .done = after_read };
-	s->n_reads++;
-	if (env_work(s->env, ENV_LANE_READ, &r->job) != 0) {
-		on_read(&r->job);
-		after_read(&r->job);
-	}
 }
 
 /* -- deposits
@@ -486,8 +405,7 @@ close_all(struct store *s)
 	events_free(s->events);
 	committer_free(s->committer);
 	appender_free(s->appender);
-	for (unsigned i = 0; i < STORE_READERS; i++)
-		db_close(s->readers[i]);
+	store_readers_close(s);
 	for (unsigned i = 0; i < STORE_OPEN_SEGMENTS; i++)
 		if (s->segments[i].file != NULL)
 			env_file_close(s->segments[i].file);
@@ -519,6 +437,7 @@ store_open(struct env *env, struct env_dir *data, const struct store_options *o,
 	s->dir = data;
 	s->o = *o;
 	list_init(&s->deposits);
+	store_readers_init(s);
 	(void)pthread_mutex_init(&s->mutex, NULL);
 	r = open_all(s);
 	if (r != 0) {

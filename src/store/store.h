@@ -63,14 +63,17 @@ struct db *store_writer(struct store *s); /* offline only, or inside apply */
 
 void store_submit(struct store *s, struct store_write *w);
 
-/* A read in the READ lane, inside a read transaction of its own. run() copies
- * out what it needs and must not wait for anybody. */
+/* A read in the READ lane, inside a read transaction that begins after the
+ * call. run() copies out what it needs and must not wait for anybody. is_short:
+ * a few rows by their keys, or a few KiB; such ones share a thread and a
+ * transaction with what else came in the same turn. */
 struct store_read {
 	struct env_job job; /* the store's own */
 	struct store *store;
 	int (*run)(struct db *db, struct store_read *r);
 	void (*done)(struct store_read *r, int result); /* on the loop */
 	int result;
+	bool is_short;
 };
 void store_read(struct store *s, struct store_read *r);
 

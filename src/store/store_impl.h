@@ -13,6 +13,7 @@
 
 enum {
 	STORE_READERS = 8, /* connections; READ threads are fewer */
+	STORE_BATCHES = 2, /* of short reads at a time */
 	STORE_OPEN_SEGMENTS = 64,
 	STORE_SCHEMA = 3 /* the newest this program knows */
 };
@@ -22,6 +23,14 @@ struct open_segment {
 	struct env_file *file;
 	unsigned n_users;
 	uint64_t used_at;
+};
+
+/* Short reads under way together, in one thread. */
+struct read_batch {
+	struct env_job job;
+	struct store *store;
+	struct list reads;
+	bool is_busy;
 };
 
 struct store {
@@ -37,6 +46,9 @@ struct store {
 	struct list deposits;   /* in flight */
 	uint64_t noted_segment; /* the last with garbage that has a row */
 	unsigned n_reads;
+	struct list short_reads; /* waiting */
+	struct read_batch batches[STORE_BATCHES];
+	struct env_defer start_batches;
 	/* Behind the mutex: shared with the READ threads. */
 	pthread_mutex_t mutex;
 	struct db *readers[STORE_READERS];
@@ -45,6 +57,9 @@ struct store {
 	uint64_t clock;
 };
 
+/* reader.c */
+void store_readers_init(struct store *s);
+void store_readers_close(struct store *s);
 /* A reading connection for this thread; NULL with *r set. */
 struct db *store_reader_take(struct store *s, int *ret_r);
 void store_reader_give(struct store *s, struct db *db);

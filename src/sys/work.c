@@ -22,6 +22,7 @@ static const unsigned threads_of_lane[ENV_N_LANES] = {
 	[ENV_LANE_HASH] = 1,
 };
 
+/* With the mutex, but not while it wakes the loop, which wants the mutex. */
 static void
 finish(struct work *w, struct env_job *job)
 {
@@ -29,9 +30,12 @@ finish(struct work *w, struct env_job *job)
 	const uint64_t one = 1;
 
 	list_add_last(&w->finished, &job->link);
+	if (!was_empty)
+		return; /* who made it so wakes the loop */
+	(void)pthread_mutex_unlock(&w->mutex);
 	/* Cannot be full: it is read before the list is emptied. */
-	if (was_empty)
-		(void)!write(w->wake_fd, &one, sizeof(one));
+	(void)!write(w->wake_fd, &one, sizeof(one));
+	(void)pthread_mutex_lock(&w->mutex);
 }
 
 static void *
@@ -148,8 +152,8 @@ posix_work(struct env *env, enum env_lane which, struct env_job *job)
 	w->n_out++;
 	(void)pthread_mutex_lock(&w->mutex);
 	list_add_last(&lane->jobs, &job->link);
-	(void)pthread_cond_signal(&lane->cond);
 	(void)pthread_mutex_unlock(&w->mutex);
+	(void)pthread_cond_signal(&lane->cond);
 	return 0;
 }
 

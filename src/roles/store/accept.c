@@ -260,6 +260,7 @@ on_mail_ask(struct channel *c, const struct wire_head *h,
 			.now = env_wall(p->role->env) };
 		k->read.run = run_mail_check;
 		k->read.done = done_mail_check;
+		k->read.is_short = true;
 		store_read(p->role->store, &k->read);
 		return 0;
 	}

@@ -555,6 +555,7 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	arena_init(&j->arena, LIMIT_LOOKUP);
 	j->read.run = run_rcpt;
 	j->read.done = done_rcpt;
+	j->read.is_short = true;
 	store_read(s->store, &j->read);
 	return 0;
 }
