@@ -9,6 +9,10 @@
 #include "base/err.h"
 #include "base/time.h"
 
+enum {
+	SETTLING = 10 /* results to be written, for each attempt at a time */
+};
+
 /* Whose turn it is: a person's mail twice as often as the others. */
 static const uint8_t turns[] = { 0, 2, 0, 1 };
 enum {
@@ -148,6 +152,7 @@ place(struct destinations *s, struct destination *d)
 	heap_remove(s, d);
 	unpark(d);
 	if (d->is_filling || d->in_flight >= concurrency_of(d) ||
+	    d->settling >= SETTLING * concurrency_of(d) ||
 	    (destination_window_is_empty(d) && d->least_due == QUEUE_NEVER))
 		return;
 	d->ready_at = ready;
@@ -255,8 +260,9 @@ prove(struct destinations *s, struct destination *d, bool is_proven)
 bool
 destination_forget(struct destinations *s, struct destination *d)
 {
-	if (d->in_flight > 0 || d->is_filling || d->failures > 0 ||
-	    !destination_window_is_empty(d) || d->least_due != QUEUE_NEVER ||
+	if (d->in_flight > 0 || d->settling > 0 || d->is_filling ||
+	    d->failures > 0 || !destination_window_is_empty(d) ||
+	    d->least_due != QUEUE_NEVER ||
 	    pace_is_worth_keeping(&d->pace, s->now))
 		return false;
 	heap_remove(s, d);
@@ -518,12 +524,34 @@ destination_take(struct destinations *s, struct destination *d,
 	return n;
 }
 
-void
-destination_done(struct destinations *s, struct destination *d)
+static void
+leave_flight(struct destinations *s, struct destination *d)
 {
 	assert(d->in_flight > 0);
 	d->in_flight--;
 	if (!d->pace.is_proven)
 		probes_less(s, 1);
+}
+
+void
+destination_done(struct destinations *s, struct destination *d)
+{
+	leave_flight(s, d);
+	place(s, d);
+}
+
+void
+destination_settle(struct destinations *s, struct destination *d)
+{
+	leave_flight(s, d);
+	d->settling++;
+	place(s, d);
+}
+
+void
+destination_settled(struct destinations *s, struct destination *d)
+{
+	assert(d->settling > 0);
+	d->settling--;
 	place(s, d);
 }

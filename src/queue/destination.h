@@ -10,6 +10,7 @@
  *   waits --its time comes--> next() --window empty--> fill_begin ... fill_end
  *                               |                                       |
  *                               +--take()--> in flight --done()---------+
+ *                                               +--settle()--> settled()
  *
  * Pure: the caller reads rows, keeps the clock (wall time in microseconds) and
  * carries out attempts. Owned by one loop. Lanes take turns, so that a flood of
@@ -47,6 +48,7 @@ struct destination {
 	/* the caller may read these */
 	uint8_t lane;
 	uint32_t in_flight; /* attempts */
+	uint32_t settling;  /* over, and their results not yet written */
 	uint32_t failures;  /* of its hosts, in a row */
 	int64_t retry_at;   /* back-off; 0: none */
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
@@ -148,5 +150,10 @@ int destination_fill_end(struct destinations *s, struct destination *d,
 size_t destination_take(struct destinations *s, struct destination *d,
     struct queue_row *ret_rows, size_t max);
 void destination_done(struct destinations *s, struct destination *d);
+/* Over, as far as its host goes: another may begin. Its result is written next,
+ * then settled(). While ten times as many results wait as there may be attempts,
+ * none begins: what was sent would be sent twice if they were lost. */
+void destination_settle(struct destinations *s, struct destination *d);
+void destination_settled(struct destinations *s, struct destination *d);
 
 #endif

@@ -89,6 +89,41 @@ rows_of_a_message_go_together(void **state)
 	destinations_deinit(&s);
 }
 
+/* The host is free when its reply is there, not when that is on disk; but a
+ * disk that takes nothing ends it. */
+static void
+results_that_are_written_leave_room(void **state)
+{
+	enum {
+		N = 30,
+		MOST = 10 /* of one attempt at a time */
+	};
+	struct queue_row rows[N], got[1];
+	struct destinations s;
+	struct destination *d;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++)
+		rows[i] = row(i + 1, (uint8_t)(i + 1));
+	destinations_init(&s, seed, 1);
+	d = get(&s, "a.example", 0);
+	destination_row_due(&s, d, 0);
+	destination_fill_begin(&s, d);
+	test_int(destination_fill_end(&s, d, rows, N, QUEUE_NEVER), 0);
+	for (unsigned i = 0; i < MOST; i++) {
+		test_true(destinations_next(&s, 0) == d);
+		test_int(destination_take(&s, d, got, 1), 1);
+		test_true(destinations_next(&s, 0) == NULL);
+		destination_settle(&s, d);
+		test_int(d->in_flight, 0);
+	}
+	test_true(destinations_next(&s, 0) == NULL); /* none is on disk */
+	test_true(!destination_forget(&s, d));
+	destination_settled(&s, d);
+	test_true(destinations_next(&s, 0) == d);
+	destinations_deinit(&s);
+}
+
 /* Mail that came to a window that was full already waited for ever. */
 static void
 what_the_window_has_no_room_for_is_read_again(void **state)

@@ -284,6 +284,8 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 	r = map_put_number(&c->attempts, number, a);
 	if (r == 0)
 		r = attempt_fill(a, m);
+	if (r == 0)
+		r = attempt_take_body(a, m->body);
 	if (r < 0) {
 		attempt_free(a);
 		return ERR_ORIGIN(r);

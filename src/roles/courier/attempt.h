@@ -41,6 +41,8 @@ void attempt_connect(struct attempt *a);
 /* -- attempt_body.c -- */
 
 void attempt_want_body(struct attempt *a);
+/* What came with the attempt, if anything. 0 or -EBADMSG. */
+int attempt_take_body(struct attempt *a, struct slice body);
 /* For a new connection: from the first byte. */
 void attempt_rewind_body(struct attempt *a);
 /* For this connection, once more. */

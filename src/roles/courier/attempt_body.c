@@ -2,11 +2,16 @@
 /*
  * roles/courier/attempt_body - the body of an attempt
  *
- * Read from the store in chunks, a little ahead of what the mail host takes.
- * A small one stays whole in memory for the next host; a large one is read
- * once more. The lease is looked at just before the final dot.
+ * A small one comes with the attempt; others are read from the store in chunks,
+ * a little ahead of what the mail host takes. Up to a chunk stays whole in
+ * memory for the next host; what is larger is read once more. The lease is
+ * looked at just before the final dot.
  */
 #include "roles/courier/attempt.h"
+
+#include <errno.h>
+
+#include "base/err.h"
 
 /* Small bodies stay whole in memory, for the next host if this one fails. */
 static bool
@@ -32,6 +37,17 @@ attempt_want_body(struct attempt *a)
 			return;
 		a->body_asked += m.length;
 	}
+}
+
+int
+attempt_take_body(struct attempt *a, struct slice body)
+{
+	if (body.len == 0)
+		return 0; /* it is asked for */
+	if (body.len != a->size || buf_add(&a->body, body) != BUF_OK)
+		return ERR_ORIGIN(-EBADMSG);
+	a->body_asked = a->body_got = a->size;
+	return 0;
 }
 
 void

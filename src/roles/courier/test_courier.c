@@ -239,6 +239,13 @@ struct bench {
 	bool is_8bit_notice, is_smtputf8_notice;
 };
 
+/* Each second attempt has a small body with it. */
+static bool
+has_body(const struct bench *b, size_t attempt)
+{
+	return attempt % 2 == 1 && b->message.len <= 32768;
+}
+
 static void
 give_attempt(struct bench *b)
 {
@@ -252,6 +259,8 @@ give_attempt(struct bench *b)
 	m.sender = SLICE("anna@one.example");
 	m.route = slice_cstr(b->route);
 	m.size = b->message.len;
+	if (has_body(b, b->n_attempts))
+		m.body = b->message;
 	m.is_8bit = b->is_8bit;
 	m.lease_us = b->lease;
 	if (m.by_mode != MAIL_BY_NONE) /* seconds, in the tables */
@@ -337,6 +346,7 @@ on_attempt_read(struct channel *c, const struct wire_head *h,
 	struct bench *b = c->ctx;
 	struct wire_attempt_data data = { .verdict = { .code = 250 } };
 
+	test_true(!has_body(b, h->session - 7));
 	test_true(m->length > 0 && m->length <= LIMIT_CHUNK);
 	test_true(m->offset + m->length <= b->message.len);
 	data.data = slice_upto(slice_from(b->message, (size_t)m->offset),

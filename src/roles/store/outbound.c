@@ -120,7 +120,7 @@ pump_run(struct env_defer *defer)
 
 	if (!o->is_started)
 		return;
-	if (outbound_free_courier(o) != NULL)
+	if (!o->is_full && outbound_free_courier(o) != NULL)
 		while (pump_one(o))
 			;
 	outbound_bounces_go_on(o);
@@ -272,7 +272,7 @@ take_destination(struct outbound *o, const struct page_row *row)
 	    destination_get(&o->destinations, row->route, row->lane, &d) < 0)
 		return;
 	/* mail that came meanwhile may have been tried: its news are newer */
-	if (d->failures == 0 && d->in_flight == 0)
+	if (d->failures == 0 && d->in_flight == 0 && d->settling == 0)
 		destination_back_off(&o->destinations, d, row->failures,
 		    row->retry_at);
 	destination_row_due(&o->destinations, d, 0);

@@ -40,13 +40,26 @@ out_attempt_free(struct out_attempt *a)
 
 	out_body_forget(a);
 	env_timer_stop(o->env, &a->lease);
-	if (a->courier != NULL)
-		a->courier->in_hand--;
 	(void)map_take_number(&o->attempts, a->number);
-	destination_done(&o->destinations, a->destination);
+	if (a->is_settling) {
+		destination_settled(&o->destinations, a->destination);
+	} else {
+		if (a->courier != NULL)
+			a->courier->in_hand--;
+		destination_done(&o->destinations, a->destination);
+	}
 	arena_reset(&a->arena);
 	free(a);
 	outbound_pump_soon(o);
+}
+
+void
+out_attempt_settle(struct out_attempt *a)
+{
+	a->is_settling = true;
+	a->courier->in_hand--;
+	destination_settle(&a->outbound->destinations, a->destination);
+	outbound_pump_soon(a->outbound);
 }
 
 void
@@ -161,6 +174,7 @@ load_run(struct db *db, struct store_read *r)
 {
 	struct load *l = LIST_ENTRY(r, struct load, read);
 	struct q_message_place place;
+	struct slice body = { 0 };
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < l->n; i++)
@@ -169,7 +183,11 @@ load_run(struct db *db, struct store_read *r)
 		e = DB_ONE(message_place, db, &place, .id = l->message);
 	if (e != 0)
 		return e == DB_NONE ? DB_NONE : ERR_TRACE(e);
-	return ERR_TRACE(load_message(l, &place));
+	if (l->has_row)
+		body = out_body_with(l->read.store, &place, &l->arena);
+	e = load_message(l, &place);
+	l->message_fields.body = body;
+	return ERR_TRACE(e);
 }
 
 /* Only what may be sent stays with the attempt. */
@@ -380,6 +398,7 @@ out_attempt_start(struct outbound *o, struct destination *d,
 	put_in_hand(a, l, rows, n);
 	l->read.run = load_run;
 	l->read.done = load_done;
+	l->read.is_short = true;
 	store_read(o->store, &l->read);
 	return 0;
 }

@@ -24,7 +24,8 @@ enum {
 	OUT_ROWS = 100,  /* recipients of one attempt, as in ATTEMPT */
 	OUT_FILLS = 16,  /* windows read at a time */
 	OUT_READS = 8,   /* of one attempt's body asked at a time */
-	OUT_BOUNCES = 20 /* being made at a time */
+	OUT_BODY_WITH = 32768, /* octets that go along with their attempt */
+	OUT_BOUNCES = 20       /* being made at a time */
 };
 #define OUT_LEASE (2 * TIME_HOUR)
 #define OUT_SWEEP (30 * TIME_SECOND) /* at most; see sweep_period() */
@@ -60,6 +61,7 @@ struct outbound {
 	int64_t sweep_at; /* env_now */
 	struct env_defer pump;
 	bool is_reading_bounces, is_sweeping, is_started;
+	bool is_full; /* the disk took no result: nothing is begun */
 	uint8_t wants_bounces; /* 1 << BOUNCE_* */
 	struct route_table routes;
 	bool is_reading_routes, routes_are_stale;
@@ -79,7 +81,8 @@ struct out_rcpt {
 struct out_attempt {
 	struct outbound *outbound;
 	uint64_t number;
-	struct destination *destination; /* lives as long as we are in flight */
+	/* lives as long as we are in flight, or settling */
+	struct destination *destination;
 	struct out_courier *courier;     /* NULL: lost */
 	struct id message;
 	struct arena arena;
@@ -90,7 +93,7 @@ struct out_attempt {
 	uint32_t read_ticket; /* of the courier's present try */
 	unsigned n_reads;     /* waiting and under way */
 	bool is_reading;
-	bool has_sender, is_sent, has_result;
+	bool has_sender, is_sent, has_result, is_settling;
 	int64_t deliver_by; /* RFC 2852 */
 	uint8_t by_mode;
 	bool by_trace, is_discarded;
@@ -126,9 +129,15 @@ void out_attempt_return(struct out_attempt *a);
 void out_attempt_release(struct out_attempt *a, size_t i, int64_t due);
 /* All its rows have been released. */
 void out_attempt_free(struct out_attempt *a);
+/* Its courier is done with it: only the result is to be written. */
+void out_attempt_settle(struct out_attempt *a);
 
 /* -- outbound_body.c ------------------------------------------------------- */
 
+/* In a READ thread: all of what is sent of a small message, in the arena; empty
+ * for others. */
+struct slice out_body_with(struct store *s, const struct q_message_place *p,
+    struct arena *arena);
 /* Forgets what was asked for and is not yet read. */
 void out_body_forget(struct out_attempt *a);
 

@@ -230,6 +230,7 @@ result_done(struct store_write *w, int r)
 		free(x);
 		return;
 	}
+	o->is_full = r == -ENOSPC;
 	if (r != 0) {
 		env_log(o->env, ENV_ERROR, "queue-result", "errno=%d", -r);
 		x->timer.fire = on_result_timer;
@@ -439,6 +440,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
 	decide(x, a, m);
 	decide_destination(x, a->destination, some_were_sent(m), m->is_refused);
+	out_attempt_settle(a);
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;
 	x->write.done = result_done;

@@ -286,7 +286,8 @@ fill_done(struct store_read *r, int result)
 		destination_row_due(&o->destinations, d, f->now + OUT_TROUBLE);
 	/* nobody waits for it: its past is of no interest either */
 	if (result == 0 && f->n == 0 && f->next_due == QUEUE_NEVER &&
-	    d->in_flight == 0 && d->least_due == QUEUE_NEVER) {
+	    d->in_flight == 0 && d->settling == 0 &&
+	    d->least_due == QUEUE_NEVER) {
 		destination_back_off(&o->destinations, d, 0, 0);
 		(void)destination_forget(&o->destinations, d);
 	}
@@ -302,7 +303,7 @@ out_fill_start(struct outbound *o, struct destination *d)
 
 	if (f == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	f->limit = QUEUE_WINDOW + d->in_flight * OUT_ROWS;
+	f->limit = QUEUE_WINDOW + (d->in_flight + d->settling) * OUT_ROWS;
 	f->rows = calloc(f->limit, sizeof(*f->rows));
 	if (f->rows == NULL) {
 		free(f);

@@ -108,6 +108,7 @@ on_attempt(struct channel *c, const struct wire_head *h,
 
 	s->n_attempts++;
 	s->size = m->size;
+	test_int(m->body.len, m->size); /* small ones go along */
 	test_true(m->lease_us > 0);
 	test_int(wire_send_attempt_read(&s->courier, h->session, 3, &read), 0);
 	s->attempt = *m;
