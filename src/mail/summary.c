@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "mail/date.h"
 #include "mail/encode.h"
+#include "mail/lex.h"
 #include "mail/preview.h"
 #include "mail/subject.h"
 #include "mail/summary_format.h"
@@ -30,6 +31,7 @@ struct summary {
 	uint64_t references[SUMMARY_REFERENCES];
 	size_t n_references;
 	bool has_references;
+	unsigned n_tls_required;
 };
 
 /* -- while it streams
@@ -123,11 +125,26 @@ on_auto_submitted(struct summary *s, struct slice body)
 		s->flags |= SUMMARY_IS_AUTO;
 }
 
+/* RFC 8689, 3. It may stand there once; what is said otherwise means nothing.
+ */
+static void
+on_tls_required(struct summary *s, struct slice body)
+{
+	while (body.len > 0 && lex_is_blank(body.at[0]))
+		body = slice_from(body, 1);
+	if (s->n_tls_required++ == 0 &&
+	    slice_equal_nocase(slice_trim(body), SLICE("No")))
+		s->flags |= SUMMARY_TLS_OPTIONAL;
+	else
+		s->flags &= ~(uint32_t)SUMMARY_TLS_OPTIONAL;
+}
+
 static const struct watched {
 	struct slice name;
 	void (*on)(struct summary *s, struct slice body);
 } watched[] = {
 	{ SLICE("References"), on_references },
+	{ SLICE("TLS-Required"), on_tls_required },
 	{ SLICE("List-Id"), on_list_id },
 	{ SLICE("List-Post"), on_list_post },
 	{ SLICE("Precedence"), on_precedence },

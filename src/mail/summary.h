@@ -36,7 +36,8 @@ enum {
 	SUMMARY_HAS_BARE_LINE_END = 8, /* CR or LF alone */
 	SUMMARY_HAS_ATTACHMENT = 16,
 	SUMMARY_IS_AUTO = 32, /* Auto-Submitted other than no (RFC 3834) */
-	SUMMARY_IS_LIST = 64  /* List-Id, List-Post or Precedence: bulk, list */
+	SUMMARY_IS_LIST = 64, /* List-Id, List-Post or Precedence: bulk, list */
+	SUMMARY_TLS_OPTIONAL = 128 /* TLS-Required: No (RFC 8689, 3) */
 };
 
 /* -- making ------------------------------------------------------------------

@@ -64,6 +64,39 @@ has_the_columns(void **state)
 	buf_deinit(&blob);
 }
 
+/* RFC 8689, 3 */
+static void
+tls_required_by_table(void **state)
+{
+	static const struct {
+		struct slice message;
+		bool want;
+	} cases[] = {
+		{ SLICE("TLS-Required: No\r\n\r\n"), true },
+		{ SLICE("tls-required:\r\n\tNO \r\n\r\n"), true },
+		{ SLICE("A: b\r\nTLS-Required:no"), true },
+		{ SLICE("TLS-Required: Yes\r\n\r\n"), false },
+		{ SLICE("TLS-Required: No, please\r\n\r\n"), false },
+		{ SLICE("TLS-Required: No\r\nTLS-Required: No\r\n\r\n"),
+		    false },
+		{ SLICE("TLS-Required: x\r\nTLS-Required: No\r\n\r\n"), false },
+		{ SLICE("A: b\r\n\r\nTLS-Required: No\r\n"), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct summary_columns c;
+		struct buf blob;
+
+		test_case((const char *)cases[i].message.at);
+		make(cases[i].message, &blob);
+		test_true(summary_columns_read(buf_slice(&blob), &c));
+		test_true(((c.flags & SUMMARY_TLS_OPTIONAL) != 0) ==
+		    cases[i].want);
+		buf_deinit(&blob);
+	}
+}
+
 static void
 does_with_little(void **state)
 {
@@ -337,7 +370,8 @@ refuses_a_tree_that_does_not_hang_together(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(has_the_columns), cmocka_unit_test(does_with_little),
+TEST_MAIN(cmocka_unit_test(has_the_columns),
+    cmocka_unit_test(tls_required_by_table), cmocka_unit_test(does_with_little),
     cmocka_unit_test(keeps_first_and_last_references),
     cmocka_unit_test(leaves_out_what_does_not_fit),
     cmocka_unit_test(is_bounded), cmocka_unit_test(believes_nothing),

@@ -161,6 +161,29 @@ apply_minimum(struct tls_demand *d, const struct tls_policy_input *in)
 			  "host has no usable signed TLSA records"));
 }
 
+/* What the domain has published is followed for "TLS-Required: No" too, but
+ * nothing fails for it (RFC 8689, 4.2.2); it is told as in testing. */
+static void
+lift(struct tls_demand *d)
+{
+	d->is_testing = d->is_testing || d->level >= TLS_LEVEL_WEBPKI;
+	d->is_refused = false;
+	d->text = (struct slice){ 0 };
+	d->level = TLS_LEVEL_MAY;
+}
+
+static void
+apply_policies(struct tls_demand *d, const struct tls_policy_input *in)
+{
+	/* we want it ourselves, by whatever the host shows; nothing to lift */
+	if (in->tls_optional && in->minimum == TLS_MINIMUM_VERIFY)
+		return;
+	apply_dane(d, in);
+	apply_sts(d, in);
+	if (in->tls_optional && in->minimum != TLS_MINIMUM_DANE)
+		lift(d);
+}
+
 static bool
 is_right_host(const struct tls_policy_input *in)
 {
@@ -181,12 +204,7 @@ tls_policy_decide(const struct tls_policy_input *in)
 		d.level = TLS_LEVEL_NEVER;
 		return d;
 	}
-	/* What the domain has published is followed for "TLS-Required: No" too,
-	 * but nothing fails for it (RFC 8689, 4.2.2); unless we want DANE. */
-	if (!in->tls_optional || in->minimum == TLS_MINIMUM_DANE) {
-		apply_dane(&d, in);
-		apply_sts(&d, in);
-	}
+	apply_policies(&d, in);
 	apply_minimum(&d, in);
 	return d;
 }

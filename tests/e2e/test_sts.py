@@ -107,8 +107,8 @@ class Place:
             r.tls.load_cert_chain(certificate)
         return r
 
-    def send(self, name):
-        subject, message = compose("user@one.example", f"jo@{name}.example")
+    def send(self, name, more=""):
+        subject, message = compose("user@one.example", f"jo@{name}.example", more=more)
         submit(self.server, "user@one.example", [f"jo@{name}.example"], message)
         return subject
 
@@ -221,6 +221,11 @@ def test_enforced_and_not_kept(place, name, words):
     wait_for(lambda: words in str(texts()), what=lambda: f"a failed attempt: {texts()}")
     assert receiver.mails == [] and receiver.count_of("MAIL") == 0
     place.server.cli("queue", "delete", "--yes", "--route", f"{name}.example")
+    # RFC 8689, 4.2.2: unless its sender does without
+    subject = place.send(name, "TLS-Required: No\r\n")
+    place.server.cli("queue", "retry", "--yes", "--route", f"{name}.example")
+    wait_for(lambda: receiver.copies(subject), seconds=40, what="the mail that does without")
+    assert len(receiver.mails) == 1
 
 
 def test_route_tells_what_is_demanded(place):
@@ -322,6 +327,8 @@ def test_reports_by_mail_and_by_https(place):
         wait_for(lambda: place.receivers["reported"].copies(subject), what="the mail")
         time.sleep(6)   # a connection of its own for the second
     place.receivers["reported"].tls = None
+    subject = place.send("reported", "TLS-Required: No\r\n")
+    wait_for(lambda: place.receivers["reported"].copies(subject), what="the mail that does without")
     place.send("reported")
     wait_for(lambda: [r for r in place.server.cli_json("queue", "list") if r["route"] == "reported.example" and r["text"]],
              what="a failed attempt")
@@ -333,7 +340,7 @@ def test_reports_by_mail_and_by_https(place):
     policies = check_report(json.loads(gzip.decompress(body)), "reported.example")
     sts = policies["sts"]
     assert sts["summary"]["total-successful-session-count"] == 2
-    assert sts["summary"]["total-failure-session-count"] >= 1
+    assert sts["summary"]["total-failure-session-count"] >= 2  # also what its sender did without
     assert sts["failure-details"][0]["result-type"] == "starttls-not-supported"
     assert sts["failure-details"][0]["receiving-mx-hostname"] == "mx.reported.example"
     assert "mode: enforce" in sts["policy"]["policy-string"] and sts["policy"]["mx-host"] == ["mx.reported.example"]

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from mua import compose, imap, submit
 from receivers import Receiver
+from test_smtp_extensions import Talk
 from world import Dns, Ulak, wait_for
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
@@ -254,6 +255,16 @@ class Net:
         self.last_id = submit(server, sender, [rcpt], message).split()[1]
         return subject
 
+    def require(self, rcpt, subject, more=""):
+        """With REQUIRETLS; returns the id."""
+        t = Talk(self.box, 465, tls=True)
+        t.login("user@box.example")
+        t.say("MAIL FROM:<user@box.example> REQUIRETLS", 250)
+        t.say(f"RCPT TO:<{rcpt}>", 250)
+        t.say("DATA", 354)
+        t.sock.sendall(f"Subject: {subject}\r\n{more}\r\nhello\r\n".encode())
+        return t.say(".", 250).split()[2]
+
     def stop(self):
         for r in self.hosts.values():
             r.close()
@@ -339,16 +350,24 @@ def test_a_session_is_resumed(net):
 
 
 def test_who_requires_tls_is_served_by_dane(net):
-    from test_smtp_extensions import Talk
-    t = Talk(net.box, 465, tls=True)
-    t.login("user@box.example")
-    t.say("MAIL FROM:<user@box.example> REQUIRETLS", 250)
-    t.say("RCPT TO:<r@requires.example>", 250)
-    t.say("DATA", 354)
-    t.sock.sendall(b"Subject: by-dane\r\n\r\nhello\r\n")
-    t.say(".", 250)
+    net.require("r@requires.example", "by-dane")
     came(net.hosts["requires"], "by-dane")
     assert b"REQUIRETLS" in net.hosts["requires"].copies("by-dane")[0][0]
+
+
+@pytest.mark.parametrize("label", ["ee-stale", "ee-plain", "bogus", "resets-ee", "ta-expired"])
+def test_who_does_without_tls_is_served(net, label):
+    """RFC 8689, 4.2.2: what the domain demands is tried, and not insisted on; REQUIRETLS goes before it (4.1)."""
+    net.box.cli("queue", "delete", "--yes", "--route", f"{label}.example")
+    subject = net.send(f"r@{label}.example", more="TLS-Required:\r\n no\r\n")
+    net.box.cli("queue", "retry", "--yes", "--route", f"{label}.example", check=False)
+    data = came(net.hosts[label], subject)
+    assert (b"X-TLS: 1" in data) == (label not in ("ee-plain", "resets-ee"))
+    assert "TLS-Required: No" in net.box.cli("trace", net.last_id).stdout
+    if label == "ee-plain":
+        number = net.require("r@ee-plain.example", "requires-and-not", "TLS-Required: No\r\n")
+        wait_for(lambda: "5.7.10" in net.box.cli("trace", number).stdout or "STARTTLS" in net.box.cli("trace", number).stdout)
+        assert not net.hosts[label].copies("requires-and-not")
 
 
 def test_verified_is_what_is_wanted(net):

@@ -164,6 +164,10 @@ on_timer(struct env_timer *t)
 {
 	struct attempt *a = LIST_ENTRY(t, struct attempt, timer);
 
+	if (a->tls_optional && a->is_routed) {
+		attempt_connect_without_policies(a);
+		return;
+	}
 	attempt_fail_dns(a,
 	    a->n_missing == 0 && sts_is_missing(a)
 		? "whether the domain has an MTA-STS policy is not known"
@@ -270,6 +274,7 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.mails = m->mails,
 		.tls_minimum = m->tls_minimum,
 		.tls_optional = m->tls_optional,
+		.is_report = m->is_report,
 		.lease_end = env_now(c->env) + m->lease_us,
 		.seed = env_random_u64(c->env),
 		.began = env_now(c->env),

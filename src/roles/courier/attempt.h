@@ -35,6 +35,9 @@ void attempt_fail_dns(struct attempt *a, const char *why);
 
 /* -- attempt_hosts.c -- */
 
+/* What the domain demands of TLS cannot be found out, and its sender does
+ * without. */
+void attempt_connect_without_policies(struct attempt *a);
 /* Until one is under way, or none is left. */
 void attempt_connect(struct attempt *a);
 

@@ -202,6 +202,17 @@ attempt_connect(struct attempt *a)
 	attempt_finish(a);
 }
 
+/* Answers that come all the same are nobody's. */
+void
+attempt_connect_without_policies(struct attempt *a)
+{
+	memset(a->tickets, 0, sizeof(a->tickets));
+	a->n_missing = 0;
+	a->is_without_dane = a->sts.is_known = true;
+	attempt_note(a, "* TLS: what the domain demands is not known in time");
+	attempt_connect(a);
+}
+
 void
 attempt_set_failure(struct attempt *a, const struct verdict *why)
 {

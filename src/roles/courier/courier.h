@@ -138,9 +138,11 @@ struct attempt {
 	bool is_full_next;  /* the same, with no session to be resumed */
 
 	/* security.c */
-	uint8_t tls_minimum; /* as ATTEMPT says it */
-	bool tls_optional;   /* "TLS-Required: No" */
-	bool has_demand;     /* of hosts[demand_host] */
+	uint8_t tls_minimum;  /* as ATTEMPT says it */
+	bool tls_optional;    /* "TLS-Required: No" */
+	bool is_report;       /* about TLS: nothing is told of its sessions */
+	bool is_without_dane; /* optional, and the DNS does not answer */
+	bool has_demand;      /* of hosts[demand_host] */
 	size_t demand_host;
 	struct dane dane;
 	struct tls_demand demand;

@@ -36,7 +36,8 @@ is_without_policies(const struct attempt *a)
 	uint8_t minimum = security_minimum(a);
 
 	return minimum == TLS_MINIMUM_NONE ||
-	    (a->tls_optional && minimum != TLS_MINIMUM_DANE);
+	    ((a->is_report || a->is_without_dane) &&
+		minimum != TLS_MINIMUM_DANE);
 }
 
 /* A next hop that the operator has named speaks for itself alone. */
@@ -119,7 +120,11 @@ security_decide(struct attempt *a)
 	a->has_demand = true;
 	if (a->demand.is_refused)
 		return refuse(a, h);
-	if (a->demand.policy != TLS_POLICY_NONE ||
+	if (a->tls_optional && a->demand.policy != TLS_POLICY_NONE)
+		attempt_note(a,
+		    "* TLS: its sender does without where it fails "
+		    "(TLS-Required: No)");
+	else if (a->demand.policy != TLS_POLICY_NONE ||
 	    a->demand.level > TLS_LEVEL_MAY)
 		attempt_note(a, "* TLS: %.*s%s, %zu TLSA records",
 		    SLICE_FMT(tls_level_name((enum tls_level)a->demand.level)),
@@ -139,7 +144,7 @@ security_fill_wish(const struct attempt *a, struct tls_wish *wish,
 	wish->is_firm = tls_demand_is_firm(d);
 	for (size_t i = 0; i < d->n_names; i++)
 		wish->names[wish->n_names++] = d->names[i];
-	if (d->level != TLS_LEVEL_DANE)
+	if (d->dane == NULL || d->dane->state != DANE_USABLE)
 		return;
 	wish->tlsa = tlsa;
 	for (size_t i = 0; i < d->dane->n_records; i++) {
@@ -296,7 +301,7 @@ security_fact(struct attempt *a, enum tls_result result,
 
 	/* RFC 8460, 3: a report's own session is not told of, either */
 	if (!a->has_demand || a->n_tls_facts == SECURITY_FACTS ||
-	    is_chosen(a) || a->tls_optional)
+	    is_chosen(a) || a->is_report)
 		return;
 	h = &a->route.hosts[a->demand_host];
 	if (h->is_literal)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "mail/summary.h"
 #include "policy/canon.h"
 
 enum {
@@ -158,7 +159,10 @@ load_message(struct load *l, const struct q_message_place *p)
 		.is_smtputf8 = p->is_smtputf8,
 		.requires_tls = p->requires_tls,
 		/* RFC 8460, 3: a report is not held up by what it is about */
-		.tls_optional = p->is_report,
+		.is_report = p->is_report,
+		.tls_optional = p->is_report ||
+		    (!p->requires_tls &&
+			(p->attributes & SUMMARY_TLS_OPTIONAL) != 0),
 		.deliver_by = p->deliver_by,
 		.by_mode = p->by_mode,
 		.by_trace = p->by_trace,
