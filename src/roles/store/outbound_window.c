@@ -8,6 +8,10 @@
  * (read_flows), so that each of them has something in the window. There they
  * take turns (queue/fair).
  *
+ * Of a host that has taken nothing so far, a few rows are enough: one of them
+ * will be tried, and then none for a while. A thousand such hosts with a
+ * thousand rows each cost next to nothing.
+ *
  * Read in a thread, which has copies; the loop leaves out what is in hand.
  */
 #include "roles/store/outbound_impl.h"
@@ -22,7 +26,8 @@
 enum {
 	TENANTS = 128, /* read of in one window; others another time */
 	SENDERS = 256, /* of all of them */
-	BY_DUE = 250   /* rows in the order of due, when it is crowded */
+	BY_DUE = 250,  /* rows in the order of due, when it is crowded */
+	PROBE_ROWS = 100
 };
 
 /* Reads the rows of one destination that are due. */
@@ -34,6 +39,7 @@ struct fill {
 	uint64_t seed; /* with whom to begin */
 	uint32_t limit;
 	size_t n;
+	bool is_probe;          /* the host has taken nothing yet */
 	bool is_crowded;        /* more is due than was read */
 	struct queue_row *rows; /* room for limit */
 };
@@ -225,6 +231,10 @@ fill_level(struct db *db, struct fill *f, int64_t priority)
 	db_rows_close(&rows);
 	if (e < 0)
 		return ERR_TRACE(e);
+	if (f->n == f->limit && f->is_probe) {
+		f->is_crowded = true;
+		return 0;
+	}
 	if (f->n == f->limit)
 		return ERR_TRACE(read_flows(db, f, priority, from));
 	e = DB_ONE(queue_next_due, db, &next, .route = route, .lane = lane,
@@ -303,7 +313,9 @@ out_fill_start(struct outbound *o, struct destination *d)
 
 	if (f == NULL)
 		return ERR_ORIGIN(-ENOMEM);
-	f->limit = QUEUE_WINDOW + (d->in_flight + d->settling) * OUT_ROWS;
+	f->is_probe = !d->pace.is_proven;
+	f->limit = (f->is_probe ? PROBE_ROWS : QUEUE_WINDOW) +
+	    (d->in_flight + d->settling) * OUT_ROWS;
 	f->rows = calloc(f->limit, sizeof(*f->rows));
 	if (f->rows == NULL) {
 		free(f);

@@ -162,5 +162,10 @@ CREATE INDEX tls_report_due ON tls_report (state, due);
 -- Hashes of its sender's domain (the upper 31 bits) and of its sender
 -- (queue/fair.h); 0 for the null sender, and for rows of version 2.
 ALTER TABLE queue ADD COLUMN flow INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX queue_flow ON queue (route, lane, priority, flow, due)
+-- Both indexes hold all that a window asks for: of a long queue only they
+-- are read.
+CREATE INDEX queue_flow ON queue (route, lane, priority, flow, due, row, state, hold)
+	WHERE state = 0 AND hold = 0;
+DROP INDEX queue_due;
+CREATE INDEX queue_due ON queue (route, lane, priority, due, row, flow, state, hold)
 	WHERE state = 0 AND hold = 0;
