@@ -27,6 +27,7 @@ enum {
 	LIMIT_MESSAGE_SIZE = 50 * 1024 * 1024, /* default of max_size */
 	LIMIT_MESSAGE_SIZE_MAX = 1024 * 1024 * 1024,
 	LIMIT_RECEIVED = 100,      /* hops, then it is a loop (6.3) */
+	LIMIT_RECEIVED_OWN = 10,   /* of them by ourselves */
 	LIMIT_HEADER = 512 * 1024, /* bytes of a header section that the
 				    * summary looks at */
 

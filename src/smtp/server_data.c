@@ -65,6 +65,7 @@ begin_body(struct smtp_server *s, struct smtp_effect *e)
 {
 	s->dot = (struct smtp_dot){ 0 };
 	memset(&s->fields, 0, sizeof(s->fields));
+	s->fields.own = slice_cstr(s->config.hostname);
 	memset(&s->trace, 0, sizeof(s->trace));
 	s->body_size = 0;
 	s->is_refused = s->is_kept = false;
@@ -82,7 +83,8 @@ take_run(struct smtp_server *s, struct slice run, struct smtp_effect *e)
 	if (s->body_size > s->config.max_size)
 		refuse(s, e, SMTP_FAULT_TOO_BIG);
 	(void)smtp_fields_scan(&s->fields, run);
-	if (s->fields.n_received > LIMIT_RECEIVED)
+	if (s->fields.n_received > LIMIT_RECEIVED ||
+	    s->fields.n_own > LIMIT_RECEIVED_OWN)
 		refuse(s, e, SMTP_FAULT_LOOP);
 	if (!s->is_refused)
 		e->body = run;

@@ -94,4 +94,62 @@ adds_what_is_missing(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(adds_what_is_missing))
+static const struct {
+	const char *what;
+	struct slice in;
+	unsigned n_own;
+} trails[] = {
+	{ "by us", S("Received: from a by Mx.one.example with ESMTP\r\n\r\n"),
+	    1 },
+	{ "folded", S("received: from a\r\n\tby\r\n mx.one.example; x\r\n\r\n"),
+	    1 },
+	{ "at the end", S("Received: by mx.one.example\r\n\r\n"), 1 },
+	{ "in front of a comment", S("Received: by mx.one.example(x)\r\n\r\n"),
+	    1 },
+	{ "twice",
+	    S("Received: by mx.one.example\r\nX: y\r\n"
+	      "Received: by mx.one.example;\r\n\r\n"),
+	    2 },
+	{ "by others",
+	    S("Received: from mx.one.example by mx.two.example\r\n"
+	      "\r\n"),
+	    0 },
+	{ "longer", S("Received: by mx.one.examples\r\n\r\n"), 0 },
+	{ "shorter", S("Received: by mx.one.exampl\r\n\r\n"), 0 },
+	{ "nearly by",
+	    S("Received: bye mx.one.example\r\n"
+	      "Received: b mx.one.example\r\n\r\n"),
+	    0 },
+	{ "in two fields",
+	    S("Received: by\r\nReceived: mx.one.example\r\n\r\n"), 0 },
+	{ "another field",
+	    S("X-Received: by mx.one.example\r\n"
+	      "Subject: by mx.one.example\r\n\r\n"),
+	    0 },
+	{ "in the body", S("A: b\r\n\r\nReceived: by mx.one.example\r\n"), 0 },
+};
+
+static void
+knows_its_own_name(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(trails) / sizeof(trails[0]); i++) {
+		for (size_t chunk = 1; chunk < 60; chunk += 7) {
+			struct smtp_fields f = { .own =
+						     SLICE("mx.one.example") };
+			struct slice in = trails[i].in;
+
+			test_case(trails[i].what);
+			while (in.len > 0) {
+				(void)smtp_fields_scan(&f,
+				    slice_upto(in, chunk));
+				in = slice_from(in,
+				    in.len < chunk ? in.len : chunk);
+			}
+			test_int(f.n_own, trails[i].n_own);
+		}
+	}
+}
+
+TEST_MAIN(cmocka_unit_test(adds_what_is_missing),
+    cmocka_unit_test(knows_its_own_name))

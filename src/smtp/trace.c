@@ -47,12 +47,59 @@ on_name(struct smtp_fields *f)
 
 	while (name.len > 0 && ascii_is_space(name.at[name.len - 1]))
 		name.len--; /* obs-fields, RFC 5322 4.5 */
-	if (slice_equal(name, SLICE("received")))
+	f->is_received = slice_equal(name, SLICE("received"));
+	if (f->is_received)
 		f->n_received++;
 	else if (slice_equal(name, SLICE("date")))
 		f->has_date = true;
 	else if (slice_equal(name, SLICE("message-id")))
 		f->has_message_id = true;
+}
+
+static void
+begin_word(struct smtp_fields *f)
+{
+	f->word_len = 0;
+	f->is_not_own = f->is_not_by = false;
+}
+
+static void
+end_word(struct smtp_fields *f)
+{
+	if (f->word_len == 0)
+		return;
+	if (f->was_by && !f->is_not_own && f->word_len == f->own.len)
+		f->n_own++;
+	f->was_by = !f->is_not_by && f->word_len == 2;
+	begin_word(f);
+}
+
+static bool
+ends_word(uint8_t c)
+{
+	return ascii_is_space(c) || c == '\r' || c == '\n' || c == ';' ||
+	    c == '(' || c == ')';
+}
+
+/* "by" and our name behind it, wherever lines are folded. */
+static void
+on_received(struct smtp_fields *f, struct slice value)
+{
+	static const uint8_t by[] = { 'b', 'y' };
+
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t c = ascii_lower(value.at[i]);
+
+		if (ends_word(c)) {
+			end_word(f);
+			continue;
+		}
+		f->is_not_own |= f->word_len >= f->own.len ||
+		    ascii_lower(f->own.at[f->word_len]) != c;
+		f->is_not_by |=
+		    f->word_len >= sizeof(by) || by[f->word_len] != c;
+		f->word_len++;
+	}
 }
 
 static bool
@@ -85,6 +132,10 @@ begin_line(struct smtp_fields *f, uint8_t c)
 		return false;
 	}
 	f->name_len = 0;
+	if (!ascii_is_space(c)) {
+		begin_word(f);
+		f->is_received = f->was_by = false;
+	}
 	f->state = ascii_is_space(c) ? SMTP_FIELDS_VALUE : SMTP_FIELDS_NAME;
 	return true;
 }
@@ -105,6 +156,10 @@ scan(struct smtp_fields *f, struct slice in)
 			continue;
 		}
 		lf = slice_find_byte(slice_from(in, i), '\n');
+		if (f->is_received && f->own.len > 0)
+			on_received(f,
+			    slice_upto(slice_from(in, i),
+				lf == SIZE_MAX ? in.len - i : lf + 1));
 		if (lf == SIZE_MAX)
 			return in.len;
 		i += lf;

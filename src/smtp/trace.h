@@ -2,12 +2,13 @@
 /*
  * smtp/trace - the header section of a message that streams by
  *
- * smtp_fields looks on: how many Received fields there are (a loop, RFC 5321
- * 6.3), whether Date and Message-ID are there, whether an octet above 127 is.
- * smtp_trace says Date and Message-ID at the end of the header section when
- * they are not there (RFC 6409, 8.1 and 8.2). Knows nothing else of mail: a
- * line that is no field ends the section, and nothing is added to such a
- * message. Input is what smtp/dot or smtp/bdat gives out: lines end in CRLF.
+ * smtp_fields looks on: how many Received fields there are, and how often they
+ * say "by" us (loops, RFC 5321 6.3), whether Date and Message-ID are there,
+ * whether an octet above 127 is. smtp_trace says Date and Message-ID at the end
+ * of the header section when they are not there (RFC 6409, 8.1 and 8.2). Knows
+ * nothing else of mail: a line that is no field ends the section, and nothing
+ * is added to such a message. Input is what smtp/dot or smtp/bdat gives out:
+ * lines end in CRLF.
  */
 #ifndef SMTP_TRACE_H
 #define SMTP_TRACE_H
@@ -33,6 +34,13 @@ struct smtp_fields {
 	uint8_t name_len;
 	uint8_t name[SMTP_TRACE_NAME_MAX]; /* lower case */
 	unsigned n_received;
+	/* To be set before the first byte: the name that we have in them;
+	 * empty: nobody asks. Outlives the message. */
+	struct slice own;
+	unsigned n_own;
+	/* the word of a Received field that is being read */
+	bool is_received, was_by, is_not_own, is_not_by;
+	size_t word_len;
 };
 
 /* Returns how many octets of `in` belong to the section. */

@@ -2,15 +2,18 @@
 """The queue at work and by hand: on what terms destinations are served."""
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 import threading
 import time
 
 import pytest
 
+import pexpect_lite
 from mua import compose, imap, submit
 from receivers import Receiver
-from world import Dns, Ulak, wait_for
+from world import ULAK, Dns, Ulak, wait_for
 
 USER = "user@box.example"
 
@@ -270,6 +273,9 @@ def test_mail_is_redirected(scene):
     assert sorted(m[1][0] for m in other.mails) == ["else@other.example", "turn0@hand.example"]
     assert not scene.rows("--domain", "hand.example")
     assert queue(scene, "redirect", "no..where", "--all", "--yes", check=False).returncode == 1
+    for here in ("box.example", "else@Box.example"):  # it would come back as a loop
+        out = queue(scene, "redirect", here, "--all", "--yes", check=False)
+        assert out.returncode == 1 and "is served here" in out.stderr
     scene.box.cli("verify")
 
 
@@ -285,18 +291,41 @@ def test_priority_is_changed(scene):
     assert queue(scene, "priority", "10", "--all", "--yes", check=False).returncode == 1
 
 
+def on_a_terminal(scene, *args, keys=()):
+    env = dict(os.environ, ULAK_CONFIG=scene.box.config, ASAN_OPTIONS="detect_leaks=0")
+    return pexpect_lite.run([ULAK, "queue", *args], keys, env)
+
+
+def interrupted(scene, *args):
+    """Ctrl-C some time after its beginning, each time a little later."""
+    env = dict(os.environ, ULAK_CONFIG=scene.box.config, ASAN_OPTIONS="detect_leaks=0")
+    for pause in (0.02, 0.05, 0.1, 0.15, 0.2):
+        p = subprocess.Popen([ULAK, "queue", *args], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(pause)
+        p.send_signal(signal.SIGINT)
+        p.wait(60)
+
+
 def test_many_rows_in_slices(scene):
-    """More than a slice: all are held, released, and none is lost."""
-    queue(scene, "delete", "--domain", "hand.example", "--yes")
+    """More than a slice: all are held, released, and none is lost, however often the operator thinks better of it."""
+    which = ("--domain", "hand.example")
+    queue(scene, "delete", *which, "--yes")
     scene.receivers["hand"].answer = "451 4.2.1 mailbox is being moved"
     for i in range(13):
         scene.send(f"slices {i}", *[f"s{i}x{k}@hand.example" for k in range(100)])
-    wait_for(lambda: len(scene.rows("--domain", "hand.example", "--limit", "5000")) == 1300, what="1300 rows")
-    assert scene.box.cli_json("queue", "hold", "--domain", "hand.example", "--yes")["affected"] == 1300
+    wait_for(lambda: len(scene.rows(*which, "--limit", "5000")) == 1300, what="1300 rows")
+    seen = on_a_terminal(scene, "hold", *which, keys=[("Go on? [y/N]", b"n\n")])
+    assert "1300 rows. Go on?" in seen and "nothing was changed" in seen and not scene.rows("--state", "held")
+    interrupted(scene, "hold", *which, "--yes")
+    assert len(scene.rows(*which, "--limit", "5000")) == 1300
+    seen = on_a_terminal(scene, "hold", *which, keys=[("Go on? [y/N]", b"y\n")])
+    assert "1300 of 1300" in seen
     assert len(scene.rows("--state", "held", "--limit", "5000")) == 1300
+    interrupted(scene, "redirect", "other.example", *which, "--yes")
+    assert len(scene.rows("--state", "held", "--limit", "5000")) == 1300
+    queue(scene, "redirect", "hand.example", "--state", "held", "--yes")
+    scene.box.cli("verify")
+    assert scene.box.cli_json("queue", "release", *which, "--yes")["affected"] == 1300
     scene.receivers["hand"].answer = None
-    assert scene.box.cli_json("queue", "release", "--domain", "hand.example", "--yes")["affected"] == 1300
-    queue(scene, "retry", "--domain", "hand.example", "--yes")
-    wait_for(lambda: not scene.rows("--domain", "hand.example"), 60, what="their delivery")
-    got = [r for m in scene.receivers["hand"].copies("slices") for r in m[1]]
-    assert len(got) == len(set(got)) == 1300
+    queue(scene, "retry", *which, "--yes")
+    wait_for(lambda: not scene.rows(*which), 60, what="their delivery")

@@ -238,6 +238,7 @@ class Net:
         self.host("resumes", at + "103", kind=Leaves, tlsa=[("own", 3, 1, 1)])
         self.host("good", at + "104", certificate="by-ca")
         self.host("requires", at + "105", tlsa=[("own", 3, 1, 1)])
+        self.host("expires", at + "106", kind=Later, certificate="by-ca")
         self.hosts["requires"].extensions = [*Receiver.extensions, "REQUIRETLS"]
 
     def server(self, name, address, outbound):
@@ -386,3 +387,31 @@ def test_verified_is_what_is_wanted(net):
         text = wait_for(bounce, 40, "the report about " + label)
         assert words in re.sub(r"\s+", " ", text), text
         assert not net.hosts[label].copies(refused[label])
+
+
+class Later(Host):
+    """Puts off until it is told not to."""
+    is_ready = False
+
+    def on_mail(self, c, line):
+        if self.is_ready:
+            super().on_mail(c, line)
+        else:
+            c.say("451 4.3.0 not yet")
+            c.hang_up()  # or the next attempt would use what was verified
+
+
+def test_a_certificate_that_expires_while_mail_waits(net):
+    """Verified at the first attempts, expired at the next: the mail waits, is never sent in the clear, and goes once there
+    is a new one."""
+    host, address = net.hosts["expires"], "r@expires.example"
+    net.box.cli("destination", "set", "expires.example", "tls=verify")
+    subject = net.send(address)
+    wait_for(lambda: re.search("451.*not yet", str(rows(net.box, address))), 40, lambda: str(rows(net.box, address)))
+    host.tls = net.certificate("by-ca-expired", "mx.expires.example", "expires.example").context()
+    host.is_ready = True
+    wait_for(lambda: "has expired" in str(rows(net.box, address)), 40, lambda: net.box.cli("trace", net.last_id).stdout)
+    assert not host.mails
+    assert "has expired" in net.box.cli("trace", net.last_id).stdout
+    host.tls = net.certificate("by-ca", "mx.expires.example", "expires.example").context()
+    assert b"X-TLS: 1" in came(host, subject)

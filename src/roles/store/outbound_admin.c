@@ -258,7 +258,7 @@ request_new(const struct command *cmd, struct outbound *o, struct channel *c,
 }
 
 /* Where mail shall go: a domain as A-labels in lower case, or an address in
- * one; not one that is served here. */
+ * one. */
 static bool
 take_target(struct args *a)
 {

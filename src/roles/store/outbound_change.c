@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/domain.h"
 #include "store/flags.h"
 
 /* -- changes
@@ -27,7 +28,8 @@
 enum {
 	WHICH_MAX = 100, /* as queue_which: one round, one write of the bulk
 			  * lane: some milliseconds */
-	WAITS_MAX = 50   /* of one request, WAIT long each */
+	WAITS_MAX = 50,  /* of one request, WAIT long each */
+	CHANGE_E_HERE = 1
 };
 #define WAIT (200 * TIME_MS)
 
@@ -197,6 +199,25 @@ apply_priority(struct db *db, const struct args *a, uint64_t row, int64_t now)
 	return r;
 }
 
+/* A redirect to a domain of ours would come back to us, as a loop. */
+static int
+check_target(struct db *db, const struct args *a)
+{
+	struct slice domain = slice_cstr(a->to);
+	size_t at = slice_find_last_byte(domain, '@');
+	struct q_domain_get d;
+	int r;
+
+	if (domain.len == 0)
+		return 0;
+	if (at != SIZE_MAX)
+		domain = slice_from(domain, at + 1);
+	r = DB_ONE(domain_get, db, &d, .canonical = domain);
+	if (r < 0)
+		return ERR_TRACE(r);
+	return r == 0 && d.kind != DOMAIN_RELAY ? CHANGE_E_HERE : 0;
+}
+
 static int
 change_run(struct db *db, struct store_read *read)
 {
@@ -204,7 +225,11 @@ change_run(struct db *db, struct store_read *read)
 	const struct args *a = &c->request.args;
 	struct q_queue_which row;
 	struct db_rows rows;
-	int r = DB_MANY(queue_which, db, &rows, .after = c->after,
+	int r = check_target(db, a);
+
+	if (r != 0)
+		return r;
+	r = DB_MANY(queue_which, db, &rows, .after = c->after,
 	    .id = slice_of(a->id, a->has_id ? sizeof(a->id) : 0), .row = a->row,
 	    .rcpt = slice_cstr(a->rcpt), .sender = slice_cstr(a->sender),
 	    .route = slice_cstr(a->route), .older = a->older, .newer = a->newer,
@@ -254,6 +279,9 @@ change_apply(struct db *db, struct store_write *w)
 static struct verdict
 change_verdict(const struct change *c, int r, char *text, size_t size)
 {
+	if (r == CHANGE_E_HERE)
+		return VERDICT(550, 5, 1, 2,
+		    "that domain is served here: redirect to one elsewhere");
 	if (r != 0)
 		return verdict_trouble();
 	if (c->n_left == 0)

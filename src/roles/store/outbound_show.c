@@ -141,13 +141,22 @@ show_class(struct table *t, const struct q_queue_show *row, bool is_own)
 		: slice_cstr(reply_class_name(reply_classify(&v))));
 }
 
+/* Whether the last words were about this recipient: not of its host, which has
+ * failed since. A filter's reason for holding it came without a code. */
+static bool
+has_own_words(const struct q_queue_show *row)
+{
+	if (row->last_code == 0)
+		return row->hold && row->last_text.len > 0;
+	return row->retry_at == 0 || row->destination_code == 0 ||
+	    row->destination_at <= row->last_at;
+}
+
 static int
 show_row(struct show *s, struct table *t, const struct q_queue_show *row,
     const char *state)
 {
-	/* a filter's reason for holding it came without a code */
-	bool is_own =
-	    row->last_code != 0 || (row->hold && row->last_text.len > 0);
+	bool is_own = has_own_words(row);
 	char id[ID_TEXT + 1];
 
 	id_print(&row->message, id);
