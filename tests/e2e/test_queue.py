@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: ISC
 """The queue at work and by hand: on what terms destinations are served."""
+import datetime
+import email
+import email.utils
 import os
 import shutil
 import signal
@@ -277,6 +280,20 @@ def test_mail_is_redirected(scene):
         out = queue(scene, "redirect", here, "--all", "--yes", check=False)
         assert out.returncode == 1 and "is served here" in out.stderr
     scene.box.cli("verify")
+
+
+def test_a_bounce_by_hand_is_a_report(scene):
+    """RFC 3464: our words, nobody's reply, and the date of the last attempt, which this was none of."""
+    put_by(scene, 1, "back")
+    row = scene.rows("--recipient", "back0@hand.example")[0]
+    queue(scene, "bounce", "--row", str(row["row"]))
+    found = wait_for(lambda: [m for m in inbox(scene.box) if "rfc822; back0@hand.example" in m], what="the report")
+    fields = email.message_from_string(found[0]).get_payload()[1].get_payload()[1]
+    assert (fields["Action"], fields["Status"], fields["Remote-MTA"]) == ("failed", "5.0.0", None)
+    assert fields["Diagnostic-Code"] == "x-ulak; 550 5.0.0 returned by the administrator"
+    at = email.utils.parsedate_to_datetime(fields["Last-Attempt-Date"])
+    assert abs(at.timestamp() - datetime.datetime.fromisoformat(row["last"].replace("Z", "+00:00")).timestamp()) < 2
+    assert len(found) == 1
 
 
 def test_priority_is_changed(scene):

@@ -99,8 +99,9 @@ apply_bounce(struct db *db, const struct args *a, uint64_t row, int64_t now)
 		return r;
 	if (q.sender.len == 0)
 		return apply_delete(db, a, row, now);
-	return DB_EXEC(queue_fail, db, .row = row, .now = now, .code = 550,
-	    .class = 5, .subject = 0, .detail = 0,
+	/* No attempt: the last one was when it was (RFC 3464, 2.3.7). */
+	return DB_EXEC(queue_fail, db, .row = row, .now = q.last_at,
+	    .code = 550, .class = 5, .subject = 0, .detail = 0,
 	    .text = SLICE("returned by the administrator"),
 	    .remote = SLICE(""));
 }
