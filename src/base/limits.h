@@ -114,6 +114,10 @@ enum {
 	LIMIT_HOOK_SILENCE_S = 10,   /* the role says nothing: it is lost */
 	LIMIT_HOOK_QUESTION_S = 570, /* RFC 5321 4.5.3.2.6: clients wait for
 				      * ten minutes; the role has nine */
+	/* a front's patience with its peers (roles/front/peer_watch.h) */
+	LIMIT_STORE_SILENCE_S = 60, /* a question; clients wait five minutes */
+	LIMIT_COMMIT_SILENCE_S = 300, /* of a mail; they wait ten behind it */
+	LIMIT_PEER_LOST_S = 30, /* a channel has ended and none comes */
 	LIMIT_HTTP_LINE = 8192,
 	LIMIT_HTTP_HEAD = 64 * 1024,
 	LIMIT_HTTP_CONTENT = 1024 * 1024, /* Rspamd's reply */

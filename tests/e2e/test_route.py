@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import select
 import shutil
 import smtplib
@@ -355,19 +356,21 @@ def test_an_address_that_does_not_answer_costs_a_moment(net):
     mute = socket.socket(socket.AF_INET6)
     mute.bind(("2001:db8:78::1", 25))
     mute.listen(0)
-    # A busy kernel answers several before it counts the first: until one is not answered.
+    # A busy kernel may answer several before it counts the first, or lose the first packet (the next comes after a second):
+    # until one was answered and another is not.
     others, answered = [], True
-    while answered:
+    while answered or len(others) < 2:
         o = socket.socket(socket.AF_INET6)
         o.setblocking(False)
         o.connect_ex(("2001:db8:78::1", 25))
         others.append(o)
-        answered = select.select([], [o], [], 1)[1]
+        answered = select.select([], [o], [], 2)[1]
     start = time.monotonic()
     subject, ident = net.send("x@slow.example")
     net.at("own", subject)
     assert time.monotonic() - start < 50  # connect_timeout is 60
-    wait_for(lambda: "no answer in time" in net.box.cli("trace", ident).stdout,
+    # answered all the same: then there is no greeting
+    wait_for(lambda: re.search("no (answer|greeting) in time", net.box.cli("trace", ident).stdout),
              what=lambda: "the reason: " + net.box.cli("trace", ident).stdout)
     for s in others + [mute]:
         s.close()

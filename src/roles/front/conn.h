@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "roles/front/front.h"
 #include "roles/front/hook_watch.h"
+#include "roles/front/peer_watch.h"
 
 enum conn_state {
 	CONN_GATE,      /* who it is, and whether it is served (origin.c) */
@@ -59,6 +60,7 @@ struct front_own {
 	struct channel_ops channel_ops;
 	struct origin_rules *rules; /* origin.c's */
 	struct hook_watch hook_watch;
+	struct peer_watch peer_watch;
 	uint8_t scratch[FRONT_SCRATCH];
 };
 

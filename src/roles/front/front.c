@@ -313,6 +313,7 @@ on_closed(struct channel *c)
 		*place = NULL;
 		if (c->peer == WIRE_HOOK)
 			hook_watch_reset(&front_own(f)->hook_watch);
+		peer_watch_lost(&front_own(f)->peer_watch, c->peer);
 		front_lost_peer(f, c->peer);
 	}
 	channel_close(c);
@@ -371,6 +372,7 @@ on_peer(struct role *r, enum wire_role peer, uint32_t instance,
 		return;
 	}
 	*place = c;
+	peer_watch_found(&front_own(f)->peer_watch, peer);
 }
 
 /* -- life
@@ -414,6 +416,7 @@ prepare(struct role *r)
 	own->accept_again.fire = on_accept_again;
 	list_init(&own->conns);
 	hook_watch_init(&own->hook_watch, f);
+	peer_watch_init(&own->peer_watch, f, r->ops->stop);
 	env_random(f->env, seed, sizeof(seed));
 	map_init(&f->conns, seed);
 	map_init(&own->clients, seed);
@@ -512,6 +515,7 @@ deinit(struct role *r)
 	replace_peer(f, &f->resolver);
 	replace_peer(f, &f->hook);
 	hook_watch_reset(&own->hook_watch);
+	peer_watch_deinit(&own->peer_watch);
 	origin_rules_free(f);
 	tls_server_free(f->tls);
 	map_deinit(&f->conns);

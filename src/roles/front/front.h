@@ -47,6 +47,9 @@ struct conn_proto {
 	 * never be answered and handles are gone. Say 4xx / NO [UNAVAILABLE]
 	 * for what was waiting. */
 	void (*peer_lost)(struct conn *c, enum wire_role peer);
+	/* Every PEER_WATCH_LOOK_S while it may be that somebody waits for the
+	 * store: true when this one does, and not too long yet. */
+	bool (*look)(struct conn *c);
 	/* The channel to the store has room again. */
 	void (*store_room)(struct conn *c);
 	/* What is to be known of the client is known (roles/front/origin.h). */

@@ -536,6 +536,12 @@ on_stopping(struct conn *c)
 	imap_session_bye(imap_of(c)->s, "[UNAVAILABLE] The server goes down");
 }
 
+static bool
+on_look(struct conn *c)
+{
+	return login_look(&imap_of(c)->login);
+}
+
 static void
 on_peer_lost(struct conn *c, enum wire_role peer)
 {
@@ -816,6 +822,7 @@ const struct conn_proto imap_proto = {
 	.timeout = on_timeout,
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
+	.look = on_look,
 	.store_room = go_on,
 	.auth_challenge = on_auth_challenge,
 	.auth_refused = on_auth_refused,

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/time.h"
+#include "roles/front/conn.h"
 
 enum {
 	CHAIN_MAX = 16384 /* messages.def: AUTH_START.certificate */
@@ -163,6 +165,31 @@ send_start(struct login *l, enum sasl_mechanism mechanism,
 	return ok;
 }
 
+static void
+wait_for_answer(struct login *l)
+{
+	l->is_open = l->is_waiting = true;
+	l->n_looks = 0;
+	peer_watch_asked(&front_own(conn_front(l->conn))->peer_watch);
+}
+
+bool
+login_look(struct login *l)
+{
+	/* A refusal that waits for its time is known. */
+	if (!l->is_waiting || !l->is_open || l->refusal.slot != 0)
+		return false;
+	if (++l->n_looks <= LIMIT_STORE_SILENCE_S / PEER_WATCH_LOOK_S)
+		return true;
+	env_log(conn_front(l->conn)->env, ENV_ERROR, "login-silent",
+	    "client=%s session=%llu", l->conn->peer_text,
+	    (unsigned long long)l->conn->number);
+	login_abort(l);
+	l->is_waiting = true;
+	finish(l, LOGIN_LATER, nothing);
+	return false;
+}
+
 /* initial: bytes */
 static void
 start(struct login *l, enum sasl_mechanism mechanism,
@@ -174,7 +201,7 @@ start(struct login *l, enum sasl_mechanism mechanism,
 	l->handle = 0;
 	l->ticket = front_ticket(conn_front(l->conn));
 	if (send_start(l, mechanism, initial))
-		l->is_open = l->is_waiting = true;
+		wait_for_answer(l);
 	else
 		finish_soon(l, LOGIN_LATER);
 }
@@ -217,7 +244,7 @@ login_step(struct login *l, struct slice response)
 	m.response = slice_of(at, n);
 	if (l->is_open && keeper != NULL &&
 	    wire_send_auth_step(keeper, l->conn->number, l->ticket, &m) == 0)
-		l->is_waiting = true;
+		wait_for_answer(l);
 	else
 		finish_soon(l, LOGIN_LATER);
 	explicit_bzero(at, n);

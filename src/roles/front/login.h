@@ -40,7 +40,8 @@ struct login {
 	bool is_waiting;        /* for its answer, or to say it */
 	bool is_try;            /* what PLAIN cannot hold is just wrong */
 	uint32_t ticket;
-	uint32_t handle; /* 0: not logged in */
+	uint32_t handle;  /* 0: not logged in */
+	unsigned n_looks; /* that saw it wait for this answer */
 	uint64_t account;
 };
 
@@ -59,6 +60,9 @@ void login_step(struct login *l, struct slice response);
 void login_try(struct login *l, struct slice user, struct slice secret);
 /* No answer is wanted any more. */
 void login_abort(struct login *l);
+/* conn_proto.look: whether it waits for keeper or store. When that has lasted
+ * too long, done(LOGIN_LATER). */
+bool login_look(struct login *l);
 /* The caller's now. */
 uint32_t login_take_handle(struct login *l);
 

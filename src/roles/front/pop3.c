@@ -321,6 +321,12 @@ on_stopping(struct conn *c)
 	pop3_session_bye(pop3_of(c)->s, "-ERR [SYS/TEMP] The server goes down");
 }
 
+static bool
+on_look(struct conn *c)
+{
+	return login_look(&pop3_of(c)->login);
+}
+
 static void
 on_peer_lost(struct conn *c, enum wire_role peer)
 {
@@ -444,6 +450,7 @@ const struct conn_proto pop3_proto = {
 	.timeout = on_timeout,
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
+	.look = on_look,
 	.auth_challenge = on_auth_challenge,
 	.auth_refused = on_auth_refused,
 	.handle = on_handle,

@@ -19,8 +19,6 @@
 #include "store/flags.h"
 
 enum {
-	/* A step gives at most LIMIT_CONN_IN, behind what was gathered. */
-	CREDIT_NEEDED = LIMIT_CONN_IN + 2 * SMTP_GATHER,
 	/* room for the reply to one command: LMTP has one for each recipient,
 	 * EXPN one for each member */
 	OUT_NEEDED = 4096 + LIMIT_LMTP_RCPTS * LIMIT_SMTP_REPLY_LINE,
@@ -217,7 +215,7 @@ may_step(struct conn *c)
 	if (conn_out_room(c) < OUT_NEEDED)
 		return false;
 	return !is_streaming || store_of(c) == NULL ||
-	    (x->credit >= CREDIT_NEEDED && !channel_is_full(store_of(c)));
+	    (x->credit >= SMTP_CREDIT_NEEDED && !channel_is_full(store_of(c)));
 }
 
 /* A login that went with its store, or a server that goes down: the session
@@ -265,6 +263,7 @@ stall(struct conn *c)
 
 	x->is_stalled = true;
 	x->stall_since = env_now(conn_front(c)->env);
+	smtp_waits(c);
 	conn_pause(c);
 }
 
@@ -571,6 +570,7 @@ const struct conn_proto smtp_proto = {
 	.timeout = on_timeout,
 	.stopping = on_stopping,
 	.peer_lost = on_peer_lost,
+	.look = smtp_look,
 	.store_room = smtp_unstall,
 	.origin_known = on_origin_known,
 	.auth_challenge = smtp_on_auth_challenge,

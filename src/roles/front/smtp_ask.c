@@ -45,6 +45,7 @@ smtp_answer(struct conn *c, struct verdict v)
 {
 	struct smtp_effect e;
 
+	smtp_of(c)->ticket = 0;
 	smtp_server_answer(&smtp_of(c)->s, &v, &e);
 	smtp_act(c, &e);
 }
@@ -65,6 +66,8 @@ asked(struct conn *c, int r)
 {
 	if (r != 0)
 		smtp_answer_trouble(c);
+	else
+		smtp_waits(c);
 }
 
 /* RFC 5321, 3.1 and 4.3.1: the server speaks first. */
@@ -230,6 +233,8 @@ smtp_do_vrfy(struct conn *c, uint8_t how)
 	if (store_of(c) == NULL ||
 	    wire_send_rcpt_ask(store_of(c), c->number, x->ticket, &ask) != 0)
 		smtp_answer_vrfy(c, verdict_trouble(), NULL);
+	else
+		smtp_waits(c);
 }
 
 /* The store sends no more rows than fit into a reply. */
@@ -251,6 +256,7 @@ smtp_answer_vrfy(struct conn *c, struct verdict v, const struct wire_list *rows)
 	struct smtp_effect e;
 	struct buf members;
 
+	x->ticket = 0;
 	if (x->verifies != VERIFY_EXPAND) {
 		smtp_answer(c, v);
 		return;

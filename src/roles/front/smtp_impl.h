@@ -19,7 +19,9 @@
 #include "sys/log.h"
 
 enum {
-	SMTP_GATHER = 16 * 1024 /* smaller parts of a body wait for more */
+	SMTP_GATHER = 16 * 1024, /* smaller parts of a body wait for more */
+	/* A step gives at most LIMIT_CONN_IN, behind what was gathered. */
+	SMTP_CREDIT_NEEDED = LIMIT_CONN_IN + 2 * SMTP_GATHER
 };
 
 struct smtp {
@@ -39,7 +41,10 @@ struct smtp {
 	/* transaction */
 	uint64_t txn; /* 0: the store knows of none */
 	bool txn_is_lost;
-	uint32_t ticket;  /* of the question that is open */
+	uint32_t ticket;  /* of the question to the store that is open; or 0 */
+	uint32_t looked_at; /* that was open at the last look, and at how many
+			     * looks before (smtp_look.c) */
+	unsigned n_looks;
 	uint8_t verifies; /* VERIFY_* (store/flags.h), in WAIT_VRFY */
 	/* body */
 	struct id id;
@@ -88,6 +93,10 @@ void smtp_unstall(struct conn *c);
 void smtp_answer(struct conn *c, struct verdict v);
 /* 451 to whatever is asked. */
 void smtp_answer_trouble(struct conn *c);
+/* smtp_look.c: the store or the keeper has been asked; and whether that has
+ * lasted too long. */
+void smtp_waits(struct conn *c);
+bool smtp_look(struct conn *c);
 void smtp_do_connect(struct conn *c);
 void smtp_do_helo(struct conn *c);
 void smtp_do_mail(struct conn *c);

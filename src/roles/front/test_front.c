@@ -49,9 +49,9 @@ turns(struct world *w, int64_t us)
 static int
 setup_kind(void **state, const struct role_ops *ops)
 {
-	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR,
-		.has_made_clock = true };
+	static const struct env_posix_options options = {
+		.role = "test", .log_level = ENV_ERROR, .has_made_clock = true
+	};
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL || env_posix_new(&options, &w->env) < 0)
@@ -151,7 +151,8 @@ limits(void **state)
 	test_true(slice_starts(hear(a, at), SLICE("220 ")));
 	test_true(slice_starts(hear(b, at), SLICE("220 ")));
 	test_slice(hear(c, at),
-	    SLICE("421 mx.one.example too many connections or errors; try again "
+	    SLICE("421 mx.one.example too many connections or errors; try "
+		  "again "
 		  "later\r\n"));
 	test_int(recv(c, at, 1, MSG_DONTWAIT), 0);
 	(void)close(c);
@@ -291,6 +292,16 @@ store_says(void **state)
 	turns(w, 5 * TIME_MS);
 	test_true(w->front.store == NULL);
 	test_int(w->store_closed, 1);
+
+	test_case("nobody gives it another: it ends, for a front that has one");
+	turns(w, (LIMIT_PEER_LOST_S - 1) * TIME_SECOND);
+	test_int(w->role.exit_status, 0);
+	join_store(w, 4);
+	turns(w, 2 * TIME_SECOND);
+	test_int(w->role.exit_status, 0);
+	channel_close(w->store);
+	turns(w, (LIMIT_PEER_LOST_S + 1) * TIME_SECOND);
+	test_int(w->role.exit_status, 1);
 }
 
 TEST_MAIN(cmocka_unit_test_setup_teardown(limits, setup_mx, teardown),

@@ -47,6 +47,7 @@ struct world {
 	bool is_8bit, is_per_rcpt;
 	char protocol[16], sender[64], rcpt[64];
 	size_t summary_len;
+	struct wire_head asked; /* the last question of a recipient */
 };
 
 /* -- a store ------------------------------------------------------------- */
@@ -75,6 +76,7 @@ on_rcpt_ask(struct channel *ch, const struct wire_head *h,
 	struct wire_rcpt_answer a = { .verdict = yes };
 
 	w->n_rcpts++;
+	w->asked = *h;
 	(void)slice_to_cstr(m->rcpt, w->rcpt, sizeof(w->rcpt));
 	if (slice_equal(m->rcpt, SLICE("no@one.example")))
 		a.verdict = (struct wire_verdict){ 550, 5, 1, 1,
@@ -337,9 +339,9 @@ lose_store(struct world *w)
 static int
 setup_kind(void **state, const struct role_ops *ops)
 {
-	static const struct env_posix_options options = { .role = "test",
-		.log_level = ENV_ERROR,
-		.has_made_clock = true };
+	static const struct env_posix_options options = {
+		.role = "test", .log_level = ENV_ERROR, .has_made_clock = true
+	};
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL || env_posix_new(&options, &w->env) < 0)
@@ -559,6 +561,88 @@ waits_for_credit(void **state)
 	test_true(w->body.len > (size_t)sent);
 	collect(w);
 	test_true(strncmp(w->said, "250 2.0.0 ", 10) == 0);
+	leave(w);
+}
+
+/* More than it has credit for, until the front reads no further. */
+static void
+send_too_much(struct world *w)
+{
+	static char block[100 * 1000 + 1];
+	ssize_t n, sent = 0;
+
+	for (size_t i = 0; i + 1 < sizeof(block); i += 100)
+		(void)snprintf(block + i, 101, "%097d.\r\n", 0);
+	for (int i = 0; i < 10 && !w->c->is_paused; i++) {
+		n = write(w->client, block + sent % 100,
+		    sizeof(block) - 1 - (size_t)(sent % 100));
+		if (n > 0)
+			sent += n;
+		turns(w, 3 * TIME_MS);
+	}
+	test_true(w->c->is_paused);
+}
+
+static void
+gives_up_on_a_silent_store(struct world *w)
+{
+	const struct wire_rcpt_answer late = { .verdict = yes };
+
+	test_case("it says nothing to a recipient");
+	w->is_silent = true;
+	say(w, "MAIL FROM:<>\r\nRCPT TO:<u@one.example>\r\nNOOP\r\n");
+	hear(w, "250 2.1.0 ");
+	turns(w, (LIMIT_STORE_SILENCE_S - 5) * TIME_SECOND);
+	hear(w, "");
+	turns(w, 15 * TIME_SECOND);
+	hear(w, "451 4.3.0 ");
+	hear(w, "250 2.0.0 ");
+	test_int(w->n_txn_drops, 1);
+	test_case("what it says later is not believed");
+	test_int(wire_send_rcpt_answer(&w->store, w->asked.session,
+		     w->asked.ticket, &late),
+	    0);
+	hear(w, "");
+	w->is_silent = false;
+	say(w, "RCPT TO:<u@one.example>\r\nDATA\r\nRSET\r\n");
+	hear(w, "451 4.3.0 ");
+	hear(w, "554 5.5.1 ");
+	hear(w, "250 2.0.0 ");
+	test_int(w->n_rcpts, 1);
+}
+
+static void
+answers_for_a_silent_store(void **state)
+{
+	struct world *w = *state;
+
+	give_store(w, true);
+	join(w, SERVICE_MX);
+	gives_up_on_a_silent_store(w);
+	test_case("a mail may take longer");
+	w->is_silent = false;
+	envelope(w);
+	w->is_silent = true;
+	say(w, "a\r\n.\r\n");
+	turns(w, (LIMIT_COMMIT_SILENCE_S - 5) * TIME_SECOND);
+	hear(w, "");
+	turns(w, 15 * TIME_SECOND);
+	hear(w, "451 4.3.0 ");
+	test_int(w->n_commits, 1);
+	test_case("it takes no more of a body");
+	w->is_silent = false;
+	envelope(w);
+	w->keeps_credit = true;
+	send_too_much(w);
+	turns(w, (LIMIT_STORE_SILENCE_S + 10) * TIME_SECOND);
+	test_true(!w->c->is_paused);
+	say(w, "x\r\n.\r\n");
+	hear(w, "451 4.3.0 ");
+	test_int(w->n_commits, 1);
+	w->keeps_credit = false;
+	envelope(w);
+	say(w, "a\r\n.\r\n");
+	hear(w, "250 2.0.0 ");
 	leave(w);
 }
 
@@ -963,7 +1047,31 @@ logs_in(void **state)
 	loses_the_keeper(w);
 }
 
+static void
+answers_for_a_silent_keeper(void **state)
+{
+	struct world *w = *state;
+
+	give_store(w, true);
+	add_peer(w, WIRE_KEEPER, &w->keeper, &keeper_ops);
+	w->has_keeper = true;
+	join(w, SERVICE_SUBMISSION);
+	w->is_silent = true;
+	say(w, "AUTH PLAIN AHUAcA==\r\n");
+	turns(w, (LIMIT_STORE_SILENCE_S - 5) * TIME_SECOND);
+	hear(w, "");
+	turns(w, 15 * TIME_SECOND);
+	hear(w, "454 4.7.0 ");
+	w->is_silent = false;
+	say(w, "AUTH PLAIN AHUAcA==\r\n");
+	hear(w, "235 2.7.0 ");
+	leave(w);
+}
+
 #define MX(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
 TEST_MAIN(MX(keeps_a_mail), MX(waits_for_credit), MX(survives_the_store),
+    MX(answers_for_a_silent_store),
+    cmocka_unit_test_setup_teardown(answers_for_a_silent_keeper, setup_user,
+	teardown),
     MX(answers_each_of_lmtp), MX(drops_what_is_refused), MX(ends_in_order),
     cmocka_unit_test_setup_teardown(logs_in, setup_user, teardown))
