@@ -244,7 +244,52 @@ as_a_mail(void **state)
 	buf_deinit(&out);
 }
 
+/* RFC 8460, 4: not all at midnight, and within some hours. */
+static void
+spread_behind_midnight(void **state)
+{
+	static const struct slice domains[] = { SLICE("one.example"),
+		SLICE("two.example"), SLICE("three.example"),
+		SLICE("four.example"), SLICE("") };
+	int64_t least = INT64_MAX, most = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+		int64_t t = tlsrpt_jitter(domains[i]);
+
+		test_case((const char *)domains[i].at);
+		test_true(t >= 0 && t < TLSRPT_JITTER);
+		test_int(t, tlsrpt_jitter(domains[i]));
+		least = t < least ? t : least;
+		most = t > most ? t : most;
+	}
+	test_true(most - least > 10 * TIME_MINUTE);
+}
+
+/* 5.5: ever more rarely, for a day and no longer. */
+static void
+tried_for_a_day(void **state)
+{
+	int64_t created = INT64_C(1795415400) * TIME_SECOND, now = created;
+	int64_t due, pause = 0;
+	uint32_t tries = 0;
+
+	(void)state;
+	test_case("until it is given up");
+	for (; tlsrpt_retry(tries, created, now, &due); tries++) {
+		test_true(due - now >= 5 * TIME_MINUTE && due - now > pause);
+		pause = due - now;
+		now = due;
+	}
+	test_int(tries, 7);
+	test_true(now > created + 12 * TIME_HOUR && now <= created + TIME_DAY);
+	test_case("many tries");
+	test_true(!tlsrpt_retry(UINT32_MAX, created, created + TIME_DAY, &due));
+	test_true(!tlsrpt_retry(0, 0, created, &due));
+}
+
 TEST_MAIN(cmocka_unit_test(a_record),
     cmocka_unit_test(several_records_are_none), cmocka_unit_test(where_to),
     cmocka_unit_test(as_json), cmocka_unit_test(too_large_is_said),
-    cmocka_unit_test(as_a_mail))
+    cmocka_unit_test(as_a_mail), cmocka_unit_test(spread_behind_midnight),
+    cmocka_unit_test(tried_for_a_day))

@@ -224,3 +224,29 @@ tlsrpt_uri_parse(struct slice uri, struct tlsrpt_target *ret)
 	return slice_skip_nocase(&rest, SLICE("https://")) &&
 	    read_url(uri, rest, ret);
 }
+
+/* -- when ------------------------------------------------------------------ */
+
+int64_t
+tlsrpt_jitter(struct slice domain)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < domain.len; i++)
+		h = (h ^ domain.at[i]) * 16777619u;
+	return (int64_t)(h % (uint32_t)(TLSRPT_JITTER / TIME_SECOND)) *
+	    TIME_SECOND;
+}
+
+bool
+tlsrpt_retry(uint32_t tries, int64_t created, int64_t now, int64_t *ret_due)
+{
+	enum {
+		DOUBLED = 7
+	}; /* then a pause is nearly a day */
+	int64_t due =
+	    now + (TLSRPT_FIRST_PAUSE << (tries < DOUBLED ? tries : DOUBLED));
+
+	*ret_due = due;
+	return due <= created + TLSRPT_GIVE_UP;
+}

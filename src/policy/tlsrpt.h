@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "base/time.h"
 
 enum {
 	TLSRPT_URIS = 4, /* of one domain; the others get nothing */
@@ -57,6 +58,10 @@ bool tlsrpt_uri_parse(struct slice uri, struct tlsrpt_target *ret);
 
 /* -- a report -------------------------------------------------------------- */
 
+#define TLSRPT_JITTER (4 * TIME_HOUR)
+#define TLSRPT_FIRST_PAUSE (10 * TIME_MINUTE)
+#define TLSRPT_GIVE_UP TIME_DAY /* RFC 8460, 5.5 */
+
 /* Rows of one policy stand together: those with equal kind, lines and mx. */
 struct tlsrpt_row {
 	uint8_t kind;       /* enum tls_policy_kind (policy/tls_policy.h) */
@@ -75,6 +80,14 @@ struct tlsrpt_report {
 	const struct tlsrpt_row *rows;
 	size_t n_rows;
 };
+
+/* How long behind midnight a domain's reports go: spread over TLSRPT_JITTER
+ * (RFC 8460, 4), the same each day. */
+int64_t tlsrpt_jitter(struct slice domain);
+/* When one that failed `tries` times before goes again (5.5): each pause is
+ * twice the last. False: its day is over, it is given up. */
+bool tlsrpt_retry(uint32_t tries, int64_t created, int64_t now,
+    int64_t *ret_due);
 
 /* TLSRPT_OK, or TLSRPT_E_FULL (also without memory). */
 int tlsrpt_json_print(const struct tlsrpt_report *r, struct buf *out);

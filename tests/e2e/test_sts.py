@@ -292,6 +292,25 @@ def test_a_fetcher_that_dies_is_asked_again(place):
     assert receiver.count_of("STARTTLS") == 1
 
 
+class House(Receiver):
+    """A next hop that an operator has chosen: SMTP and LMTP, without TLS."""
+    def on_lhlo(self, c, line):
+        self.on_ehlo(c, b"EHLO")
+
+
+@pytest.mark.parametrize("kind", ["smarthost", "lmtp"])
+def test_a_chosen_hop_has_no_policy(place, kind):
+    """RFC 8461 is about the hosts that a domain names; for those of a route the route speaks, and nobody is asked."""
+    if "good" not in place.receivers:
+        place.receivers["good"] = House(place.mail_address("good"), "mx.good.example")
+    asked = place.web.count("mta-sts.good.example")
+    place.server.cli("route", "add", kind, f"kind={kind}", "hosts=mx.good.example:25", "to=good.example")
+    subject = place.send("good")
+    wait_for(lambda: place.receivers["good"].copies(subject), what="the mail")
+    assert place.web.count("mta-sts.good.example") == asked
+    place.server.cli("route", "delete", kind)
+
+
 RESULTS = {"starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted",
            "validation-failure", "tlsa-invalid", "dnssec-invalid", "dane-required", "sts-policy-fetch-error",
            "sts-policy-invalid", "sts-webpki-invalid"}

@@ -20,14 +20,11 @@ enum {
 	REPORTS_DOMAINS = 20000, /* known to want them, or not to, today */
 	REPORTS_ROWS = 100,      /* different ones of a domain between writes */
 	REPORTS_DAY_ROWS = 500,  /* of a domain and day, on disk */
-	REPORTS_BATCH = 200,     /* rows written at a time */
-	REPORTS_TRIES = 10
+	REPORTS_BATCH = 200      /* rows written at a time */
 };
 #define REPORTS_FLUSH (10 * TIME_SECOND)
 #define REPORTS_TICK TIME_MINUTE
-#define REPORTS_JITTER (4 * TIME_HOUR) /* RFC 8460, 4 */
-#define REPORTS_GIVE_UP TIME_DAY       /* 5.5 */
-#define REPORTS_KEPT (30 * TIME_DAY)   /* rows about what became of one */
+#define REPORTS_KEPT (30 * TIME_DAY) /* rows about what became of one */
 
 struct reports;
 

@@ -82,18 +82,6 @@ static void look(struct reports_daily *d);
 
 /* -- composing ------------------------------------------------------------- */
 
-/* Spread over some hours behind midnight (RFC 8460, 4), the same each day. */
-static int64_t
-jitter_of(struct slice domain)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < domain.len; i++)
-		h = (h ^ domain.at[i]) * 16777619u;
-	return (int64_t)(h % (uint32_t)(REPORTS_JITTER / TIME_SECOND)) *
-	    TIME_SECOND;
-}
-
 static int
 find_counts(struct db *db, struct reports_daily *d)
 {
@@ -108,7 +96,8 @@ find_counts(struct db *db, struct reports_daily *d)
 	while (d->found == FOUND_NOTHING &&
 	    (r = q_tls_days_next(&rows, &row)) == 0) {
 		if (!d->all &&
-		    (row.day + 1) * TIME_DAY + jitter_of(row.domain) > d->now)
+		    (row.day + 1) * TIME_DAY + tlsrpt_jitter(row.domain) >
+			d->now)
 			continue;
 		d->day = row.day;
 		if (slice_to_cstr(row.domain, d->domain, sizeof(d->domain)) &&
@@ -356,13 +345,9 @@ set_outcome(struct reports_daily *d, uint8_t state, const char *why)
 static void
 fail(struct reports_daily *d, const char *why)
 {
-	int64_t wait = 10 * TIME_MINUTE << (d->tries < 7 ? d->tries : 7);
+	bool is_late = !tlsrpt_retry(d->tries, d->created, d->now, &d->due);
 
-	d->due = d->now + wait;
-	set_outcome(d,
-	    d->due > d->created + REPORTS_GIVE_UP ? REPORT_DROPPED
-						  : REPORT_WAITING,
-	    why);
+	set_outcome(d, is_late ? REPORT_DROPPED : REPORT_WAITING, why);
 	d->all = false; /* or it would come at once */
 	submit(d, apply_state);
 }
@@ -397,7 +382,7 @@ queue_it(struct db *db, const struct reports_daily *d)
 		.lane = LANE_BULK,
 		.now = d->now,
 		.due = d->now,
-		.expires = d->now + REPORTS_GIVE_UP,
+		.expires = d->now + TLSRPT_GIVE_UP,
 		.notify = NOTIFY_NEVER,
 		.orcpt = SLICE("") };
 
@@ -580,7 +565,6 @@ static void
 send(struct reports_daily *d)
 {
 	if (!tlsrpt_uri_parse(slice_cstr(d->uri), &d->target)) {
-		d->tries = REPORTS_TRIES;
 		d->created = 0;
 		fail(d, "we do not send to such a URI");
 	} else if (d->target.scheme == TLSRPT_HTTPS) {
