@@ -142,6 +142,8 @@ class World:
                     "sixes.example. IN MX 10 four.hops.example.",
                     "dangling.example. IN MX 5 nothing.hops.example.", "dangling.example. IN MX 10 own.hops.example.",
                     "aka.example. IN MX 5 mx.aka.example.", "mx.aka.example. IN CNAME own.hops.example."]
+        for i in range(200):
+            records += [f"many.example. IN MX {10 + i} h{i}.many.example.", f"h{i}.many.example. IN A {own.address}"]
         for name in ("a", "b", "c", "shut", "away", "never", "local", "clear", "scr", "wrong", "src", "xn--bcher-kva"):
             records.append(f"{name}.example. IN MX 10 own.hops.example.")
         self.dns.zone(".", [])
@@ -300,7 +302,7 @@ def test_an_address_of_ours_that_only_the_world_knows(net):
     net.at("own", subject)
 
 
-@pytest.mark.parametrize("domain", ["b\u00fccher.example", "sixes.example", "dangling.example", "aka.example"])
+@pytest.mark.parametrize("domain", ["b\u00fccher.example", "sixes.example", "dangling.example", "aka.example", "many.example"])
 def test_odd_mail_hosts(net, domain):
     rcpt = "x@" + domain.encode("idna").decode()
     subject, _ = net.send(rcpt)
