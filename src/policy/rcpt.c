@@ -145,7 +145,8 @@ add_target(struct walk *w, const struct at *at, struct rcpt_target t,
 
 	t.name = at->name;
 	t.via = at->via;
-	t.sender = at->sender;
+	if (t.sender.len == 0)
+		t.sender = at->sender;
 	t.is_exempt = w->is_exempt;
 	for (size_t i = 0; i < w->n_targets; i++)
 		if (is_same(&w->targets[i], &t)) {
@@ -222,7 +223,9 @@ to_list(struct walk *w, const struct at *at, const struct rcpt_answer *a)
 	}
 	if (w->stops_at_lists)
 		return add_target(w, at,
-		    (struct rcpt_target){ .is_list = true, .room = UINT64_MAX },
+		    (struct rcpt_target){ .is_list = true,
+			.sender = a->sender,
+			.room = UINT64_MAX },
 		    is_group ? RCPT_STEP_GROUP : RCPT_STEP_ALIAS);
 	if (a->n_targets > RCPT_TARGETS)
 		return give_up(w, at);

@@ -317,6 +317,31 @@ def test_owner_hears_of_failures(ours, other):
         assert rcpts(ours, "", name + "@rcpt.example")[0].startswith("250")
 
 
+def test_a_list_is_the_end_of_the_way(ours, other):
+    """RFC 3461, 5.2.7.1: success is "delivered", and nothing that was asked for goes to the members."""
+    ours.cli("group", "add", "dsn@rcpt.example", f"owner={ED}")
+    ours.cli("group", "member", "add", "dsn@rcpt.example", "user@other.example", "gone@other.example", JO)
+    subject, message = compose(JO, "dsn@rcpt.example")
+    with Talk(ours, JO) as t:
+        assert t.say(f"MAIL FROM:<{JO}> RET=FULL ENVID=to-the-list").startswith("250")
+        assert t.say("RCPT TO:<dsn@rcpt.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@rcpt.example").startswith("250")
+        assert t.data(message)[0] == 250
+    told = find(ours, JO, "has arrived")
+    assert b"to-the-list" in told and b"Action: delivered" in told and b"rfc822; first@" in told, told.decode()
+    find(other, "user@other.example", subject)
+
+    def owners():
+        c = imap(ours, ED)
+        c.select("INBOX", readonly=True)
+        _, found = c.search(None, "TEXT", f'"{subject}"')
+        got = found[0].split() and c.fetch(found[0].split()[0], "(BODY.PEEK[])")[1][0][1]
+        c.logout()
+        return got
+
+    bounce = wait_for(owners, 30, "the owner's bounce")
+    assert b"gone@other.example" in bounce and b"Original-" not in bounce and b"text/rfc822-headers" in bounce, bounce.decode()
+
+
 def test_who_may_post(ours):
     ours.cli("group", "add", "board@rcpt.example", f"owner={ED}", "post=members")
     ours.cli("group", "member", "add", "board@rcpt.example", JO, "friend@client.example")

@@ -618,7 +618,8 @@ add_row(struct acceptance *a, const struct approval *from, struct remote row)
 		    slice_equal(a->remotes[i].name.canonical,
 			row.name.canonical))
 			return;
-	row.orcpt = from->orcpt;
+	if (row.sender.len == 0) /* RFC 3461, 5.2.7.1 (b) */
+		row.orcpt = from->orcpt;
 	row.rrvs = from->rrvs;
 	row.rrvs_continue = from->rrvs_continue;
 	a->remotes[a->n_remotes++] = row;
@@ -709,12 +710,37 @@ add_list(struct acceptance *a, const struct rcpt_target *t)
 	    (struct big_list){ t->name.canonical, t->sender };
 }
 
-/* RFC 3461, 5.2.7.2: an alias of one passes everything on; 5.2.7.3 (c): with
- * several its sender hears of the expansion, and of no success behind it. */
+/* How success is told where the address is not itself a mailbox or somebody
+ * elsewhere; ROW_WAITING: not from here. A group with an owner is a mailing
+ * list (RFC 3461, 5.2.7.1): there the mail has arrived. An alias of one passes
+ * everything on (5.2.7.2); with several its sender hears of the expansion
+ * (5.2.7.3 (c)). */
 static uint8_t
-notify_behind(const struct approval *p)
+told_behind(const struct approval *p)
 {
-	if (p->result.n_targets < 2 || (p->notify & NOTIFY_SUCCESS) == 0)
+	size_t n_by_list = 0;
+	bool is_large = false;
+
+	if ((p->notify & NOTIFY_SUCCESS) == 0)
+		return ROW_WAITING;
+	for (size_t i = 0; i < p->result.n_targets; i++) {
+		n_by_list += p->result.targets[i].sender.len > 0;
+		is_large |= p->result.targets[i].is_list;
+	}
+	if (n_by_list > 0 && n_by_list == p->result.n_targets)
+		return ROW_DELIVERED;
+	return p->result.n_targets > 1 || is_large ? ROW_EXPANDED : ROW_WAITING;
+}
+
+/* What is asked of those behind: of no success that is told here, and behind
+ * a mailing list nothing of the sender's. */
+static uint8_t
+notify_behind(const struct approval *p, const struct rcpt_target *t,
+    uint8_t told)
+{
+	if (t->sender.len > 0)
+		return 0;
+	if (told == ROW_WAITING)
 		return p->notify;
 	return p->notify == NOTIFY_SUCCESS
 	    ? NOTIFY_NEVER
@@ -724,12 +750,13 @@ notify_behind(const struct approval *p)
 static void
 collect_approval(struct acceptance *a, const struct approval *p)
 {
-	uint8_t notify = notify_behind(p);
+	uint8_t told = told_behind(p);
 
-	if (notify != p->notify)
-		add_told(a, p, ROW_EXPANDED);
+	if (told != ROW_WAITING)
+		add_told(a, p, told);
 	for (size_t i = 0; i < p->result.n_targets; i++) {
 		const struct rcpt_target *to = &p->result.targets[i];
+		uint8_t notify = notify_behind(p, to, told);
 
 		if (to->is_list)
 			add_list(a, to);

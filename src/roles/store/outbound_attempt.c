@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "mail/summary.h"
 #include "policy/canon.h"
+#include "policy/srs.h"
 
 enum {
 	ATTEMPT_ARENA = 512 * 1024
@@ -144,6 +145,17 @@ load_row(struct db *db, struct load *l, size_t i)
 	return 0;
 }
 
+/* Behind a mailing list nothing of what the sender asked for goes on (RFC 3461,
+ * 5.2.7.1): its mail has a sender of the list's, and no rewritten one. */
+static bool
+is_by_list(const struct load *l, const struct q_message_place *p)
+{
+	struct slice local, domain;
+
+	return !slice_equal(l->sender, p->sender) &&
+	    canon_split(l->sender, &local, &domain) && !srs_is_form(local);
+}
+
 static int
 load_message(struct load *l, const struct q_message_place *p)
 {
@@ -168,7 +180,9 @@ load_message(struct load *l, const struct q_message_place *p)
 		.by_trace = p->by_trace,
 		.priority = p->priority };
 	m->sender = l->sender;
-	if (!arena_copy(&l->arena, p->envid, &m->envid))
+	if (is_by_list(l, p))
+		m->ret = 0;
+	else if (!arena_copy(&l->arena, p->envid, &m->envid))
 		return ERR_ORIGIN(-ENOMEM);
 	return 0;
 }

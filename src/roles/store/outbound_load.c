@@ -248,7 +248,7 @@ is_sender_here(struct db *db, struct slice sender)
 static bool
 is_returned_whole(const struct load *l, const struct q_message_place *p)
 {
-	return l->kind == BOUNCE_FAILED && p->ret == 1 && !p->requires_tls &&
+	return l->kind == BOUNCE_FAILED && l->ret == 1 && !p->requires_tls &&
 	    !p->is_binary && !p->is_bad &&
 	    p->stored_len - p->relay_from <= CONTENT_MAX &&
 	    (!p->is_8bit || l->takes_8bit || p->is_smtputf8);
@@ -268,8 +268,11 @@ load_message(struct db *db, struct load *l)
 	if (r != 0)
 		return ERR_TRACE(r);
 	l->arrived = p.received_at;
-	l->ret = p.ret;
-	(void)arena_copy(&l->arena, p.envid, &l->envid);
+	/* a list's owner did not send it (RFC 3461, 5.2.7.1) */
+	if (slice_equal(l->sender, p.sender)) {
+		l->ret = p.ret;
+		(void)arena_copy(&l->arena, p.envid, &l->envid);
+	}
 	l->deliver_by = p.deliver_by;
 	l->is_smtputf8 = p.is_smtputf8;
 	l->requires_tls = p.requires_tls;
