@@ -62,7 +62,9 @@ tmp_dir(void)
 void
 fixture_make(struct fixture *f)
 {
-	struct env_posix_options o = { .role = "test", .log_level = ENV_ERROR };
+	struct env_posix_options o = { .role = "test",
+		.log_level = ENV_ERROR,
+		.has_made_clock = true };
 
 	memset(f, 0, sizeof(*f));
 	(void)snprintf(f->path, sizeof(f->path), "%s/ulak-store-XXXXXX",

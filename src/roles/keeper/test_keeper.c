@@ -1166,7 +1166,7 @@ front_goes(void **state)
 	turns(w, TIME_MS);
 	part(&w->front);
 	turns(w, TIME_SECOND);
-	test_int(w->refused + w->grants, 0);
+	test_int(w->grants, 0);
 	test_int(w->keeper.logins.n, 0);
 }
 
@@ -1181,7 +1181,7 @@ hashes(void **state)
 		.address = SLICE("ben@one.example") };
 
 	test_int(wire_send_hash_ask(w->control, 1, 1, &m), 0);
-	for (int i = 0; i < 500 && w->hashed[0] == '\0'; i++)
+	for (int i = 0; i < 10000 && w->hashed[0] == '\0'; i++)
 		turns(w, 10 * TIME_MS);
 	test_true(w->made);
 	test_true(keeper_password_matches(

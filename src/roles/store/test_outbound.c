@@ -467,6 +467,9 @@ scene_end(struct scene *s)
 {
 	courier_leaves(s);
 	fixture_run(&s->f);
+	/* A reader's thread may be at work yet; the role waits as well. */
+	for (unsigned n = 0; n < 1000 && !store_is_idle(s->f.store); n++)
+		fixture_run_for(&s->f, 20);
 	outbound_free(s->outbound);
 	fixture_close(&s->f);
 }
