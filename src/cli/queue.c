@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const struct table_column columns[] = {
+const struct table_column queue_columns[] = {
 	{ "row", NULL, TABLE_NUMBER },
 	{ "id", "id", TABLE_TEXT },
 	{ "sender", "sender", TABLE_TEXT },
@@ -51,7 +51,7 @@ show_rows(struct cli *cli, const json_t *rows)
 	int r = CLI_OK;
 
 	if (cli->json) {
-		typed = table_json(rows, columns);
+		typed = table_json(rows, queue_columns);
 		r = admin_print_json(typed);
 		json_decref(typed);
 		return r;
@@ -60,8 +60,8 @@ show_rows(struct cli *cli, const json_t *rows)
 	{
 		if (i > 0)
 			(void)putchar('\n');
-		for (const struct table_column *c = columns; c->name != NULL;
-		     c++) {
+		for (const struct table_column *c = queue_columns;
+		     c->name != NULL; c++) {
 			const char *value =
 			    json_string_value(json_object_get(row, c->name));
 
@@ -123,11 +123,11 @@ static const struct table_column summary_columns[] = {
 
 static const struct admin_action list = { .command = "queue list",
 	.operands = { { "id", CLI_ID } },
-	.columns = columns,
+	.columns = queue_columns,
 	.prepare = prepare_list };
 static const struct admin_action show = { .command = "queue show",
 	.operands = { { "id", CLI_ID } },
-	.columns = columns,
+	.columns = queue_columns,
 	.show = show_rows };
 static const struct admin_action summary = { .command = "queue summary",
 	.columns = summary_columns };

@@ -29,15 +29,6 @@ const struct cli_option queue_which_options[] = {
 	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
 };
 
-static const struct table_column shown[] = {
-	{ "id", "id", TABLE_TEXT },
-	{ "sender", "sender", TABLE_TEXT },
-	{ "recipient", "recipient", TABLE_TEXT },
-	{ "state", "state", TABLE_TEXT },
-	{ "text", "last reply", TABLE_TEXT },
-	{ NULL, NULL, TABLE_TEXT },
-};
-
 /* -- which rows
  * ----------------------------------------------------------------- */
 
@@ -156,7 +147,7 @@ show_some(struct cli *cli, json_t *args)
 	if (r == CLI_OK)
 		r = admin_ask(cli, "queue list", some, &answer);
 	if (r == CLI_OK) {
-		table_print(answer.rows, shown, stderr);
+		table_print(answer.rows, queue_columns, stderr);
 		admin_answer_deinit(&answer);
 	}
 	json_decref(some);
@@ -173,11 +164,11 @@ ask(struct cli *cli, json_t *args, long long n)
 		return r;
 	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
 		return cli_fail(CLI_USAGE,
-		    "%s: %lld rows are meant, and there is nobody to ask; say "
+		    "%s: %lld row%s meant, and there is nobody to ask; say "
 		    "--yes",
-		    cli->action->admin->command, n);
-	(void)fprintf(stderr, "%s: %lld rows. Go on? [y/N] ",
-	    cli->action->admin->command, n);
+		    cli->action->admin->command, n, n == 1 ? " is" : "s are");
+	(void)fprintf(stderr, "%s: %lld row%s. Go on? [y/N] ",
+	    cli->action->admin->command, n, n == 1 ? "" : "s");
 	if (fgets(answer, sizeof(answer), stdin) == NULL ||
 	    (answer[0] != 'y' && answer[0] != 'Y'))
 		return cli_fail(CLI_REFUSED, "nothing was changed");
@@ -259,23 +250,52 @@ tell_end(const struct work *w)
 	return w->some_left ? cli_fail(CLI_REFUSED, "%s", w->text) : CLI_OK;
 }
 
+/* How many there are is asked for the question, and to show how far it is. */
+static int
+count_and_ask(struct work *w)
+{
+	bool is_asked = !has_option(w->cli, "yes");
+	json_t *which;
+	int r;
+
+	if (names_one(w->args) || (!is_asked && isatty(STDERR_FILENO) != 1))
+		return CLI_OK;
+	which = json_copy(w->args);
+	(void)json_object_del(which, "all");
+	r = count_rows(w->cli, which, &w->n);
+	json_decref(which);
+	return r == CLI_OK && is_asked && w->n > 0 ? ask(w->cli, w->args, w->n)
+						   : r;
+}
+
+/* Told here, where the range can be named. */
+static int
+check_target(const struct cli *cli, const char *name)
+{
+	char *end;
+	long n;
+
+	if (strcmp(name, "priority") != 0)
+		return CLI_OK;
+	n = strtol(cli->operands[0], &end, 10);
+	if (end == cli->operands[0] || *end != '\0' || n < -9 || n > 9)
+		return cli_fail(CLI_USAGE, "priority is from -9 to 9, not %s",
+		    cli->operands[0]);
+	return CLI_OK;
+}
+
 int
 queue_change_run(struct cli *cli)
 {
 	struct work w = { .cli = cli, .args = json_object(), .after = "0" };
 	const char *target = cli->action->admin->operands[0].name;
 	char slice[16];
-	int r = take_which(cli, w.args);
+	int r = cli->action->min > 0 ? check_target(cli, target) : CLI_OK;
 
-	if (r == CLI_OK && !names_one(w.args) && !has_option(cli, "yes")) {
-		json_t *which = json_copy(w.args);
-
-		(void)json_object_del(which, "all");
-		r = count_rows(cli, which, &w.n);
-		json_decref(which);
-		if (r == CLI_OK && w.n > 0)
-			r = ask(cli, w.args, w.n);
-	}
+	if (r == CLI_OK)
+		r = take_which(cli, w.args);
+	if (r == CLI_OK)
+		r = count_and_ask(&w);
 	(void)snprintf(slice, sizeof(slice), "%d", SLICE_ROWS);
 	if (r == CLI_OK)
 		r = set(w.args, "slice", slice);

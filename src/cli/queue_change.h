@@ -12,6 +12,7 @@
 #include "cli/admin.h"
 
 extern const struct cli_option queue_which_options[];
+extern const struct table_column queue_columns[]; /* of the list */
 
 int queue_change_run(struct cli *cli);
 

@@ -237,6 +237,7 @@ def test_a_filter_asks_first(scene):
     put_by(scene, 3, "ask")
     out = queue(scene, "hold", "--domain", "hand.example", "--reason", "BEING moved", check=False)
     assert out.returncode == 2 and "3 rows are meant" in out.stderr and "ask0@hand.example" in out.stderr
+    assert " 20" in out.stderr and "route" not in out.stderr, "as the list shows them: " + out.stderr
     assert not scene.rows("--state", "held")
     assert queue(scene, "hold", "--reason", "nothing like it", "--all", check=False).returncode == 2
     assert queue(scene, "hold", "--reason", "nothing like it").stdout == "0 rows\n"
@@ -305,7 +306,7 @@ def test_priority_is_changed(scene):
     scene.receivers["hand"].answer = None
     queue(scene, "retry", row["id"])
     wait_for(lambda: not scene.rows("--domain", "hand.example"), what="its delivery")
-    assert queue(scene, "priority", "10", "--all", "--yes", check=False).returncode == 1
+    assert queue(scene, "priority", "10", "--all", "--yes", check=False).returncode == 2
 
 
 def on_a_terminal(scene, *args, keys=()):
