@@ -279,6 +279,24 @@ client_on_dot(struct smtp_client *c)
 	end_mail(c);
 }
 
+/* What the server cannot take: of an address that it cannot take either, that
+ * is said, for no other content would help its sender. */
+static void
+settle_content(struct smtp_client *c, struct verdict v)
+{
+	const struct slice *rcpts = c->mail.rcpts;
+
+	for (size_t i = 0; i < c->mail.n_rcpts && v.esc.subject == 6; i++)
+		if (!slice_is_ascii(rcpts[i])) {
+			struct smtp_client_outcome *o = &c->outcomes[i];
+
+			o->verdict =
+			    smtp_envelope_check_rcpt(&c->offer, &c->mail, i);
+			o->is_done = o->is_local = o->verdict.code != 0;
+		}
+	settle(c, v, true);
+}
+
 void
 smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 {
@@ -298,7 +316,7 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 	client_enter(c, SMTP_PHASE_ENVELOPE);
 
 	if (v.code != 0)
-		settle(c, v, true);
+		settle_content(c, v);
 	for (size_t i = 0; i < mail->n_rcpts; i++) {
 		struct smtp_client_outcome *o = &c->outcomes[i];
 

@@ -293,11 +293,13 @@ def test_a_server_that_takes_less_gets_the_same(net, name, head, body, declared,
     ("signed", MIXED.replace("mixed", "signed"), mixed((UTF8, TURKISH), ("X-Is: signature", b"x")), "it has a signed part", "5.6.3"),
     ("broken", MIXED, b"\xfc\r\n" + mixed(("X-Is: plain", b"x")), "8-bit octets between its parts", "5.6.3"),
     ("utf8-gün", f"MIME-Version: 1.0\r\n{UTF8}\r\n", TURKISH, "it has 8-bit octets in a header", "5.6.9"),
+    ("address-gün", f"MIME-Version: 1.0\r\n{UTF8}\r\n", TURKISH, "internationalised address", "5.6.7"),
     ("large", f"MIME-Version: 1.0\r\n{PHOTO}8bit\r\n", LARGE * 5, "larger than the remote server takes", "5.3.4"),
 ])
 def test_what_cannot_be_converted_comes_back(net, name, head, body, why, status):
     subject = "cannot-" + name
-    net.send(subject, "r@seven.example", "BODY=8BITMIME" + " SMTPUTF8" * (status == "5.6.9"), head=head,
+    rcpt = "gün@seven.example" if status == "5.6.7" else "r@seven.example"
+    net.send(subject, rcpt, "BODY=8BITMIME" + " SMTPUTF8" * (status in ("5.6.7", "5.6.9")), head=head,
              body=body.replace(b"\r\n.", b"\r\n.."))
     text = report(net.box, subject).decode()
     assert f"Status: {status}\r\n" in text and why in " ".join(text.split()), text
