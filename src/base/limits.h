@@ -53,7 +53,7 @@ enum {
 	LIMIT_POP3_ERRORS = 20,
 
 	/* logins */
-	LIMIT_APP_PASSWORDS = 32, /* of one account; each is tried */
+	LIMIT_APP_PASSWORDS = 32,     /* of one account; each is tried */
 	LIMIT_TOKEN_KEYS = 32 * 1024, /* the file of a token issuer's keys */
 	LIMIT_CLIENT_CA = 128 * 1024, /* the file tls.client_ca */
 	LIMIT_CERTIFICATES = 32,      /* of clients, of one account */
@@ -62,10 +62,10 @@ enum {
 	LIMIT_CONN_IN = 64 * 1024,   /* read ahead before the session eats */
 	LIMIT_CONN_OUT = 128 * 1024, /* replies a slow reader has not taken */
 
-	/* What one connection may cost a front: CONN_IN, CONN_OUT, what is known
-	 * of its mail by now (mail/summary.h, 320 KiB at most), 20 KiB for
-	 * session and TLS; idle 3 KiB, 20 in TLS. At the store: CREDIT for the
-	 * body that is on its way, TXN_ARENA for its recipients. A client
+	/* What one connection may cost a front: CONN_IN, CONN_OUT, what is
+	 * known of its mail by now (mail/summary.h, 320 KiB at most), 20 KiB
+	 * for session and TLS; idle 3 KiB, 20 in TLS. At the store: CREDIT for
+	 * the body that is on its way, TXN_ARENA for its recipients. A client
 	 * (address, or /64) beyond this hears 421; so the default of
 	 * max_per_client fits whatever its connections do. */
 	LIMIT_CLIENT_MEMORY = 64 * 1024 * 1024,
@@ -103,7 +103,8 @@ enum {
 	LIMIT_GREYLIST_BYTES = 32 * 1024 * 1024, /* of them in memory; 150 a
 						  * row is usual */
 	LIMIT_GREYLIST_ALLOWED = 1000, /* who never waits; each is compared */
-	LIMIT_TERMS = 10000, /* destinations with terms of their own */
+	LIMIT_THROTTLES = 10000, /* senders, tenants and routes together */
+	LIMIT_TERMS = 10000,     /* destinations with terms of their own */
 	/* content filters (milter, Rspamd, clamd) */
 	LIMIT_HOOKS = 8,                    /* filters that are configured */
 	LIMIT_MILTER_PACKET = 64 * 1024,    /* libmilter's is 65,535 and one */
@@ -129,9 +130,10 @@ enum {
 	LIMIT_ROUTE_PATTERNS = 20000,
 	LIMIT_ROUTE_TABLE = 64 * 1024 * 1024, /* all of them, in memory */
 
-	/* MTA-STS (policy/sts, roles/fetcher) and TLS reports (policy/tlsrpt) */
-	LIMIT_STS_POLICY = 64 * 1024, /* RFC 8461, 3.3 */
-	LIMIT_STS_DOMAINS = 10000,    /* whose policy is kept */
+	/* MTA-STS (policy/sts, roles/fetcher) and TLS reports (policy/tlsrpt)
+	 */
+	LIMIT_STS_POLICY = 64 * 1024,      /* RFC 8461, 3.3 */
+	LIMIT_STS_DOMAINS = 10000,         /* whose policy is kept */
 	LIMIT_STS_BYTES = 2 * 1024 * 1024, /* of them, told to a new fetcher:
 					    * 100 a domain is usual */
 

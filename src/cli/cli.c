@@ -31,6 +31,7 @@ static const struct cli_command *const commands[] = {
 	&cli_suppress,
 	&cli_reports,
 	&cli_destination,
+	&cli_throttle,
 	&cli_trace,
 	&cli_status,
 	&cli_verify,

@@ -37,6 +37,7 @@ const struct table_column queue_columns[] = {
 	{ "status", "status", TABLE_TEXT },
 	{ "class", "class", TABLE_TEXT },
 	{ "backoff", NULL, TABLE_TIME },
+	{ "throttled", NULL, TABLE_TEXT },
 	{ "text", "last reply", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };

@@ -199,6 +199,7 @@ struct settings {
 	int64_t suppress_for;           /* us */
 	int64_t events_keep;            /* us; 0: for ever */
 	uint32_t per_destination;       /* connections */
+	uint32_t per_hosts;             /* the same, for all that share hosts */
 	uint32_t per_connection;        /* messages */
 	uint32_t per_mail;              /* recipients */
 

@@ -438,6 +438,11 @@ const struct settings_key settings_keys[] = {
 	    "How long such a recipient is remembered after the last time." },
 	{ "outbound", "per_destination", KIND_COUNT, MEMBER(per_destination),
 	    "20", 1, 1000, false, "Connections to one destination at a time." },
+	{ "outbound", "per_hosts", KIND_COUNT, MEMBER(per_hosts), "100", 1,
+	    1000, false,
+	    "Connections at a time to mail hosts that are the same of several "
+	    "destinations, for all of these together; where "
+	    "'ulak destination' sets a concurrency, that counts." },
 	{ "outbound", "per_connection", KIND_COUNT, MEMBER(per_connection),
 	    "100", 1, 10000, false,
 	    "Messages on one connection before it is ended." },

@@ -667,3 +667,32 @@ route_decide(const struct route_input *in, const struct route_answer *answers,
 		*ret = route;
 	return need;
 }
+
+/* -- which hosts these are ------------------------------------------------- */
+
+/* FNV-1a. */
+static uint64_t
+hash_text(uint64_t h, struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		h = (h ^ ascii_lower(text.at[i])) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* Sums are the same in any order. */
+uint64_t
+route_set(const struct route *r, struct slice hop)
+{
+	const uint64_t basis = UINT64_C(0xcbf29ce484222325);
+	uint64_t sum = hash_text(basis, hop);
+
+	for (size_t i = 0; i < r->n_hosts; i++) {
+		const uint8_t port[2] = { (uint8_t)(r->hosts[i].port >> 8),
+			(uint8_t)r->hosts[i].port };
+		uint64_t h = hash_text(basis, slice_of(port, sizeof(port)));
+
+		h = hash_text(h, r->hosts[i].name);
+		sum += h ^ h >> 29;
+	}
+	return sum == 0 ? 1 : sum;
+}

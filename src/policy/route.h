@@ -96,6 +96,10 @@ enum route_need route_decide(const struct route_input *in,
     struct route_question questions[ROUTE_QUESTIONS], size_t *ret_n_questions,
     struct route *ret);
 
+/* A number for the set of hosts (names and ports) in whatever order, as they
+ * are seen by one of the operator's routes; never 0. */
+uint64_t route_set(const struct route *r, struct slice hop);
+
 /* Ours to knock at: not loopback (unless permitted), multicast, nobody's. */
 bool route_address_is_good(const struct route_address *a, bool permit_loopback);
 

@@ -27,6 +27,7 @@ destinations_init(struct destinations *s, const uint8_t seed[MAP_SEED],
 		.most_probes = UINT32_MAX };
 	list_init(&s->parked);
 	map_init(&s->by_key, seed);
+	map_init(&s->hosts, seed);
 }
 
 static void
@@ -42,9 +43,13 @@ destinations_deinit(struct destinations *s)
 	struct destination *d;
 	size_t at = 0;
 
-	while ((d = map_next(&s->by_key, &at)) != NULL)
+	while ((d = map_next(&s->by_key, &at)) != NULL) {
+		if (d->hosts != NULL)
+			hosts_leave(&s->hosts, d->hosts);
 		destination_free(d);
+	}
 	map_deinit(&s->by_key);
+	map_deinit(&s->hosts);
 	for (size_t i = 0; i < QUEUE_LANES; i++)
 		free(s->lanes[i].heap);
 }
@@ -137,18 +142,27 @@ unpark(struct destination *d)
 	d->is_parked = false;
 }
 
+/* Before that time its hosts, or what it may itself, permit none. */
+static int64_t
+paced(const struct destination *d)
+{
+	int64_t own = pace_ready(&d->pace, &d->limits);
+	int64_t all = d->hosts == NULL ? 0 : hosts_ready(d->hosts, &d->limits);
+
+	return own > all ? own : all;
+}
+
 /* The one place that decides when a destination is ready. */
 static void
 place(struct destinations *s, struct destination *d)
 {
 	int64_t ready =
 	    destination_window_is_empty(d) ? d->least_due : d->turn_at;
-	int64_t paced = pace_ready(&d->pace, &d->limits);
 
 	if (ready < d->retry_at)
 		ready = d->retry_at;
-	if (ready < paced)
-		ready = paced;
+	if (ready < paced(d))
+		ready = paced(d);
 	heap_remove(s, d);
 	unpark(d);
 	if (d->is_filling || d->in_flight >= concurrency_of(d) ||
@@ -205,7 +219,7 @@ destination_get(struct destinations *s, struct slice route, uint8_t lane,
 		return ERR_ORIGIN(-EINVAL);
 	}
 	d->lane = lane;
-	d->limits = (struct pace_limits){ s->concurrency, 0, 1 };
+	d->limits = (struct pace_limits){ s->concurrency, 0, 1, 0 };
 	pace_init(&d->pace);
 	d->key_len = route.len + 1;
 	d->least_due = QUEUE_NEVER;
@@ -243,6 +257,8 @@ probes_less(struct destinations *s, uint32_t n)
 		    LIST_ENTRY(s->parked.next, struct destination, parked));
 }
 
+static void wake_hosts(struct destinations *s, struct hosts *h);
+
 static void
 prove(struct destinations *s, struct destination *d, bool is_proven)
 {
@@ -257,6 +273,70 @@ prove(struct destinations *s, struct destination *d, bool is_proven)
 	}
 }
 
+/* -- hosts that are shared
+ * ------------------------------------------------------ */
+
+/* There is, or may be, room: one of each lane looks. Whoever takes it wakes the
+ * next. */
+static void
+wake_hosts(struct destinations *s, struct hosts *h)
+{
+	for (int i = 0; h != NULL && i < HOSTS_LANES; i++) {
+		struct destination *d = NULL;
+
+		while (!list_is_empty(&h->waiting[i]) &&
+		    (d == NULL || d->heap_at == 0 || d->ready_at > s->now)) {
+			d = LIST_ENTRY(h->waiting[i].next, struct destination,
+			    parked);
+			place(s, d);
+		}
+	}
+}
+
+uint64_t
+destination_hosts(const struct destination *d)
+{
+	return d->hosts == NULL ? 0 : d->hosts->key;
+}
+
+static void
+part(struct destinations *s, struct destination *d)
+{
+	struct hosts *h = d->hosts;
+
+	if (h == NULL)
+		return;
+	unpark(d);
+	d->hosts = NULL;
+	h->in_flight -= d->in_flight;
+	wake_hosts(s, h);
+	hosts_leave(&s->hosts, h);
+}
+
+/* The attempt that asks has been counted as the destination's already. */
+bool
+destination_share(struct destinations *s, struct destination *d, uint64_t hosts)
+{
+	struct hosts *h;
+	bool may = true;
+
+	if (hosts == destination_hosts(d))
+		return true;
+	part(s, d);
+	h = hosts_join(&s->hosts, hosts);
+	if (h != NULL) { /* else it goes without */
+		may = h->in_flight + d->in_flight <=
+			hosts_concurrency(h, &d->limits) &&
+		    hosts_ready(h, &d->limits) <= s->now;
+		d->hosts = h;
+		h->in_flight += d->in_flight;
+		if (may)
+			hosts_on_start(h, &d->limits, s->now);
+	}
+	place(s, d);
+	return may;
+}
+
 bool
 destination_forget(struct destinations *s, struct destination *d)
 {
@@ -267,6 +347,8 @@ destination_forget(struct destinations *s, struct destination *d)
 		return false;
 	heap_remove(s, d);
 	unpark(d);
+	if (d->hosts != NULL)
+		hosts_leave(&s->hosts, d->hosts);
 	(void)map_take(&s->by_key, slice_of(d->key, d->key_len));
 	destination_free(d);
 	return true;
@@ -290,6 +372,7 @@ destination_back_off(struct destinations *s, struct destination *d,
 	if (failures > 0)
 		prove(s, d, false);
 	place(s, d);
+	wake_hosts(s, d->hosts);
 }
 
 void
@@ -305,7 +388,8 @@ destination_limits(struct destinations *s, struct destination *d,
     const struct pace_limits *l)
 {
 	if (d->limits.most == l->most && d->limits.rate == l->rate &&
-	    d->limits.burst == l->burst)
+	    d->limits.burst == l->burst &&
+	    d->limits.most_shared == l->most_shared)
 		return;
 	d->limits = *l;
 	place(s, d);
@@ -316,7 +400,10 @@ destination_taken(struct destinations *s, struct destination *d, int64_t now)
 {
 	prove(s, d, true);
 	pace_on_taken(&d->pace, &d->limits, now);
+	if (d->hosts != NULL)
+		hosts_on_taken(d->hosts, &d->limits, now);
 	place(s, d);
+	wake_hosts(s, d->hosts);
 }
 
 void
@@ -324,6 +411,8 @@ destination_pressed(struct destinations *s, struct destination *d,
     enum pace_pressure what, int64_t now)
 {
 	pace_on_pressure(&d->pace, what, d->in_flight, now);
+	if (d->hosts != NULL && d->hosts->n_members > 1)
+		hosts_on_pressure(d->hosts, what, now);
 	place(s, d);
 }
 
@@ -390,6 +479,17 @@ first_of(struct destinations *s, uint8_t lane, int64_t now)
 
 	while (s->lanes[lane].n > 0 &&
 	    (d = s->lanes[lane].heap[1])->ready_at <= now) {
+		if (d->hosts != NULL && paced(d) > now) {
+			place(s, d); /* others have been there meanwhile */
+			continue;
+		}
+		if (d->hosts != NULL &&
+		    !hosts_have_room(d->hosts, &d->limits)) {
+			heap_remove(s, d);
+			list_add_last(&d->hosts->waiting[lane], &d->parked);
+			d->is_parked = true;
+			continue;
+		}
 		if (d->pace.is_proven || s->n_probes < s->most_probes) {
 			renew(s, d, now);
 			return d;
@@ -397,6 +497,7 @@ first_of(struct destinations *s, uint8_t lane, int64_t now)
 		heap_remove(s, d);
 		list_add_last(&s->parked, &d->parked);
 		d->is_parked = true;
+		wake_hosts(s, d->hosts); /* others of them may be known */
 	}
 	return NULL;
 }
@@ -411,6 +512,8 @@ turn_back(struct destinations *s, int64_t now)
 
 	while ((d = map_next(&s->by_key, &at)) != NULL) {
 		pace_turn_back(&d->pace, now);
+		if (d->hosts != NULL)
+			pace_turn_back(&d->hosts->pace, now);
 		if (d->turn_at > now)
 			d->turn_at = now;
 		if (d->heap_at != 0)
@@ -459,6 +562,7 @@ destination_fill_begin(struct destinations *s, struct destination *d)
 	d->turn_at = d->least_due < s->now ? d->least_due : s->now;
 	d->least_due = QUEUE_NEVER; /* what comes from now on is noted anew */
 	place(s, d);
+	wake_hosts(s, d->hosts);
 }
 
 int
@@ -473,7 +577,7 @@ destination_fill_end(struct destinations *s, struct destination *d,
 		if (next_due > s->now)
 			next_due = s->now;
 	}
-	d->is_filling = false;
+	d->is_filling = d->has_given = false;
 	free(d->window);
 	d->window = NULL;
 	d->n_window = d->window_at = 0;
@@ -490,6 +594,49 @@ destination_fill_end(struct destinations *s, struct destination *d,
 		d->least_due = next_due;
 	place(s, d);
 	return r;
+}
+
+const struct queue_row *
+destination_first(const struct destination *d)
+{
+	return destination_window_is_empty(d) ? NULL : &d->window[d->window_at];
+}
+
+/* When of a whole window nothing may go, there may still be others behind it;
+ * but they are not looked for again and again. */
+void
+destination_defer(struct destinations *s, struct destination *d, int64_t flow,
+    int64_t until)
+{
+	size_t kept = d->window_at;
+
+	for (size_t i = d->window_at; i < d->n_window; i++)
+		if (d->window[i].flow != flow)
+			d->window[kept++] = d->window[i];
+	d->n_window = kept;
+	d->is_deferred = true;
+	if (destination_window_is_empty(d) && !d->has_given &&
+	    d->least_due <= s->now)
+		d->least_due = s->now + TIME_SECOND;
+	if (until < d->least_due)
+		d->least_due = until;
+	place(s, d);
+	wake_hosts(s, d->hosts);
+}
+
+void
+destinations_undefer(struct destinations *s)
+{
+	struct destination *d;
+	size_t at = 0;
+
+	while ((d = map_next(&s->by_key, &at)) != NULL) {
+		if (!d->is_deferred)
+			continue;
+		d->is_deferred = false;
+		d->least_due = 0;
+		place(s, d);
+	}
 }
 
 /* Rows of one message stand near each other, as they were made together; the
@@ -516,11 +663,18 @@ destination_take(struct destinations *s, struct destination *d,
 		d->n_window = d->window_at = 0;
 	}
 	d->in_flight++;
+	d->has_given = true;
 	d->turn_at = s->now; /* behind all whose time has come before */
 	if (!d->pace.is_proven)
 		s->n_probes++;
 	pace_on_start(&d->pace, &d->limits, s->now);
+	if (d->hosts != NULL) {
+		d->hosts->in_flight++;
+		hosts_on_start(d->hosts, &d->limits, s->now);
+	}
 	place(s, d);
+	if (d->hosts != NULL && hosts_have_room(d->hosts, &d->limits))
+		wake_hosts(s, d->hosts);
 	return n;
 }
 
@@ -531,6 +685,8 @@ leave_flight(struct destinations *s, struct destination *d)
 	d->in_flight--;
 	if (!d->pace.is_proven)
 		probes_less(s, 1);
+	if (d->hosts != NULL)
+		d->hosts->in_flight--;
 }
 
 void
@@ -538,6 +694,7 @@ destination_done(struct destinations *s, struct destination *d)
 {
 	leave_flight(s, d);
 	place(s, d);
+	wake_hosts(s, d->hosts);
 }
 
 void
@@ -546,6 +703,7 @@ destination_settle(struct destinations *s, struct destination *d)
 	leave_flight(s, d);
 	d->settling++;
 	place(s, d);
+	wake_hosts(s, d->hosts);
 }
 
 void

@@ -18,7 +18,8 @@
  * in a destination, tenants and senders (queue/fair, which the caller asks for
  * the order of the rows; who comes while another's rows fill the window has it
  * read anew, at most once in QUEUE_STALE_TIME). How much a destination gets at
- * a time is queue/pace's.
+ * a time is queue/pace's; destinations with the same mail hosts share limits
+ * (queue/hosts).
  */
 #ifndef QUEUE_DESTINATION_H
 #define QUEUE_DESTINATION_H
@@ -27,6 +28,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/time.h"
+#include "queue/hosts.h"
 #include "queue/pace.h"
 
 enum {
@@ -54,13 +56,16 @@ struct destination {
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
 	struct pace pace;
 	struct pace_limits limits;
+	struct hosts *hosts; /* NULL: not known (yet) */
 	/* destination.c's own */
-	struct list parked; /* in s->parked, when is_parked */
+	struct list parked; /* in s->parked or hosts->waiting, when is_parked */
 	bool is_parked;
 	int64_t turn_at; /* when it was its turn last, in line with others */
 	size_t heap_at;  /* from 1; 0: not in the heap */
 	int64_t ready_at;
 	bool is_filling;
+	bool is_deferred;  /* least_due may be that of a throttle */
+	bool has_given;    /* rows of the present window were taken */
 	bool is_stale;     /* somebody came who has nothing in the window */
 	int64_t filled_at; /* the window */
 	struct queue_row *window;
@@ -70,7 +75,7 @@ struct destination {
 };
 
 struct destinations {
-	struct map by_key;
+	struct map by_key, hosts;
 	struct {
 		struct destination **heap; /* least ready_at first; from 1 */
 		size_t n, size;
@@ -113,6 +118,12 @@ void destination_forgive(struct destinations *s, struct destination *d);
 /* What the operator permits from now on. */
 void destination_limits(struct destinations *s, struct destination *d,
     const struct pace_limits *l);
+/* It has these hosts (queue/hosts). True: the attempt that found it out may go
+ * on; false: it is one too many, and must be taken back. */
+bool destination_share(struct destinations *s, struct destination *d,
+    uint64_t hosts);
+uint64_t destination_hosts(const struct destination *d); /* 0: not known */
+
 /* The host took mail; or it said that it is too much. */
 void destination_taken(struct destinations *s, struct destination *d,
     int64_t now);
@@ -139,11 +150,19 @@ int64_t destinations_ready_at(const struct destinations *s);
 
 bool destination_window_is_empty(const struct destination *d);
 void destination_fill_begin(struct destinations *s, struct destination *d);
-/* rows: due and not in flight, in the order they are to go, copied as far as the
- * window goes; next_due: least due of those that were not read. 0, or -ENOMEM:
- * then the rows count as due at next_due's place. */
+/* rows: due and not in flight, in the order they are to go, copied as far as
+ * the window goes; next_due: least due of those that were not read. 0, or
+ * -ENOMEM: then the rows count as due at next_due's place. */
 int destination_fill_end(struct destinations *s, struct destination *d,
     const struct queue_row *rows, size_t n, int64_t next_due);
+
+/* The row that take() begins with; NULL: the window is empty. */
+const struct queue_row *destination_first(const struct destination *d);
+/* Rows of that flow leave the window: they may not go before `until`. */
+void destination_defer(struct destinations *s, struct destination *d,
+    int64_t flow, int64_t until);
+/* What was deferred may go now. */
+void destinations_undefer(struct destinations *s);
 
 /* Takes rows of the first one's message, at most max, out of the window; an
  * attempt is in flight until done(). Returns how many. */

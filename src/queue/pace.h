@@ -25,6 +25,7 @@ enum {
 struct pace_limits {
 	uint32_t most;        /* attempts at a time, at least 1 */
 	uint32_t rate, burst; /* messages a minute, 0: no limit; at once */
+	uint32_t most_shared; /* with others at the same hosts; 0: no limit */
 };
 
 enum pace_pressure {

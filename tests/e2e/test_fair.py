@@ -35,7 +35,7 @@ class Counts(Receiver):
         return super().take(c, data)
 
 
-SERVERS = {"crowded": "192.0.2.121"}
+SERVERS = {"crowded": "192.0.2.121", "shared": "192.0.2.122", "open": "192.0.2.123"}
 
 
 class Scene:
@@ -45,6 +45,8 @@ class Scene:
         records = ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.120"]
         for name, address in SERVERS.items():
             records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {address}"]
+        for name in ("one-of", "two-of"):  # the same hosts, written differently
+            records += [f"{name}.example. IN MX {5 if name == 'one-of' else 7} mx.shared.example."]
         self.dns.zone(".", [])
         self.dns.zone("example.", records)
         self.dns.start()
@@ -101,3 +103,78 @@ def test_one_mail_does_not_wait_for_fifteen_hundred(scene):
     assert server.order.index("jo-has-one@crowded.example") < 500, "it waited for the crowd"
     assert server.order.index("al-has-one@crowded.example") < 500, "it waited for the crowd"
     box.cli("queue", "delete", "--yes", "--route", "crowded.example")
+
+
+def test_two_domains_with_the_same_hosts(scene):
+    """Two connections at a time, for both together, whichever has them; in different lanes or not."""
+    box, server = scene.box, scene.servers["shared"]
+    server.hold = 0.05
+    for domain in ("one-of", "two-of"):
+        box.cli("destination", "set", domain + ".example", "concurrency=2")
+    for i in range(6):
+        for domain in ("one-of", "two-of"):
+            scene.relay("jo@small.example", [f"r{i}@{domain}.example"])
+    wait_for(lambda: len(server.order) == 12, 60, "all of both")
+    assert server.most <= 2
+    assert sorted(server.order) == sorted(f"r{i}@{d}.example" for i in range(6) for d in ("one-of", "two-of"))
+
+
+def throttled(box, route):
+    return [row for row in box.cli_json("queue", "list", "--route", route) if row.get("throttled")]
+
+
+def test_a_sender_and_a_tenant_are_throttled(scene):
+    """What is over it waits and says why; others' mail goes; a restart gives no burst; a change is for what waits."""
+    box, server = scene.box, scene.servers["open"]
+    box.cli("throttle", "set", "sender:Much@small.example", "mails=2", "period=1h", "burst=2")
+    box.cli("throttle", "set", "tenant:crowd.example", "mails=1", "period=1d", "burst=1")
+    assert [(t["subject"], t["mails"], t["period"], t["burst"]) for t in box.cli_json("throttle", "list")] == [
+        ("sender:much@small.example", 2, 3600, 2), ("tenant:crowd.example", 1, 86400, 1)]
+    scene.relay("much@small.example", *[[f"much{i}@open.example"] for i in range(5)])
+    scene.relay("one@crowd.example", ["one@open.example"])
+    scene.relay("two@crowd.example", ["two@open.example"])
+    scene.relay("free@small.example", ["free@open.example"])
+    wait_for(lambda: len(server.order) == 4, 30, "what may go")
+    assert sorted(r[:3] for r in server.order).count("muc") == 2 and "free@open.example" in server.order
+    wait_for(lambda: len(throttled(box, "open.example")) == 4, 20, "the others to say why")
+    rows = throttled(box, "open.example")
+    assert {row["throttled"] for row in rows} == {"sender:much@small.example", "tenant:crowd.example"}
+    assert all(row["state"] == "waiting" and "throttled by" in row["text"] for row in rows)
+    assert box.cli_json("throttle", "show", "tenant:crowd.example")[0]["until"]
+    box.stop()
+    box.start()
+    scene.relay("free@small.example", ["after@open.example"])
+    wait_for(lambda: "after@open.example" in server.order, 30, "mail after the restart")
+    assert len(server.order) == 5 and len(throttled(box, "open.example")) == 4
+    box.cli("throttle", "unset", "sender:much@small.example")
+    box.cli("throttle", "set", "tenant:crowd.example", "mails=100")
+    wait_for(lambda: len(server.order) == 8, 30, "what the change has let go")
+    box.cli("throttle", "set", "tenant:crowd.example", "burst=50")
+    wait_for(lambda: len(server.order) == 9, 30, "the last one")
+    box.cli("throttle", "unset", "tenant:crowd.example")
+    assert box.cli_json("throttle", "list") == []
+
+
+def test_a_route_is_throttled(scene):
+    box, server = scene.box, scene.servers["open"]
+    before = len(server.order)
+    box.cli("throttle", "set", "route:open.example", "mails=3", "period=1h", "burst=3")
+    scene.relay("a@small.example", *[[f"route{i}@open.example"] for i in range(4)])
+    wait_for(lambda: len(server.order) == before + 3, 30, "three of four")
+    wait_for(lambda: [row["throttled"] for row in throttled(box, "open.example")] == ["route:open.example"], 20, "why")
+    box.cli("throttle", "unset", "route:open.example")
+    wait_for(lambda: len(server.order) == before + 4, 30, "the fourth")
+
+
+@pytest.mark.parametrize("args,why", [
+    (["set", "small.example", "mails=1"], "cannot be throttled"),
+    (["set", "sender:nobody", "mails=1"], "cannot be throttled"),
+    (["set", "tenant:small.example", "mails=0"], "mails cannot be"),
+    (["set", "tenant:small.example", "period=1h"], "how many"),
+    (["set", "tenant:small.example", "mails=1", "period=1ms"], "period cannot be"),
+    (["unset", "tenant:nobody.example"], ""),
+    (["show", "tenant:nobody.example"], ""),
+])
+def test_throttles_are_refused(scene, args, why):
+    out = scene.box.cli("throttle", *args, check=False)
+    assert out.returncode in (1, 2, 64) and why in out.stderr, out

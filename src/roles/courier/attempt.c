@@ -130,6 +130,7 @@ attempt_finish(struct attempt *a)
 	m.outcomes.raw = buf_slice(&rows);
 	m.offers_dsn = a->offers_dsn;
 	m.is_refused = a->is_refused;
+	m.source = slice_cstr(a->source);
 	m.offers_deliverby = a->offers_deliverby;
 	m.remote = slice_cstr(a->remote);
 	m.tls = slice_cstr(a->tls);
@@ -272,6 +273,10 @@ attempt_start(struct courier *c, uint64_t number, const struct wire_attempt *m)
 		.priority = (int8_t)m->priority,
 		.ret = m->ret,
 		.mails = m->mails,
+		.hosts = m->mx_set,
+		.hosts_most = m->mx_most,
+		.not_v4 = m->not_v4,
+		.not_v6 = m->not_v6,
 		.tls_minimum = m->tls_minimum,
 		.tls_optional = m->tls_optional,
 		.is_report = m->is_report,

@@ -170,6 +170,19 @@ fail_connect(struct attempt *a, int r)
 	a->failure_is_ours = true;
 }
 
+/* The store knows how much leaves from which address. */
+static void
+fail_source(struct attempt *a, const struct env_addr *to)
+{
+	struct verdict v = VERDICT(451, 4, 4, 1,
+	    "our address for this host has sent what it may today");
+
+	attempt_note(a, "! not by IPv%u: the source address is warming up",
+	    to->family);
+	a->failure = attempt_keep_verdict(a, &v);
+	a->failure_is_ours = true;
+}
+
 /* Until one is under way, or none is left. */
 void
 attempt_connect(struct attempt *a)
@@ -191,7 +204,14 @@ attempt_connect(struct attempt *a)
 			break;
 		}
 		target = next_target(a);
+		if (target.address.family == 4
+			? a->not_v4
+			: target.address.family == 6 && a->not_v6) {
+			fail_source(a, &target.address);
+			continue;
+		}
 		attempt_rewind_body(a);
+		carrier_make_room(a);
 		r = carrier_open(a, &target);
 		if (r == 0) {
 			attempt_want_body(a);

@@ -67,14 +67,63 @@ wait_for_sts(struct attempt *a)
 		attempt_fail_dns(a, "out of memory");
 }
 
+/* Its hosts are known, and it may go there. */
+static void
+go_there(struct attempt *a)
+{
+	if (sts_is_missing(a)) {
+		wait_for_sts(a);
+		return;
+	}
+	env_timer_stop(a->courier->env, &a->timer);
+	attempt_connect(a);
+}
+
 void
 attempt_on_sts(struct attempt *a, uint32_t ticket,
     const struct wire_sts_answer *m)
 {
-	if (!sts_on_answer(a, ticket, m) || !a->is_routed)
+	if (!sts_on_answer(a, ticket, m) || !a->is_routed || a->waits_for_go)
 		return;
-	env_timer_stop(a->courier->env, &a->timer);
-	attempt_connect(a);
+	go_there(a);
+}
+
+/* The store counts attempts by hosts. It knows these already, or is asked; its
+ * time is that of the DNS. */
+static void
+ask_to_go(struct attempt *a)
+{
+	struct wire_attempt_hosts m = { .mx_set =
+					    route_set(&a->route, a->hop.name) };
+
+	if (m.mx_set == a->hosts) {
+		go_there(a);
+		return;
+	}
+	a->hosts = m.mx_set;
+	a->waits_for_go = true;
+	if (env_timer_set(a->courier->env, &a->timer,
+		env_now(a->courier->env) + ATTEMPT_DNS_TIME) < 0 ||
+	    a->courier->store == NULL ||
+	    wire_send_attempt_hosts(a->courier->store, a->number, 0, &m) != 0)
+		attempt_fail_dns(a, "the store cannot be asked");
+}
+
+/* No: its rows are in the queue again. */
+void
+attempt_on_go(struct attempt *a, bool ok)
+{
+	struct courier *c = a->courier;
+
+	if (!a->waits_for_go)
+		return;
+	a->waits_for_go = false;
+	if (ok) {
+		go_there(a);
+		return;
+	}
+	attempt_drop(a);
+	courier_slot_free(c);
 }
 
 static void
@@ -83,17 +132,12 @@ attempt_routed(struct attempt *a)
 	struct verdict *v = &a->route.verdict;
 
 	a->is_routed = true;
-	if (a->route.n_hosts > 0 && sts_is_missing(a)) {
+	if (a->route.n_hosts > 0) {
 		note_route(a);
-		wait_for_sts(a);
+		ask_to_go(a);
 		return;
 	}
 	env_timer_stop(a->courier->env, &a->timer);
-	if (a->route.n_hosts > 0) {
-		note_route(a);
-		attempt_connect(a);
-		return;
-	}
 	attempt_note(a, "! %.*s", SLICE_FMT(v->text));
 	if (verdict_is_permanent(v)) {
 		attempt_finish_all(a, *v);

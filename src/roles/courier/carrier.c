@@ -236,6 +236,7 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	if (k == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	k->courier = c;
+	k->hosts = a->hosts;
 	k->is_full = t->is_full;
 	k->tls_minimum = security_minimum(a);
 	k->tls_optional = a->tls_optional;
@@ -275,7 +276,9 @@ carrier_reuse(struct attempt *a)
 
 		if (!slice_equal(slice_cstr(k->key), a->key) ||
 		    k->tls_minimum != security_minimum(a) ||
-		    k->tls_optional != a->tls_optional)
+		    k->tls_optional != a->tls_optional ||
+		    (k->peer.local.family == 4 && a->not_v4) ||
+		    (k->peer.local.family == 6 && a->not_v6))
 			continue; /* made under another demand */
 		list_remove(&k->link);
 		list_add_last(&c->carriers, &k->link);
@@ -287,6 +290,36 @@ carrier_reuse(struct attempt *a)
 		return true;
 	}
 	return false;
+}
+
+static unsigned
+count_hosts(const struct list *carriers, uint64_t hosts)
+{
+	unsigned n = 0;
+
+	for (struct list *it = carriers->next; it != carriers; it = it->next)
+		n += LIST_ENTRY(it, struct carrier, link)->hosts == hosts;
+	return n;
+}
+
+void
+carrier_make_room(const struct attempt *a)
+{
+	struct courier *c = a->courier;
+
+	if (count_hosts(&c->idle, a->hosts) == 0 ||
+	    count_hosts(&c->idle, a->hosts) +
+		    count_hosts(&c->carriers, a->hosts) <
+		a->hosts_most)
+		return;
+	LIST_FOREACH (it, &c->idle) {
+		struct carrier *k = LIST_ENTRY(it, struct carrier, link);
+
+		if (k->hosts != a->hosts)
+			continue;
+		carrier_leave(k);
+		return;
+	}
 }
 
 static void

@@ -50,6 +50,7 @@ struct carrier {
 	bool is_full, tls_optional; /* as the first attempt had it */
 	uint8_t tls_minimum;
 	struct security_peer peer;
+	uint64_t hosts; /* which set (policy/route_set) */
 	unsigned n_mails, mails_max;
 	struct env_watch watch; /* has the fd */
 	struct env_timer timer;

@@ -196,6 +196,8 @@ on_ready(struct carrier *k)
 		if (!attempt_make_fit(k->attempt, &k->client.offer, &mail))
 			return STEP_WAIT;
 		k->n_mails++;
+		if (k->peer.local.family != 0)
+			env_addr_print(&k->peer.local, k->attempt->source);
 		k->mails_max = k->attempt->mails;
 		k->attempt->offers_dsn = offers(k, SMTP_EXT_DSN);
 		k->attempt->offers_deliverby = offers(k, SMTP_EXT_DELIVERBY);

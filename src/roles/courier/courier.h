@@ -127,7 +127,10 @@ struct attempt {
 	struct route_answer *answers;
 	uint32_t tickets[COURIER_QUESTIONS]; /* 0: it is there */
 	size_t n_answers, n_missing;
-	bool is_routed;
+	bool is_routed, waits_for_go;
+	uint64_t hosts; /* which set; as the store knows it, until then */
+	uint32_t hosts_most;
+	bool not_v4, not_v6; /* that source address has had its mails */
 	struct route route;
 	size_t host, address; /* the next to be tried */
 	unsigned n_tries;
@@ -175,6 +178,7 @@ struct attempt {
 	struct verdict failure; /* of the last host, if nothing better comes */
 	bool failure_is_ours;
 	char remote[ATTEMPT_REMOTE], tls[ATTEMPT_TLS];
+	char source[ENV_ADDR_TEXT]; /* from which a mail was begun last */
 	struct buf dialogue;
 	struct carrier *carrier;
 };
@@ -217,6 +221,9 @@ void attempt_on_data(struct attempt *a, uint32_t ticket,
     const struct wire_attempt_data *m);
 void attempt_on_sts(struct attempt *a, uint32_t ticket,
     const struct wire_sts_answer *m);
+/* The store says whether it may go to the hosts that it has found; it may be
+ * gone then. */
+void attempt_on_go(struct attempt *a, bool ok);
 /* No answer will come to what was asked of the DNS. */
 void attempt_on_resolver_lost(struct attempt *a);
 /* Without a result: the store is gone. */
@@ -286,6 +293,8 @@ bool carrier_reuse(struct attempt *a);
 void carrier_go_on(struct carrier *k);
 /* Closes it at once; its attempt is told nothing. */
 void carrier_drop(struct carrier *k);
+/* When all connections that its hosts bear are made, one that is idle ends. */
+void carrier_make_room(const struct attempt *a);
 void carrier_drop_idle(struct courier *c);
 void carrier_drop_all(struct courier *c);
 

@@ -104,6 +104,18 @@ on_attempt_data(struct channel *ch, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_attempt_go(struct channel *ch, const struct wire_head *h,
+    const struct wire_attempt_go *m)
+{
+	struct courier *c = ch->ctx;
+	struct attempt *a = map_get_number(&c->attempts, h->session);
+
+	if (a != NULL)
+		attempt_on_go(a, m->ok);
+	return 0;
+}
+
 /* The result is committed: nothing to do, a courier keeps no results. */
 static int
 on_attempt_noted(struct channel *ch, const struct wire_head *h,
@@ -217,6 +229,7 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
 		.attempt = on_attempt,
 		.attempt_data = on_attempt_data,
 		.attempt_noted = on_attempt_noted,
+		.attempt_go = on_attempt_go,
 		.bounce_make = on_bounce_make,
 		.body_credit = on_body_credit,
 		.body_refused = on_body_refused,

@@ -356,6 +356,15 @@ on_attempt_read(struct channel *c, const struct wire_head *h,
 }
 
 static int
+on_attempt_hosts(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_hosts *m)
+{
+	(void)m;
+	return wire_send_attempt_go(c, h->session, 0,
+	    &(struct wire_attempt_go){ .ok = true });
+}
+
+static int
 on_attempt_result(struct channel *c, const struct wire_head *h,
     const struct wire_attempt_result *m)
 {
@@ -394,6 +403,7 @@ store_dispatch(struct channel *c, const struct wire_head *h,
 		.courier_state = on_courier_state,
 		.attempt_read = on_attempt_read,
 		.attempt_result = on_attempt_result,
+		.attempt_hosts = on_attempt_hosts,
 		.body_open = on_body_open,
 		.body_chunk = on_body_chunk,
 		.bounce_commit = on_bounce_commit,

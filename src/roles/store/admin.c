@@ -105,8 +105,7 @@ static const struct admin_command commands[] = {
 	{ SLICE("reports tls list"), "", .look = list_reports },
 	{ SLICE("reports tls show"), "domain", .look = show_reports },
 	{ SLICE("reports tls send"), "", .at_once = send_reports },
-	{ SLICE("suppress list"), "sender? limit?",
-	    .look = list_suppressed },
+	{ SLICE("suppress list"), "sender? limit?", .look = list_suppressed },
 	{ SLICE("suppress show"), "recipient", .look = show_suppressed },
 	{ SLICE("suppress add"), "sender recipient note?",
 	    .change = add_suppressed },
@@ -122,6 +121,12 @@ static const struct admin_command commands[] = {
 	{ SLICE("destination list"), "", .look = list_destinations },
 	{ SLICE("destination show"), "destination",
 	    .at_once = show_destination },
+	{ SLICE("throttle set"), "subject mails? period? burst?",
+	    .change = set_throttle, .changes_throttles = true },
+	{ SLICE("throttle unset"), "subject", .change = unset_throttle,
+	    .changes_throttles = true },
+	{ SLICE("throttle list"), "", .look = list_throttles },
+	{ SLICE("throttle show"), "subject", .look = show_throttle },
 	{ SLICE("route add"), "name " ROUTE_OPTIONS, .change = add_route,
 	    .changes_routes = true },
 	{ SLICE("route delete"), "name", .change = remove_route,
@@ -206,6 +211,8 @@ finish(struct admin_job *j, int r)
 			greylist_allowed_changed(s);
 		if (j->command->changes_terms)
 			outbound_terms_changed(s->outbound);
+		if (j->command->changes_throttles)
+			outbound_throttles_changed(s->outbound);
 		if (j->command->changes_routes)
 			outbound_routes_changed(s->outbound);
 		if (j->command->changes_keys)

@@ -12,6 +12,7 @@
  *   admin_address.c where a mail to an address would go
  *   admin_greylist.c  the greylist's
  *   sts.c           MTA-STS policies
+ *   admin_throttle.c how much may leave in a time
  *   admin_terms.c   on what terms destinations are served
  *   admin_route.c   the operator's routes
  *   admin_route_test.c  where a mail would go by them
@@ -42,8 +43,8 @@ struct admin_command {
 	int (*change)(struct db *db, struct admin_job *j);
 	void (*job)(struct env_job *job);    /* looks in its own way */
 	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
-	bool changes_keys, ends_logins, changes_greylist, changes_terms,
-	    changes_routes;
+	bool changes_keys, ends_logins, changes_greylist, changes_throttles,
+	    changes_terms, changes_routes;
 };
 
 struct admin_job {
@@ -186,6 +187,14 @@ int remove_suppressed(struct db *db, struct admin_job *j);
 int list_sts(struct db *db, struct admin_job *j);
 int show_sts(struct db *db, struct admin_job *j);
 int refresh_sts(struct admin_job *j);
+
+/* -- admin_throttle.c -- */
+
+int set_throttle(struct db *db, struct admin_job *j);
+int unset_throttle(struct db *db, struct admin_job *j);
+int list_throttles(struct db *db, struct admin_job *j);
+int show_throttle(struct db *db, struct admin_job *j);
+
 /* -- admin_terms.c -- */
 
 int set_destination(struct db *db, struct admin_job *j);

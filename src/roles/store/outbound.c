@@ -67,23 +67,21 @@ pump_one(struct outbound *o)
 	    destinations_next(&o->destinations, env_wall(o->env));
 	struct out_courier *courier;
 	struct pace_limits limits;
-	struct terms terms;
 	int r;
 
 	if (d == NULL)
 		return false;
-	out_terms(o, destination_route(d), &terms, NULL);
-	limits = (struct pace_limits){ (uint32_t)terms.value[TERMS_CONCURRENCY],
-		terms.value[TERMS_RATE] > 0 ? (uint32_t)terms.value[TERMS_RATE]
-					    : 0,
-		(uint32_t)terms.value[TERMS_BURST] };
+	limits = out_limits(o, destination_route(d));
 	destination_limits(&o->destinations, d, &limits);
-	if (d->heap_at == 0 || d->ready_at > o->destinations.now)
+	if (d->heap_at == 0 || d->ready_at > o->destinations.now ||
+	    (d->hosts != NULL && !hosts_have_room(d->hosts, &d->limits)))
 		return true; /* it has enough just now */
 	if (destination_window_is_empty(d)) {
 		if (o->n_fills >= OUT_FILLS)
 			return false; /* the next fill's end calls again */
 		r = out_fill_start(o, d);
+	} else if (!out_throttles_admit(o, d)) {
+		return true;
 	} else {
 		courier = outbound_free_courier(o);
 		if (courier == NULL)
@@ -422,6 +420,7 @@ outbound_new(struct env *env, struct store *store,
 	destinations_init(&o->destinations, seed,
 	    settings->per_destination == 0 ? 1 : settings->per_destination);
 	terms_table_init(&o->terms, seed);
+	throttles_init(&o->throttles, seed);
 	map_init(&o->attempts, seed);
 	map_init(&o->in_hand, seed);
 	map_init(&o->bounces, seed);
@@ -446,11 +445,17 @@ read_routes(struct outbound *o)
 	outbound_routes_read(o, start_destinations);
 }
 
+static void
+read_throttles(struct outbound *o)
+{
+	out_throttles_load(o, read_routes);
+}
+
 void
 outbound_start(struct outbound *o)
 {
 	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
-	out_terms_load(o, read_routes);
+	out_terms_load(o, read_throttles);
 	o->sweep_at = env_now(o->env) + TIME_SECOND;
 	(void)env_timer_set(o->env, &o->sweep, o->sweep_at);
 }
@@ -476,6 +481,7 @@ outbound_free(struct outbound *o)
 	outbound_admin_end(o);
 	destinations_deinit(&o->destinations);
 	terms_table_deinit(&o->terms);
+	throttles_deinit(&o->throttles);
 	map_deinit(&o->attempts);
 	map_deinit(&o->in_hand);
 	map_deinit(&o->bounces);

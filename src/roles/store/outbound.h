@@ -19,6 +19,7 @@
  *   outbound_sweep.c    what is over, late, or released by now
  *   outbound_admin.c    `ulak queue ...`
  *   outbound_terms.c    on what terms: `ulak destination ...`
+ *   outbound_throttle.c how much in a time: `ulak throttle ...`
  *   outbound_route.c    the operator's routes, and rows that follow them
  *
  * The store role owns it and calls it on the loop only.
@@ -74,6 +75,8 @@ int outbound_on_courier_state(struct outbound *o, struct channel *c,
     const struct wire_courier_state *m);
 int outbound_on_attempt_read(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_attempt_read *m);
+int outbound_on_attempt_hosts(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_hosts *m);
 int outbound_on_attempt_result(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_attempt_result *m);
 /* body: what BODY_OPEN ... of that channel under m->body became; it is taken
@@ -88,6 +91,8 @@ bool outbound_admin(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_admin_ask *m);
 /* The asker's channel ended: call before the channel is freed. */
 void outbound_control_lost(struct outbound *o, struct channel *c);
+/* Throttles were changed. */
+void outbound_throttles_changed(struct outbound *o);
 /* The terms of destinations were changed. */
 void outbound_terms_changed(struct outbound *o);
 /* Those of a route and who says so, then what is known of it just now; until

@@ -69,6 +69,7 @@ out_attempt_return(struct out_attempt *a)
 {
 	int64_t now = env_wall(a->outbound->env);
 
+	out_throttles_give_back(a);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		out_attempt_release(a, i, now);
 	out_attempt_free(a);
@@ -304,6 +305,8 @@ send_attempt(struct out_attempt *a, const struct load *l,
 	m.attempts = l->attempts;
 	m.mails = (uint32_t)terms.value[TERMS_MAILS];
 	m.tls_minimum = (uint8_t)terms.value[TERMS_TLS];
+	m.mx_set = destination_hosts(a->destination);
+	m.mx_most = out_limits(a->outbound, m.route).most_shared;
 	out_hop_fill(choice, &m);
 
 	buf_init(&rows, LIMIT_FRAME / 2);
@@ -355,6 +358,8 @@ load_done(struct store_read *r, int result)
 	    choice.rule != NULL && choice.rule->kind == HOP_DISCARD;
 	keep_ready(a, l,
 	    result == 0 ? QUEUE_NEVER : env_wall(o->env) + OUT_TROUBLE);
+	if (a->n_rcpts == 0)
+		out_throttles_give_back(a);
 	if (a->n_rcpts == 0)
 		out_attempt_free(a);
 	else if (a->courier == NULL || send_attempt(a, l, &choice) != 0)
@@ -413,10 +418,31 @@ out_attempt_start(struct outbound *o, struct destination *d,
 	l->outbound = o;
 	l->now = env_wall(o->env);
 	arena_init(&l->arena, ATTEMPT_ARENA);
+	out_throttles_take(a, rows[0].flow);
 	put_in_hand(a, l, rows, n);
 	l->read.run = load_run;
 	l->read.done = load_done;
 	l->read.is_short = true;
 	store_read(o->store, &l->read);
+	return 0;
+}
+
+/* Other destinations may have the same hosts, and these enough to do. */
+int
+outbound_on_attempt_hosts(struct outbound *o, struct channel *c,
+    const struct wire_head *h, const struct wire_attempt_hosts *m)
+{
+	struct out_attempt *a = map_get_number(&o->attempts, h->session);
+	struct wire_attempt_go go = { 0 };
+	int r;
+
+	if (a == NULL || a->courier == NULL || a->courier->channel != c)
+		return 0; /* returned meanwhile */
+	if (!a->is_sent || a->has_result || m->mx_set == 0)
+		return WIRE_E_BAD;
+	go.ok = destination_share(&o->destinations, a->destination, m->mx_set);
+	r = wire_send_attempt_go(c, a->number, 0, &go);
+	if (r != 0 || !go.ok)
+		out_attempt_return(a);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/terms.h"
+#include "queue/throttle.h"
 #include "roles/store/outbound.h"
 #include "roles/store/outbound_talks.h"
 #include "store/events.h"
@@ -47,7 +48,8 @@ struct outbound {
 	struct destinations destinations;
 	struct schedule schedule; /* of what waits for a mailbox here */
 	struct terms_table terms; /* of destinations */
-	int64_t terms_least;      /* the shortest time that one sets */
+	struct throttles throttles;
+	int64_t terms_least; /* the shortest time that one sets */
 	struct schedule_clock started;
 	struct list couriers;
 	struct list controls; /* admin requests at work */
@@ -94,6 +96,8 @@ struct out_attempt {
 	unsigned n_reads;     /* waiting and under way */
 	bool is_reading;
 	bool has_sender, is_sent, has_result, is_settling;
+	bool is_counted; /* in the throttles of `flow` */
+	int64_t flow;
 	int64_t deliver_by; /* RFC 2852 */
 	uint8_t by_mode;
 	bool by_trace, is_discarded;
@@ -179,10 +183,30 @@ int outbound_remove_row(struct db *db, uint64_t row);
 
 void out_terms_load(struct outbound *o, void (*then)(struct outbound *o));
 /* All of them; where nobody has set one, as the configuration says. tls may be
- * TLS_MINIMUM_DEFAULT: as the courier's configuration says. from may be NULL. */
+ * TLS_MINIMUM_DEFAULT: as the courier's configuration says. from may be NULL.
+ */
 void out_terms(const struct outbound *o, struct slice route, struct terms *ret,
     struct slice from[TERMS_N]);
+/* How much at a time, of these. */
+struct pace_limits out_limits(const struct outbound *o, struct slice route);
 struct schedule out_terms_schedule(const struct terms *t);
+
+/* -- outbound_throttle.c
+ * ------------------------------------------------------------- */
+
+void out_throttles_load(struct outbound *o, void (*then)(struct outbound *o));
+/* Leaves in the window only what may go now; false: that is nothing. */
+bool out_throttles_admit(struct outbound *o, struct destination *d);
+/* The attempt's mail leaves; or has not left after all. */
+void out_throttles_take(struct out_attempt *a, int64_t flow);
+void out_throttles_give_back(struct out_attempt *a);
+/* Those that concern an attempt, to be written with its result. */
+struct out_throttled {
+	struct throttle at[THROTTLE_KINDS];
+	size_t n;
+};
+void out_throttles_of(const struct out_attempt *a, struct out_throttled *ret);
+int out_throttled_write(struct db *db, const struct out_throttled *t);
 
 /* -- outbound_sweep.c
  * ---------------------------------------------------------------- */

@@ -56,6 +56,7 @@ struct result {
 	uint32_t failures;
 	int64_t retry_at;
 	struct verdict host_verdict;
+	struct out_throttled throttled;
 };
 
 static int
@@ -139,6 +140,8 @@ result_apply(struct db *db, struct store_write *w)
 		r = apply_row(db, x, &x->rows[i]);
 	if (r == 0)
 		r = apply_destination(db, x);
+	if (r == 0)
+		r = out_throttled_write(db, &x->throttled);
 	return r <= 0 ? r : ERR_ORIGIN(-EBADMSG);
 }
 
@@ -440,6 +443,9 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
 	decide(x, a, m);
 	decide_destination(x, a->destination, some_were_sent(m), m->is_refused);
+	if (!some_were_sent(m))
+		out_throttles_give_back(a);
+	out_throttles_of(a, &x->throttled);
 	out_attempt_settle(a);
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;

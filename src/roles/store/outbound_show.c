@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "queue/classify.h"
+#include "queue/fair.h"
 
 /* -- list and show
  * -------------------------------------------------------------------- */
@@ -216,29 +217,100 @@ show_run(struct db *db, struct show *s)
 	return r < 0 ? ERR_TRACE(r) : 0;
 }
 
-/* Rows that a courier has in hand are "sending": only the loop knows. */
-static bool
-mark_sending(struct show *s, struct slice fields, uint32_t n, struct table *t)
+/* What the loop alone knows of a row: who has it in hand, what keeps it back.
+ */
+struct seen {
+	bool is_sending, is_waiting;
+	struct slice sender, route;
+	int64_t until;
+	char why[THROTTLE_TEXT_MAX + 16];
+};
+
+static void
+see_throttle(const struct outbound *o, struct seen *x)
 {
-	struct wire_list list = { fields, n };
-	struct outbound *o = s->request.outbound;
-	const char *wanted = s->request.args.state;
+	int64_t now = env_wall(o->env);
+	const struct throttle *why;
+	char text[THROTTLE_TEXT_MAX];
+
+	if (!x->is_waiting || x->is_sending)
+		return;
+	x->until = throttles_ready(&o->throttles, x->route,
+	    fair_flow(x->sender), now, &why);
+	if (x->until <= now || why == NULL)
+		return;
+	throttle_subject_print(why, text);
+	(void)snprintf(x->why, sizeof(x->why), "throttled by %s", text);
+}
+
+static void
+see(const struct outbound *o, struct wire_list list, struct seen *x)
+{
 	struct wire_field f;
 	uint64_t row = 0;
-	bool is_sending = false, is_wanted = wanted[0] == '\0';
 
+	*x = (struct seen){ 0 };
 	while (wire_field_next(&list, &f)) {
 		if (slice_equal(f.name, SLICE("row")) &&
 		    slice_to_u64(f.value, UINT64_MAX, &row))
-			is_sending = map_get_number(&o->in_hand, row) != NULL;
+			x->is_sending =
+			    map_get_number(&o->in_hand, row) != NULL;
+		if (slice_equal(f.name, SLICE("sender")))
+			x->sender = f.value;
+		if (slice_equal(f.name, SLICE("route")))
+			x->route = f.value;
+		if (slice_equal(f.name, SLICE("state")))
+			x->is_waiting = slice_equal(f.value, SLICE("waiting"));
+	}
+	see_throttle(o, x);
+}
+
+/* A throttle that lets it wait longer than it would anyway. */
+static void
+show_throttled(struct seen *x, struct wire_field *f, char text[24])
+{
+	uint64_t due;
+
+	if (x->why[0] == '\0')
+		return;
+	if (slice_equal(f->name, SLICE("due")) &&
+	    slice_to_u64(f->value, INT64_MAX, &due)) {
+		if ((int64_t)due >= x->until) {
+			x->why[0] = '\0';
+			return;
+		}
+		(void)snprintf(text, 24, "%" PRId64, x->until);
+		f->value = slice_cstr(text);
+	} else if (slice_equal(f->name, SLICE("text"))) {
+		f->value = slice_cstr(x->why);
+	}
+}
+
+/* Rows that a courier has in hand are "sending". */
+static bool
+add_seen(struct show *s, struct slice fields, uint32_t n, struct table *t)
+{
+	struct wire_list list = { fields, n };
+	const char *wanted = s->request.args.state;
+	bool is_wanted = wanted[0] == '\0';
+	struct wire_field f;
+	struct seen x;
+	char due[24];
+
+	see(s->request.outbound, list, &x);
+	while (wire_field_next(&list, &f)) {
 		if (slice_equal(f.name, SLICE("state"))) {
-			if (is_sending)
+			if (x.is_sending)
 				f.value = SLICE("sending");
 			is_wanted |= slice_equal(f.value, slice_cstr(wanted));
 		}
+		show_throttled(&x, &f, due);
 		if (wire_field_add(&t->fields, &f) == 0)
 			t->n++;
 	}
+	if (x.why[0] != '\0')
+		table_text(t, "throttled",
+		    slice_cstr(x.why + strlen("throttled by ")));
 	return is_wanted;
 }
 
@@ -259,7 +331,7 @@ show_done(struct store_read *read, int r)
 		memcpy(&n, head.at + 4, 4);
 		if (!slice_take(&rest, len, &fields))
 			break;
-		if (mark_sending(s, fields, n, &t)) {
+		if (add_seen(s, fields, n, &t)) {
 			table_send(&t, true, VERDICT(250, 2, 0, 0, ""));
 			shown++;
 		}

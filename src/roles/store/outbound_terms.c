@@ -139,6 +139,24 @@ out_terms(const struct outbound *o, struct slice route, struct terms *ret,
 		ret->value[TERMS_BURST] = 1;
 }
 
+struct pace_limits
+out_limits(const struct outbound *o, struct slice route)
+{
+	struct slice from[TERMS_N];
+	struct pace_limits l;
+	struct terms t;
+
+	out_terms(o, route, &t, from);
+	l = (struct pace_limits){ .most = (uint32_t)t.value[TERMS_CONCURRENCY],
+		.rate =
+		    t.value[TERMS_RATE] > 0 ? (uint32_t)t.value[TERMS_RATE] : 0,
+		.burst = (uint32_t)t.value[TERMS_BURST] };
+	l.most_shared = l.most;
+	if (from[TERMS_CONCURRENCY].len == 0 && l.most < o->settings->per_hosts)
+		l.most_shared = o->settings->per_hosts;
+	return l;
+}
+
 struct schedule
 out_terms_schedule(const struct terms *t)
 {
@@ -189,6 +207,12 @@ tell_lane(struct telling *t, const struct outbound *o, struct slice route,
 	tell(t, "attempts_now", from, "%" PRIu32, d->in_flight);
 	tell(t, "attempts_at_most", from, "%" PRIu32,
 	    d->failures > 0 ? 1 : pace_concurrency(&d->pace, &d->limits));
+	if (d->hosts != NULL) {
+		tell(t, "destinations_of_its_hosts", from, "%" PRIu32,
+		    d->hosts->n_members);
+		tell(t, "attempts_of_its_hosts", from, "%" PRIu32,
+		    d->hosts->in_flight);
+	}
 	if (d->pace.learnt > 0)
 		tell(t, "rate_at_most", from, "%" PRIu32, d->pace.learnt);
 	tell(t, "failures", from, "%" PRIu32, d->failures);

@@ -452,6 +452,13 @@ on_attempt_read(struct channel *c, const struct wire_head *h,
 }
 
 static int
+on_attempt_hosts(struct channel *c, const struct wire_head *h,
+    const struct wire_attempt_hosts *m)
+{
+	return outbound_on_attempt_hosts(peer_of(c)->role->outbound, c, h, m);
+}
+
+static int
 on_attempt_result(struct channel *c, const struct wire_head *h,
     const struct wire_attempt_result *m)
 {
@@ -510,6 +517,7 @@ static const struct wire_store_handlers handlers = {
 	.append_commit = on_append_commit,
 	.attempt_read = on_attempt_read,
 	.attempt_result = on_attempt_result,
+	.attempt_hosts = on_attempt_hosts,
 	.bounce_commit = on_bounce_commit,
 	.courier_state = on_courier_state,
 	.admin_ask = on_admin_ask,

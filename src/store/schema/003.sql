@@ -169,3 +169,18 @@ CREATE INDEX queue_flow ON queue (route, lane, priority, flow, due, row, state, 
 DROP INDEX queue_due;
 CREATE INDEX queue_due ON queue (route, lane, priority, due, row, flow, state, hold)
 	WHERE state = 0 AND hold = 0;
+
+-- --- throttles (queue/throttle.h) ---------------------------------------------
+
+-- kind: THROTTLE_*; name in lower case. next: what has left is paid for until
+-- then. Times in microseconds.
+CREATE TABLE throttle (
+	kind INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	mails INTEGER NOT NULL,
+	period INTEGER NOT NULL,
+	burst INTEGER NOT NULL,
+	next INTEGER NOT NULL,
+	changed INTEGER NOT NULL,
+	PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
