@@ -35,7 +35,7 @@ enum {
 	LIMIT_REPLY_LINE = 4096,
 	LIMIT_REPLY_LINES = 100,
 	LIMIT_REPLY_TEXT = 8192,
-	LIMIT_DIALOGUE = 16 * 1024, /* kept of one attempt */
+	LIMIT_DIALOGUE = 16 * 1024,         /* kept of one attempt */
 	LIMIT_CONVERT_MEMORY = 1024 * 1024, /* the parts of a mail that is made
 					     * 7-bit (mail/convert) */
 
@@ -104,6 +104,7 @@ enum {
 						  * row is usual */
 	LIMIT_GREYLIST_ALLOWED = 1000, /* who never waits; each is compared */
 	LIMIT_THROTTLES = 10000, /* senders, tenants and routes together */
+	LIMIT_WARMUPS = 64, /* source addresses at a time */
 	LIMIT_TERMS = 10000,     /* destinations with terms of their own */
 	/* content filters (milter, Rspamd, clamd) */
 	LIMIT_HOOKS = 8,                    /* filters that are configured */

@@ -32,6 +32,7 @@ static const struct cli_command *const commands[] = {
 	&cli_reports,
 	&cli_destination,
 	&cli_throttle,
+	&cli_warmup,
 	&cli_trace,
 	&cli_status,
 	&cli_verify,

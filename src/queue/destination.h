@@ -53,6 +53,7 @@ struct destination {
 	uint32_t settling;  /* over, and their results not yet written */
 	uint32_t failures;  /* of its hosts, in a row */
 	int64_t retry_at;   /* back-off; 0: none */
+	bool is_warming;    /* retry_at: its source has had its mails */
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
 	struct pace pace;
 	struct pace_limits limits;

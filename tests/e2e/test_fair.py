@@ -35,7 +35,8 @@ class Counts(Receiver):
         return super().take(c, data)
 
 
-SERVERS = {"crowded": "192.0.2.121", "shared": "192.0.2.122", "open": "192.0.2.123"}
+SERVERS = {"crowded": "192.0.2.121", "shared": "192.0.2.122", "open": "192.0.2.123",
+           "warm": "192.0.2.124"}
 
 
 class Scene:
@@ -52,7 +53,7 @@ class Scene:
         self.dns.start()
         self.servers = {n: Counts(a, n) for n, a in SERVERS.items()}
         self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.120", self.dns, extra={
-            "outbound": ['retry_first = "300s"', 'retry_max = "400s"'], "smtp": ["max_per_client = 10000"],
+            "outbound": ['retry_first = "300s"', 'retry_max = "400s"', 'source_ipv4 = "192.0.2.120"'], "smtp": ["max_per_client = 10000"],
             "relay": ['networks = ["127.0.0.0/8", "192.0.2.0/24"]', "own_senders = false"]})
         self.box.init()
         self.box.start()
@@ -177,4 +178,43 @@ def test_a_route_is_throttled(scene):
 ])
 def test_throttles_are_refused(scene, args, why):
     out = scene.box.cli("throttle", *args, check=False)
+    assert out.returncode in (1, 2, 64) and why in out.stderr, out
+
+
+def test_a_new_address_warms_up(scene):
+    """Each day a little more, while little is refused; who is over it waits and says why; then it is over."""
+    box, server = scene.box, scene.servers["warm"]
+    address = "192.0.2.120"  # what the configuration says
+    box.cli("warmup", "add", address, "first=2", "growth=200", "day=1h")
+    scene.relay("jo@small.example", *[[f"w{i}@warm.example"] for i in range(5)])
+    wait_for(lambda: len(server.order) == 2, 30, "what may go today")
+    wait_for(lambda: len(throttled(box, "warm.example")) == 3, 20, "the others to say why")
+    assert {row["throttled"] for row in throttled(box, "warm.example")} == {"warmup"}
+    warm = box.cli_json("warmup", "show", address)[0]
+    assert (warm["ceiling"], warm["sent"], warm["bad"]) == (2, 2, 0) and len(server.order) == 2
+    box.stop()
+    box.start()
+    scene.relay("jo@small.example", ["w5@warm.example"])
+    wait_for(lambda: len(throttled(box, "warm.example")) == 4, 20, "all to wait after a restart")
+    assert len(server.order) == 2
+    box.cli("warmup", "remove", address)
+    wait_for(lambda: len(server.order) == 6, 30, "the others")
+    # days of a second: 1, 2, 4, and with the fourth it is over
+    box.cli("warmup", "add", address, "first=1", "growth=200", "until=8", "day=1s")
+    scene.relay("jo@small.example", *[[f"v{i}@warm.example"] for i in range(30)])
+    wait_for(lambda: len(server.order) == 36, 60, "all")
+    wait_for(lambda: box.cli_json("warmup", "list")[0]["ceiling"] == 8, 20, "its end")
+    box.cli("warmup", "remove", address)
+
+
+@pytest.mark.parametrize("args,why", [
+    (["add", "mx.small.example"], "no address"),
+    (["add", "192.0.2.7", "first=0"], "first cannot be"),
+    (["add", "192.0.2.7", "first=9", "until=9"], "begins with more"),
+    (["add", "192.0.2.7", "growth=100"], "growth cannot be"),
+    (["remove", "192.0.2.7"], ""),
+    (["show", "192.0.2.7"], ""),
+])
+def test_warmups_are_refused(scene, args, why):
+    out = scene.box.cli("warmup", *args, check=False)
     assert out.returncode in (1, 2, 64) and why in out.stderr, out

@@ -127,6 +127,12 @@ static const struct admin_command commands[] = {
 	    .changes_throttles = true },
 	{ SLICE("throttle list"), "", .look = list_throttles },
 	{ SLICE("throttle show"), "subject", .look = show_throttle },
+	{ SLICE("warmup add"), "address first? until? growth? day?",
+	    .change = add_warmup, .changes_warmups = true },
+	{ SLICE("warmup remove"), "address", .change = remove_warmup,
+	    .changes_warmups = true },
+	{ SLICE("warmup list"), "", .look = list_warmups },
+	{ SLICE("warmup show"), "address", .look = show_warmup },
 	{ SLICE("route add"), "name " ROUTE_OPTIONS, .change = add_route,
 	    .changes_routes = true },
 	{ SLICE("route delete"), "name", .change = remove_route,
@@ -211,6 +217,8 @@ finish(struct admin_job *j, int r)
 			greylist_allowed_changed(s);
 		if (j->command->changes_terms)
 			outbound_terms_changed(s->outbound);
+		if (j->command->changes_warmups)
+			outbound_warmups_changed(s->outbound);
 		if (j->command->changes_throttles)
 			outbound_throttles_changed(s->outbound);
 		if (j->command->changes_routes)

@@ -13,6 +13,7 @@
  *   admin_greylist.c  the greylist's
  *   sts.c           MTA-STS policies
  *   admin_throttle.c how much may leave in a time
+ *   admin_warmup.c  source addresses that are warming up
  *   admin_terms.c   on what terms destinations are served
  *   admin_route.c   the operator's routes
  *   admin_route_test.c  where a mail would go by them
@@ -43,7 +44,7 @@ struct admin_command {
 	int (*change)(struct db *db, struct admin_job *j);
 	void (*job)(struct env_job *job);    /* looks in its own way */
 	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
-	bool changes_keys, ends_logins, changes_greylist, changes_throttles,
+	bool changes_keys, ends_logins, changes_greylist, changes_throttles, changes_warmups,
 	    changes_terms, changes_routes;
 };
 
@@ -194,6 +195,13 @@ int set_throttle(struct db *db, struct admin_job *j);
 int unset_throttle(struct db *db, struct admin_job *j);
 int list_throttles(struct db *db, struct admin_job *j);
 int show_throttle(struct db *db, struct admin_job *j);
+
+/* -- admin_warmup.c -- */
+
+int add_warmup(struct db *db, struct admin_job *j);
+int remove_warmup(struct db *db, struct admin_job *j);
+int list_warmups(struct db *db, struct admin_job *j);
+int show_warmup(struct db *db, struct admin_job *j);
 
 /* -- admin_terms.c -- */
 

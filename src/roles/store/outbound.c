@@ -446,9 +446,15 @@ read_routes(struct outbound *o)
 }
 
 static void
+read_warmups(struct outbound *o)
+{
+	out_warmups_load(o, read_routes);
+}
+
+static void
 read_throttles(struct outbound *o)
 {
-	out_throttles_load(o, read_routes);
+	out_throttles_load(o, read_warmups);
 }
 
 void

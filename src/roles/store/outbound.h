@@ -20,6 +20,7 @@
  *   outbound_admin.c    `ulak queue ...`
  *   outbound_terms.c    on what terms: `ulak destination ...`
  *   outbound_throttle.c how much in a time: `ulak throttle ...`
+ *   outbound_warmup.c   source addresses that are new: `ulak warmup ...`
  *   outbound_route.c    the operator's routes, and rows that follow them
  *
  * The store role owns it and calls it on the loop only.
@@ -91,6 +92,8 @@ bool outbound_admin(struct outbound *o, struct channel *c,
     const struct wire_head *h, const struct wire_admin_ask *m);
 /* The asker's channel ended: call before the channel is freed. */
 void outbound_control_lost(struct outbound *o, struct channel *c);
+/* Warm-ups were changed. */
+void outbound_warmups_changed(struct outbound *o);
 /* Throttles were changed. */
 void outbound_throttles_changed(struct outbound *o);
 /* The terms of destinations were changed. */

@@ -70,6 +70,7 @@ out_attempt_return(struct out_attempt *a)
 	int64_t now = env_wall(a->outbound->env);
 
 	out_throttles_give_back(a);
+	out_warmups_give_back(a);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		out_attempt_release(a, i, now);
 	out_attempt_free(a);
@@ -308,6 +309,8 @@ send_attempt(struct out_attempt *a, const struct load *l,
 	m.mx_set = destination_hosts(a->destination);
 	m.mx_most = out_limits(a->outbound, m.route).most_shared;
 	out_hop_fill(choice, &m);
+	if (!out_warmups_admit(a, &m))
+		return -EAGAIN;
 
 	buf_init(&rows, LIMIT_FRAME / 2);
 	for (size_t i = 0; r == 0 && i < a->n_rcpts; i++) {
@@ -359,9 +362,7 @@ load_done(struct store_read *r, int result)
 	keep_ready(a, l,
 	    result == 0 ? QUEUE_NEVER : env_wall(o->env) + OUT_TROUBLE);
 	if (a->n_rcpts == 0)
-		out_throttles_give_back(a);
-	if (a->n_rcpts == 0)
-		out_attempt_free(a);
+		out_attempt_return(a);
 	else if (a->courier == NULL || send_attempt(a, l, &choice) != 0)
 		out_attempt_return(a);
 	else

@@ -10,6 +10,7 @@
 #define ROLES_STORE_OUTBOUND_IMPL_H
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/time.h"
 #include "queue/destination.h"
@@ -17,14 +18,15 @@
 #include "queue/schedule.h"
 #include "queue/terms.h"
 #include "queue/throttle.h"
+#include "queue/warmup.h"
 #include "roles/store/outbound.h"
 #include "roles/store/outbound_talks.h"
 #include "store/events.h"
 
 enum {
-	OUT_ROWS = 100,  /* recipients of one attempt, as in ATTEMPT */
-	OUT_FILLS = 16,  /* windows read at a time */
-	OUT_READS = 8,   /* of one attempt's body asked at a time */
+	OUT_ROWS = 100,        /* recipients of one attempt, as in ATTEMPT */
+	OUT_FILLS = 16,        /* windows read at a time */
+	OUT_READS = 8,         /* of one attempt's body asked at a time */
 	OUT_BODY_WITH = 32768, /* octets that go along with their attempt */
 	OUT_BOUNCES = 20       /* being made at a time */
 };
@@ -49,6 +51,10 @@ struct outbound {
 	struct schedule schedule; /* of what waits for a mailbox here */
 	struct terms_table terms; /* of destinations */
 	struct throttles throttles;
+	struct warmup warmups[LIMIT_WARMUPS];
+	size_t n_warmups;
+	/* IPv4 and IPv6: what the system chose where none is configured */
+	char seen_source[2][WARMUP_ADDRESS_MAX];
 	int64_t terms_least; /* the shortest time that one sets */
 	struct schedule_clock started;
 	struct list couriers;
@@ -63,7 +69,7 @@ struct outbound {
 	int64_t sweep_at; /* env_now */
 	struct env_defer pump;
 	bool is_reading_bounces, is_sweeping, is_started;
-	bool is_full; /* the disk took no result: nothing is begun */
+	bool is_full;          /* the disk took no result: nothing is begun */
 	uint8_t wants_bounces; /* 1 << BOUNCE_* */
 	struct route_table routes;
 	bool is_reading_routes, routes_are_stale;
@@ -85,7 +91,7 @@ struct out_attempt {
 	uint64_t number;
 	/* lives as long as we are in flight, or settling */
 	struct destination *destination;
-	struct out_courier *courier;     /* NULL: lost */
+	struct out_courier *courier; /* NULL: lost */
 	struct id message;
 	struct arena arena;
 	struct out_rcpt rcpts[OUT_ROWS];
@@ -98,6 +104,9 @@ struct out_attempt {
 	bool has_sender, is_sent, has_result, is_settling;
 	bool is_counted; /* in the throttles of `flow` */
 	int64_t flow;
+	/* of IPv4 and IPv6: whose warm-up counts it; empty: none */
+	char warm[2][WARMUP_ADDRESS_MAX];
+	bool has_no_source[2]; /* of ours that is configured */
 	int64_t deliver_by; /* RFC 2852 */
 	uint8_t by_mode;
 	bool by_trace, is_discarded;
@@ -207,6 +216,25 @@ struct out_throttled {
 };
 void out_throttles_of(const struct out_attempt *a, struct out_throttled *ret);
 int out_throttled_write(struct db *db, const struct out_throttled *t);
+
+/* -- outbound_warmup.c
+ * --------------------------------------------------------------- */
+
+void out_warmups_load(struct outbound *o, void (*then)(struct outbound *o));
+/* From which of our addresses the attempt may go; false: from none today, and
+ * its destination waits. */
+bool out_warmups_admit(struct out_attempt *a, struct wire_attempt *m);
+/* It has not left. */
+void out_warmups_give_back(struct out_attempt *a);
+void out_warmups_heard(struct out_attempt *a,
+    const struct wire_attempt_result *m);
+/* To be written with the result. */
+struct out_warmed {
+	struct warmup at[2];
+	size_t n;
+};
+void out_warmed_of(const struct out_attempt *a, struct out_warmed *ret);
+int out_warmed_write(struct db *db, const struct out_warmed *w);
 
 /* -- outbound_sweep.c
  * ---------------------------------------------------------------- */

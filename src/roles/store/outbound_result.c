@@ -57,6 +57,7 @@ struct result {
 	int64_t retry_at;
 	struct verdict host_verdict;
 	struct out_throttled throttled;
+	struct out_warmed warmed;
 };
 
 static int
@@ -142,6 +143,8 @@ result_apply(struct db *db, struct store_write *w)
 		r = apply_destination(db, x);
 	if (r == 0)
 		r = out_throttled_write(db, &x->throttled);
+	if (r == 0)
+		r = out_warmed_write(db, &x->warmed);
 	return r <= 0 ? r : ERR_ORIGIN(-EBADMSG);
 }
 
@@ -446,6 +449,8 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	if (!some_were_sent(m))
 		out_throttles_give_back(a);
 	out_throttles_of(a, &x->throttled);
+	out_warmups_heard(a, m);
+	out_warmed_of(a, &x->warmed);
 	out_attempt_settle(a);
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;

@@ -235,6 +235,16 @@ see_throttle(const struct outbound *o, struct seen *x)
 
 	if (!x->is_waiting || x->is_sending)
 		return;
+	for (uint8_t lane = 0; lane < QUEUE_LANES; lane++) {
+		const struct destination *d =
+		    destination_find(&o->destinations, x->route, lane);
+
+		if (d == NULL || !d->is_warming || d->retry_at <= now)
+			continue;
+		x->until = d->retry_at;
+		(void)snprintf(x->why, sizeof(x->why), "throttled by warmup");
+		return;
+	}
 	x->until = throttles_ready(&o->throttles, x->route,
 	    fair_flow(x->sender), now, &why);
 	if (x->until <= now || why == NULL)

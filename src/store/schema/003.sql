@@ -184,3 +184,19 @@ CREATE TABLE throttle (
 	changed INTEGER NOT NULL,
 	PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- --- source addresses that are warming up (queue/warmup.h) ---------------------
+
+-- first, until, growth (percent) and day: as an admin said; the others: how far
+-- it is. Times in microseconds.
+CREATE TABLE warmup (
+	address TEXT PRIMARY KEY,
+	first INTEGER NOT NULL,
+	until INTEGER NOT NULL,
+	growth INTEGER NOT NULL,
+	day INTEGER NOT NULL,
+	began INTEGER NOT NULL,
+	ceiling INTEGER NOT NULL,
+	sent INTEGER NOT NULL,
+	bad INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
