@@ -655,6 +655,10 @@ def test_lists_of_domains(server):
         t.say(f"EHLO {helo}")
         assert t.say(f"MAIL FROM:<{sender}>").startswith("250")
         return t, t.say(f"RCPT TO:<{rcpt}>")
+
+    def refuses(words, *args, **more):
+        """Or takes it, when an answer of the DNS was lost on a busy machine."""
+        wait_for(lambda: said(*args, **more)[1].startswith("554 5.7.1 " + words), what="554 5.7.1 " + words)
     since = len(server.log())
     assert said()[1].startswith("250")
     t, reply = said(sender="x@Bad.example")
@@ -667,14 +671,14 @@ def test_lists_of_domains(server):
     t.say("RSET")
     t.say("MAIL FROM:<y@bad.example>")
     assert t.say(f"RCPT TO:<{ALICE}>").startswith("554 5.7.1")
-    assert said(helo="m1.shady.example")[1].startswith("554 5.7.1 m1.shady.example")
-    assert said("198.18.0.1")[1].startswith("554 5.7.1 mx.client.example")  # its confirmed name
+    refuses("m1.shady.example", helo="m1.shady.example")
+    refuses("mx.client.example", "198.18.0.1")  # its confirmed name
     assert said("198.18.0.2")[1].startswith("250")  # says it is somebody
     assert said(sender="x@shady.example")[1].startswith("250")  # not a reply that counts
     assert said(sender="x@odd.example")[1].startswith("250")  # too light alone
-    assert said("198.51.100.69", sender="x@odd.example")[1].startswith("554 5.7.1 odd.example")  # with its address
+    refuses("odd.example", "198.51.100.69", sender="x@odd.example")  # with its address
     assert said(helo="good.example", sender="x@bad.example")[1].startswith("250")  # excused
-    assert said("198.51.100.66", helo="good.example")[1].startswith("554 5.7.1 [198.51.100.66]")
+    refuses("[198.51.100.66]", "198.51.100.66", helo="good.example")
     for helo, sender in (("[198.51.100.80]", ""), ("198.51.100.80", "a@localhost"), ("x" * 60, "a@" + "d" * 60 + ".example")):
         assert said(helo=helo, sender=sender)[1].startswith("250")
     t, _ = said(sender="x@odd.example")

@@ -51,7 +51,7 @@ def wait_for(condition, seconds=20, what="condition"):
         time.sleep(0.05)
 
 
-def soon(limit, act, tries=8, pause=0.5):
+def soon(limit, act, tries=20, pause=0.5):
     """What act() returns, done within `limit` seconds at one of several tries: a busy machine is slow now and then, who
     waits for something is slow each time."""
     took = []
