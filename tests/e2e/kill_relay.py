@@ -35,9 +35,9 @@ ROLES = GUILTY * 2 + ["keeper", "resolver", "fetcher", "control", "mx", "user"]
 USER, STRANGER = "user@relay.example", "ext@back.example"
 N_LOSING, N_BREAKING = 12, 6
 # After its last reply was sent: until the store has it on disk, on a busy machine.
-SETTLES = 3
+SETTLES = 8
 # What was on its way when a role died: until its receiver has looked at it, and the courier has seen the store's end.
-ARRIVES = 1
+ARRIVES = 2
 SUBJECT = re.compile(rb"\r\nSubject: ([0-9a-f]{32})\r\n")
 
 
