@@ -151,7 +151,8 @@ def test_times_of_a_destination(scene):
     found = wait_for(lambda: [m for m in inbox(scene.box) if "soon over" in m and "action: failed" in m.lower()], 20,
                      "the bounce")
     assert len(found) == 1
-    assert [m for m in inbox(scene.box) if "soon over" in m and "action: delayed" in m.lower()]
+    late = [m for m in inbox(scene.box) if "soon over" in m and "action: delayed" in m.lower()]
+    assert len(late) == 1 and "Diagnostic-Code: smtp; 451 4.2.0 not now" in late[0] and "Status: 4.2.0" in late[0], late
 
 
 def test_a_rate_is_kept(scene):

@@ -296,7 +296,8 @@ show_throttled(struct seen *x, struct wire_field *f, char text[24])
 	}
 }
 
-/* Rows that a courier has in hand are "sending". */
+/* Rows that a courier has in hand are "sending"; what is held is so while it is
+ * changed, too. */
 static bool
 add_seen(struct show *s, struct slice fields, uint32_t n, struct table *t)
 {
@@ -310,7 +311,7 @@ add_seen(struct show *s, struct slice fields, uint32_t n, struct table *t)
 	see(s->request.outbound, list, &x);
 	while (wire_field_next(&list, &f)) {
 		if (slice_equal(f.name, SLICE("state"))) {
-			if (x.is_sending)
+			if (x.is_sending && x.is_waiting)
 				f.value = SLICE("sending");
 			is_wanted |= slice_equal(f.value, slice_cstr(wanted));
 		}

@@ -75,7 +75,7 @@ CREATE TABLE delivery_policy (
 CREATE INDEX delivery_policy_times ON delivery_policy (pattern)
 	WHERE lifetime IS NOT NULL OR delay_warning IS NOT NULL;
 -- Of a row whose destination says so: how long after `late` its sender hears
--- that it is late; 0: as the configuration says. Its `late` becomes 0 then.
+-- that it is late; 0: as the configuration says. Its `late` becomes -1 then.
 ALTER TABLE queue ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX queue_warn ON queue (late + warn_after)
 	WHERE state = 0 AND warned = 0 AND warn_after > 0;
