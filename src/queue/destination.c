@@ -407,6 +407,15 @@ destination_taken(struct destinations *s, struct destination *d, int64_t now)
 }
 
 void
+destination_taken_slowly(struct destinations *s, struct destination *d,
+    int64_t now)
+{
+	prove(s, d, true);
+	pace_on_slow(&d->pace, now);
+	place(s, d);
+}
+
+void
 destination_pressed(struct destinations *s, struct destination *d,
     enum pace_pressure what, int64_t now)
 {

@@ -128,6 +128,9 @@ uint64_t destination_hosts(const struct destination *d); /* 0: not known */
 /* The host took mail; or it said that it is too much. */
 void destination_taken(struct destinations *s, struct destination *d,
     int64_t now);
+/* Did so, but slowly: it keeps few attempts. */
+void destination_taken_slowly(struct destinations *s, struct destination *d,
+    int64_t now);
 void destination_pressed(struct destinations *s, struct destination *d,
     enum pace_pressure what, int64_t now);
 /* Drops the window: rows changed beneath it. They count as due now. */
@@ -171,8 +174,9 @@ size_t destination_take(struct destinations *s, struct destination *d,
     struct queue_row *ret_rows, size_t max);
 void destination_done(struct destinations *s, struct destination *d);
 /* Over, as far as its host goes: another may begin. Its result is written next,
- * then settled(). While ten times as many results wait as there may be attempts,
- * none begins: what was sent would be sent twice if they were lost. */
+ * then settled(). While ten times as many results wait as there may be
+ * attempts, none begins: what was sent would be sent twice if they were lost.
+ */
 void destination_settle(struct destinations *s, struct destination *d);
 void destination_settled(struct destinations *s, struct destination *d);
 

@@ -101,6 +101,15 @@ pace_on_taken(struct pace *p, const struct pace_limits *l, int64_t now)
 	recover_rate(p, l, now);
 }
 
+void
+pace_on_slow(struct pace *p, int64_t now)
+{
+	p->is_proven = true;
+	p->taken_at = now;
+	if (p->level >= (PACE_FIRST + 1) * PACE_ONE)
+		p->level -= PACE_ONE;
+}
+
 static uint32_t
 measured_rate(const struct pace *p, int64_t now)
 {

@@ -57,6 +57,8 @@ int64_t pace_ready(const struct pace *p, const struct pace_limits *l);
 void pace_on_start(struct pace *p, const struct pace_limits *l, int64_t now);
 /* Its mail was taken, by at least one recipient. */
 void pace_on_taken(struct pace *p, const struct pace_limits *l, int64_t now);
+/* It was, but took its time: more attempts would hold up those of others. */
+void pace_on_slow(struct pace *p, int64_t now);
 /* The host bears no more, while n attempts were under way. */
 void pace_on_pressure(struct pace *p, enum pace_pressure what, uint32_t n,
     int64_t now);

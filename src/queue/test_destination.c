@@ -297,6 +297,35 @@ fill(struct destinations *s, struct destination *d, uint8_t n)
 	test_int(destination_fill_end(s, d, rows, n, QUEUE_NEVER), 0);
 }
 
+/* Who takes half a minute for a mail has two attempts, however much it takes.
+ */
+static void
+slow_hosts_keep_few_attempts(void **state)
+{
+	struct destinations s;
+	struct queue_row got[1];
+	struct destination *d;
+	unsigned n = 0;
+
+	(void)state;
+	destinations_init(&s, seed, 20);
+	d = get(&s, "slow.example", 0);
+	for (int i = 0; i < 10; i++)
+		destination_taken_slowly(&s, d, 0);
+	test_true(d->pace.is_proven);
+	test_int(pace_concurrency(&d->pace, &d->limits), 2);
+	for (int i = 0; i < 30; i++)
+		destination_taken(&s, d, 0);
+	test_int(pace_concurrency(&d->pace, &d->limits), 20);
+	for (int i = 0; i < 30; i++)
+		destination_taken_slowly(&s, d, 0);
+	fill(&s, d, 40);
+	for (; destinations_next(&s, TIME_HOUR) == d; n++)
+		test_int(destination_take(&s, d, got, 1), 1);
+	test_int(n, 2);
+	destinations_deinit(&s);
+}
+
 static void
 destinations_take_turns(void **state)
 {
@@ -437,6 +466,7 @@ TEST_MAIN(cmocka_unit_test(who_comes_late_is_not_kept_out),
     cmocka_unit_test(rows_of_a_message_go_together),
     cmocka_unit_test(results_that_are_written_leave_room),
     cmocka_unit_test(destinations_take_turns),
+    cmocka_unit_test(slow_hosts_keep_few_attempts),
     cmocka_unit_test(probes_leave_room), cmocka_unit_test(a_rate_is_kept),
     cmocka_unit_test(a_failed_host_is_probed_by_one),
     cmocka_unit_test(lanes_take_turns),

@@ -248,6 +248,7 @@ start_lease(struct out_attempt *a)
 {
 	struct outbound *o = a->outbound;
 
+	a->began = env_now(o->env);
 	a->lease.fire = on_lease_over;
 	(void)env_timer_set(o->env, &a->lease,
 	    env_now(o->env) + OUT_LEASE + o->settings->dot_timeout);

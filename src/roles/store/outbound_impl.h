@@ -34,6 +34,7 @@ enum {
 #define OUT_SWEEP (30 * TIME_SECOND) /* at most; see sweep_period() */
 #define OUT_SWEEP_MIN TIME_SECOND
 #define OUT_BOUNCE_TIME (2 * TIME_MINUTE)
+#define OUT_SLOW (10 * TIME_SECOND)   /* an attempt that was */
 #define OUT_TROUBLE (5 * TIME_SECOND) /* before what failed here is retried */
 
 struct out_courier {
@@ -107,6 +108,7 @@ struct out_attempt {
 	/* of IPv4 and IPv6: whose warm-up counts it; empty: none */
 	char warm[2][WARMUP_ADDRESS_MAX];
 	bool has_no_source[2]; /* of ours that is configured */
+	int64_t began;      /* env_now, when the courier was given it */
 	int64_t deliver_by; /* RFC 2852 */
 	uint8_t by_mode;
 	bool by_trace, is_discarded;

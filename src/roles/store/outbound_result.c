@@ -367,6 +367,10 @@ static void
 decide_pace(const struct result *x, struct destination *d, bool some_taken,
     bool is_alive)
 {
+	const struct out_attempt *a =
+	    map_get_number(&x->outbound->attempts, x->number);
+	bool is_slow =
+	    a != NULL && env_now(x->outbound->env) - a->began > OUT_SLOW;
 	struct destinations *s = &x->outbound->destinations;
 	enum pace_pressure what = PACE_EASE;
 
@@ -374,7 +378,9 @@ decide_pace(const struct result *x, struct destination *d, bool some_taken,
 		what = pace_pressure(&x->rows[i].verdict);
 	if (what == PACE_EASE && x->is_host_failure && is_alive)
 		what = PACE_CONNECTIONS;
-	if (some_taken)
+	if (some_taken && is_slow)
+		destination_taken_slowly(s, d, x->now);
+	else if (some_taken)
 		destination_taken(s, d, x->now);
 	if (what != PACE_EASE)
 		destination_pressed(s, d, what, x->now);
