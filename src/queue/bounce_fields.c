@@ -168,6 +168,8 @@ static void
 put_diagnostic(struct page *p, const struct bounce_rcpt *r)
 {
 	struct slice rest = r->remote, host;
+	const struct esc *esc = &r->verdict.esc;
+	bool is_said;
 
 	if (!slice_take_until(&rest, ' ', &host))
 		host = r->remote;
@@ -178,13 +180,17 @@ put_diagnostic(struct page *p, const struct bounce_rcpt *r)
 		page_clean(p, host, 255);
 		page_text(p, "\r\n");
 	}
+	is_said = host.len > 0 && !r->is_ours;
 	page_text(p,
-	    host.len > 0 && !r->is_ours ? "Diagnostic-Code: smtp; "
-					: "Diagnostic-Code: x-ulak; ");
+	    is_said ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-ulak; ");
 	page_number(p, r->verdict.code);
 	page_text(p, " ");
-	page_esc(p, &r->verdict.esc);
-	page_text(p, " ");
+	/* X.0.0 stands for none that fits the code: the server has not said so
+	 */
+	if (!is_said || esc->subject != 0 || esc->detail != 0) {
+		page_esc(p, esc);
+		page_text(p, " ");
+	}
 	page_clean(p, r->verdict.text, FIELD_TEXT);
 	page_text(p, "\r\n");
 }

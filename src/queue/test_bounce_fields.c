@@ -53,6 +53,12 @@ static const struct {
 	{ "what kind of trouble it is",
 	    { .verdict = { 550, { 5, 7, 1 }, SLICE("user unknown") } },
 	    "X-Ulak-Class: unknown-user\r\n", "policy" },
+	{ "no enhanced code that it did not say (RFC 3464, 2.3.6)",
+	    { .remote = SLICE("mx.x.example [192.0.2.1]:25"),
+		.verdict = { 550, { 5, 0, 0 }, SLICE("4.2.2 full") } },
+	    "Status: 5.0.0\r\nRemote-MTA: dns; mx.x.example\r\n"
+	    "Diagnostic-Code: smtp; 550 4.2.2 full\r\n",
+	    "550 5.0.0" },
 	{ "who said so",
 	    { .remote = SLICE("mx.x.example [192.0.2.1]:25"),
 		.verdict = { 550, { 5, 1, 1 }, SLICE("no\r\nX: y") } },
