@@ -126,6 +126,24 @@ print_json(const json_t *rows, const char *answer)
 	return r;
 }
 
+/* Nothing goes anywhere where all of it stays here. */
+static void
+print_answer(const json_t *rows, const char *answer, const char *text)
+{
+	bool has_hop = false;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) has_hop =
+	    has_hop || strcmp(text_of(row, "kind"), "hop") == 0;
+	if (strcmp(answer, "goes") == 0 && !has_hop)
+		(void)printf("It stays here.\n");
+	else
+		(void)printf("It %s%s, %s.\n",
+		    strcmp(answer, "discarded") == 0 ? "is " : "", answer,
+		    text);
+}
+
 /* 0: it would go; 1: it would come back; 3: it would wait. */
 static int
 show_test(struct cli *cli, const json_t *rows)
@@ -154,7 +172,7 @@ show_test(struct cli *cli, const json_t *rows)
 		print_rows(rows, "tls", "What is demanded of their TLS:");
 		print_rows(rows, "verdict", "Why not:");
 		print_rows(rows, "rcpt", "RCPT would hear:");
-		(void)printf("It %s, %s.\n", answer, text_of(last, "text"));
+		print_answer(rows, answer, text_of(last, "text"));
 	}
 	if (r != CLI_OK)
 		return r;

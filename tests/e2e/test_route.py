@@ -338,6 +338,9 @@ def test_where_would_it_go(net):
     assert answer == "bounces" and got["verdict"][0]["what"] == "554 5.4.6"
     assert steps(net, "x@never.example", status=1)[0] == "bounces"
     assert steps(net, "x@away.example")[0] == "discarded"
+    never = net.box.cli("route", "x@never.example", check=False)
+    assert never.returncode == 1 and "RCPT would hear" in never.stdout and " 250 " not in never.stdout, never.stdout
+    assert net.box.cli("route", USER).stdout.endswith("It stays here.\n")
     assert steps(net, "nobody@box.example", status=1)[1]["rcpt"][0]["what"].startswith("550")
     assert steps(net, USER)[1]["target"][0]["what"] == "mailbox"
     text = net.box.cli("route", "x@a.example").stdout

@@ -232,14 +232,37 @@ put_target(struct db *db, struct admin_job *j, const struct tables *tables,
 	return put_remote(db, j, tables, t);
 }
 
+/* As RCPT does: for one recipient whom a route of kind error has. */
 static int
-put_targets(struct db *db, struct admin_job *j, const struct rcpt_result *got)
+refuse_by_route(struct admin_job *j, const struct tables *tables,
+    const struct rcpt_target *t, struct verdict *v)
+{
+	struct slice sender = t->sender.len > 0 ? t->sender : arg(j, "sender");
+	struct slice local, domain;
+	struct route_choice c;
+
+	if (t->account != 0 || t->is_list ||
+	    !canon_split(t->name.canonical, &local, &domain))
+		return 0;
+	route_table_find(&tables->routes, sender, domain, &c);
+	if (c.rule == NULL || c.rule->kind != HOP_ERROR)
+		return 0;
+	*v = route_reply(c.rule->reply_code, c.rule->reply);
+	return arena_copy(&j->arena, v->text, &v->text) ? 0
+							: ERR_ORIGIN(-ENOMEM);
+}
+
+static int
+put_targets(struct db *db, struct admin_job *j, const struct rcpt_result *got,
+    struct verdict *v)
 {
 	struct tables tables;
 	int r = load_tables(db, &tables);
 
 	for (size_t i = 0; r == 0 && i < got->n_targets; i++)
 		r = put_target(db, j, &tables, &got->targets[i]);
+	if (r == 0 && got->n_targets == 1)
+		r = refuse_by_route(j, &tables, &got->targets[0], v);
 	route_table_deinit(&tables.routes);
 	terms_table_deinit(&tables.terms);
 	return ERR_TRACE(r);
@@ -306,7 +329,7 @@ test_route(struct db *db, struct admin_job *j)
 		if (r == 0 && got.outcome == RCPT_FOREIGN)
 			r = put_suppressed(db, j, &v);
 		if (r == 0 && verdict_is_ok(&v))
-			r = put_targets(db, j, &got);
+			r = put_targets(db, j, &got, &v);
 		if (r != 0)
 			return ERR_TRACE(r);
 	}
