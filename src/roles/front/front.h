@@ -144,6 +144,7 @@ struct front {
 	struct channel *store, *keeper, *resolver,
 	    *hook;               /* NULL while there is none */
 	struct wire_state state; /* what the store last said */
+	bool has_state;          /* it has said something */
 	char hostname[256];
 	struct tls_server *tls; /* certificates by name; keys in the keeper */
 	struct id_source ids;

@@ -124,6 +124,7 @@ on_state(struct channel *ch, const struct wire_head *h,
 
 	(void)h;
 	f->state = *m;
+	f->has_state = true;
 	if (m->hostname.len > 0)
 		(void)slice_to_cstr(m->hostname, f->hostname,
 		    sizeof(f->hostname));

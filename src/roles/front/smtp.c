@@ -198,9 +198,9 @@ look_around(struct conn *c)
 	bool is_open =
 	    f->kind == WIRE_MX ? f->state.strangers : f->state.submission;
 
-	x->s.weather = f->store == NULL ? SMTP_TROUBLE
-	    : is_open                   ? SMTP_FAIR
-					: SMTP_FULL;
+	x->s.weather = f->store == NULL || !f->has_state ? SMTP_TROUBLE
+	    : is_open                                    ? SMTP_FAIR
+							 : SMTP_FULL;
 	x->s.wall_us = env_wall(f->env);
 	x->s.config.can_tls = tls_server_has_key(f->tls);
 }

@@ -656,6 +656,14 @@ survives_the_store(void **state)
 	say(w, "MAIL FROM:<>\r\n");
 	hear(w, "451 4.3.0 ");
 
+	test_case("a store that has not said yet whether there is room");
+	add_peer(w, WIRE_STORE, &w->store, &store_ops);
+	turns(w, 5 * TIME_MS);
+	say(w, "MAIL FROM:<>\r\n");
+	hear(w, "451 4.3.0 ");
+	channel_close(&w->store);
+	turns(w, 5 * TIME_MS);
+
 	test_case("strangers must wait");
 	give_store(w, false);
 	say(w, "MAIL FROM:<>\r\n");
