@@ -291,7 +291,9 @@ show_throttled(struct seen *x, struct wire_field *f, char text[24])
 		}
 		(void)snprintf(text, 24, "%" PRId64, x->until);
 		f->value = slice_cstr(text);
-	} else if (slice_equal(f->name, SLICE("text"))) {
+	} else if (slice_equal(f->name, SLICE("text")) && f->value.len == 0) {
+		/* what a server said last is worth more; "throttled" says it,
+		 * too */
 		f->value = slice_cstr(x->why);
 	}
 }
