@@ -34,6 +34,9 @@ struct events {
 	size_t memory;
 	uint64_t n_dropped;
 	bool is_busy, is_due, is_losing; /* is_due: the timer is set */
+	/* who waits for what was added before (struct events_wait), in order */
+	struct list readers;
+	uint64_t n_added, n_taken, n_written;
 	struct env_timer gather;
 	/* the writer's thread's while is_busy */
 	struct env_job job;
@@ -183,13 +186,29 @@ tell_losses(struct events *e)
 static void start(struct events *e);
 
 static void
+let_read(struct events *e, uint64_t until)
+{
+	struct events_wait *w;
+
+	while (!list_is_empty(&e->readers)) {
+		w = LIST_ENTRY(e->readers.next, struct events_wait, link);
+		if (w->until > until)
+			return;
+		list_remove(&w->link);
+		w->then(w);
+	}
+}
+
+static void
 after_write(struct env_job *job)
 {
 	struct events *e = LIST_ENTRY(job, struct events, job);
 
 	e->is_busy = false;
+	e->n_written = e->n_taken;
 	tell_losses(e);
 	start(e);
+	let_read(e, e->n_written);
 }
 
 /* Beside the groups, not between them: it is another file, and nobody waits. */
@@ -201,6 +220,7 @@ on_gathered(struct env_timer *t)
 	e->is_due = false;
 	e->is_busy = true;
 	e->memory = 0;
+	e->n_taken = e->n_added;
 	list_move_all(&e->batch, &e->waiting);
 	e->job = (struct env_job){ .run = on_write, .done = after_write };
 	if (env_work(e->store->env, ENV_LANE_READ, &e->job) != 0) {
@@ -254,7 +274,18 @@ events_add(struct events *e, const struct event *event)
 	put(w, &at, text, &w->text);
 	put(w, &at, detail, &w->detail);
 	list_add_last(&e->waiting, &w->link);
+	e->n_added++;
 	start(e);
+}
+
+void
+events_wait(struct events *e, struct events_wait *w)
+{
+	w->until = e->n_added;
+	list_add_last(&e->readers, &w->link);
+	start(e);
+	/* without memory for a timer they are written with the next one */
+	let_read(e, e->is_busy || e->is_due ? e->n_written : UINT64_MAX);
 }
 
 int
@@ -268,6 +299,7 @@ events_new(struct store *s, struct events **ret)
 	e->gather.fire = on_gathered;
 	list_init(&e->waiting);
 	list_init(&e->batch);
+	list_init(&e->readers);
 	*ret = e;
 	return 0;
 }

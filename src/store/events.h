@@ -28,6 +28,15 @@ struct event {
 };
 void events_add(struct events *e, const struct event *event);
 
+/* Calls `then` when all that was added so far is where readers find it (or is
+ * lost): at once, or from the loop. The caller's until then. Loop only. */
+struct events_wait {
+	struct list link;
+	uint64_t until; /* events.c's */
+	void (*then)(struct events_wait *);
+};
+void events_wait(struct events *e, struct events_wait *w);
+
 /* For trace, in a READ thread: the days there are, newest first, and a reading
  * connection to one of them, which the caller closes. */
 enum {

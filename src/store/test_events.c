@@ -60,4 +60,44 @@ old_days_go(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(old_days_go))
+struct reader {
+	struct events_wait wait;
+	struct fixture *f;
+	unsigned n;
+	size_t n_days; /* it saw */
+};
+
+static void
+reads(struct events_wait *w)
+{
+	struct reader *r = LIST_ENTRY(w, struct reader, wait);
+
+	r->n++;
+	r->n_days = days_of(r->f);
+}
+
+/* `ulak trace` right behind a reply: what was said before is there. */
+static void
+a_reader_waits_for_what_was_added(void **state)
+{
+	struct fixture f;
+	struct reader early = { .wait.then = reads, .f = &f }, late = early;
+	struct event e = { .message = { { 1 } }, .kind = "accepted" };
+
+	(void)state;
+	fixture_make(&f);
+	events_wait(store_events(f.store), &early.wait);
+	test_int(early.n, 1); /* nothing to wait for */
+	test_int(early.n_days, 0);
+	events_add(store_events(f.store), &e);
+	events_wait(store_events(f.store), &late.wait);
+	test_int(late.n, 0);
+	fixture_run(&f);
+	test_int(late.n, 1);
+	test_int(late.n_days, 1);
+	fixture_close(&f);
+	fixture_drop(&f);
+}
+
+TEST_MAIN(cmocka_unit_test(old_days_go),
+    cmocka_unit_test(a_reader_waits_for_what_was_added))

@@ -142,7 +142,8 @@ static const struct admin_command commands[] = {
 	    .changes_routes = true },
 	{ SLICE("route show"), "name", .look = show_route },
 	{ SLICE("route test"), "address sender?", .look = test_route },
-	{ SLICE("trace"), "id? address? limit?", .look = tell_trace },
+	{ SLICE("trace"), "id? address? limit?", .look = tell_trace,
+	    .reads_events = true },
 	{ SLICE("status"), "", .look = tell_status },
 	{ SLICE("verify"), "", .job = tell_verify },
 	{ SLICE("key list"), "", .look = list_keys },
@@ -342,6 +343,14 @@ args_fit(const struct admin_job *j)
 }
 
 static void
+start_look(struct events_wait *w)
+{
+	struct admin_job *j = LIST_ENTRY(w, struct admin_job, events);
+
+	store_read(j->asker.role->store, &j->read);
+}
+
+static void
 start(struct admin_job *j)
 {
 	struct store_role *s = j->asker.role;
@@ -353,7 +362,11 @@ start(struct admin_job *j)
 		    (s->strangers ? 1u : 0u) | (s->submission ? 2u : 0u);
 		j->read.run = run_look;
 		j->read.done = done_look;
-		store_read(s->store, &j->read);
+		j->events.then = start_look;
+		if (j->command->reads_events)
+			events_wait(store_events(s->store), &j->events);
+		else
+			store_read(s->store, &j->read);
 	} else if (j->command->change != NULL) {
 		j->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
 			.apply = apply,

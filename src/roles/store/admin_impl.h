@@ -27,6 +27,7 @@
 
 #include "roles/store/pages.h"
 #include "roles/store/store_role.h"
+#include "store/events.h"
 
 enum {
 	ADMIN_ARGS = 16,
@@ -44,14 +45,16 @@ struct admin_command {
 	int (*change)(struct db *db, struct admin_job *j);
 	void (*job)(struct env_job *job);    /* looks in its own way */
 	int (*at_once)(struct admin_job *j); /* on the loop, in memory */
-	bool changes_keys, ends_logins, changes_greylist, changes_throttles, changes_warmups,
-	    changes_terms, changes_routes;
+	bool changes_keys, ends_logins, changes_greylist, changes_throttles,
+	    changes_warmups, changes_terms, changes_routes;
+	bool reads_events; /* all that happened before it was asked */
 };
 
 struct admin_job {
 	struct store_read read;
 	struct store_write write;
 	struct env_job job;
+	struct events_wait events;
 	struct asker asker;
 	const struct admin_command *command;
 	struct arena arena;
