@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "queue/bounce.h"
 
+#include "mail/header.h"
 #include "queue/bounce_fields.h"
 #include "queue/bounce_talk.h"
 #include "queue/classify.h"
@@ -8,7 +9,8 @@
 
 enum {
 	FIELD_TEXT = 600, /* of a remote's words */
-	LINE_MAX = 998    /* RFC 5322, 2.1.1 */
+	LINE_MAX = 998,   /* RFC 5322, 2.1.1 */
+	MESSAGE_ID_MAX = 250
 };
 
 /* "=_" stands in no quoted-printable text, and nobody could know the id when
@@ -184,6 +186,46 @@ wants_no_tls(const struct bounce *b)
 	return false;
 }
 
+static bool
+is_of_id(uint8_t c)
+{
+	return c > ' ' && c < 127 && c != '<' && c != '>';
+}
+
+/* Its Message-ID, if it is one (RFC 5322, 3.6.4) and in one line: whatever
+ * else stands there is not ours to repeat. */
+static struct slice
+original_name(const struct bounce *b)
+{
+	struct header_field field;
+	struct slice id, part;
+
+	if (!header_find(header_whole(b->content), SLICE("Message-ID"), &field))
+		return SLICE("");
+	(void)slice_skip(&field.body, SLICE("\r\n")); /* folded before it */
+	id = part = slice_trim(field.body);
+	if (id.len > MESSAGE_ID_MAX || !slice_skip_byte(&part, '<') ||
+	    !slice_take_while(&part, is_of_id, &id) ||
+	    !slice_equal(part, SLICE(">")) ||
+	    slice_find_byte(id, '@') == SIZE_MAX)
+		return SLICE("");
+	return id;
+}
+
+static void
+put_thread(struct page *p, const struct bounce *b)
+{
+	static const char *const names[] = { "\r\nIn-Reply-To: <",
+		"\r\nReferences: <" };
+	struct slice name = original_name(b);
+
+	for (size_t i = 0; name.len > 0 && i < 2; i++) {
+		page_text(p, names[i]);
+		page_put(p, name);
+		page_text(p, ">");
+	}
+}
+
 /* -- the words
  * ------------------------------------------------------------------ */
 
@@ -276,7 +318,7 @@ put_rcpt_words(struct page *p, const struct bounce *b,
 	page_text(p, "\r\n");
 	put_said(p, r);
 	if (!b->is_delayed && !b->is_success) {
-		if (!verdict_is_permanent(&r->verdict)) {
+		if (r->is_late || r->verdict.esc.class == 4) {
 			page_text(p, "    It was tried again and again since ");
 			page_date(p, b->arrived);
 			page_text(p, ".\r\n");
@@ -353,7 +395,9 @@ put_head(struct page *p, const struct bounce *b)
 	page_id(p, &b->id);
 	page_text(p, "@");
 	page_clean(p, b->hostname, 255);
-	page_text(p, ">\r\nAuto-Submitted: auto-replied\r\n");
+	page_text(p, ">");
+	put_thread(p, b); /* RFC 3834, 3.1.5 */
+	page_text(p, "\r\nAuto-Submitted: auto-replied\r\n");
 	if (wants_no_tls(b))
 		page_text(p, "TLS-Required: No\r\n");
 	page_text(p,

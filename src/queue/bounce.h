@@ -42,6 +42,7 @@ struct bounce_rcpt {
 	struct verdict verdict;
 	enum bounce_action action;
 	bool is_ours;    /* the verdict: our words about that host */
+	bool is_late;    /* its Status is 4.4.7, whatever was said */
 	int64_t last_at; /* of the last attempt; 0: there was none */
 };
 
@@ -56,10 +57,10 @@ struct bounce {
 	bool requires_tls;      /* RFC 8689 */
 	bool takes_8bit;        /* the sender's mailbox is here */
 	int64_t now, arrived, expires;
-	int64_t deliver_by;   /* RFC 2852; 0: not said */
-	struct slice envid;   /* xtext; may be empty */
-	struct slice content; /* of the original: its header, or the beginning
-			       * of that, or all of it */
+	int64_t deliver_by;    /* RFC 2852; 0: not said */
+	struct slice envid;    /* xtext; may be empty */
+	struct slice content;  /* of the original: its header, or the beginning
+				* of that, or all of it */
 	struct slice dialogue; /* with the servers; may be empty */
 	const struct bounce_rcpt *rcpts;
 	size_t n_rcpts; /* 1 to BOUNCE_RCPTS */

@@ -16,6 +16,9 @@ static const char *const successes[] = {
 	[BOUNCE_EXPANDED] = "expanded",
 };
 
+/* RFC 3463, 3.5 */
+static const struct esc late = { 4, 4, 7 };
+
 /* -- what came encoded
  * ----------------------------------------------------------- */
 
@@ -168,7 +171,7 @@ static void
 put_diagnostic(struct page *p, const struct bounce_rcpt *r)
 {
 	struct slice rest = r->remote, host;
-	const struct esc *esc = &r->verdict.esc;
+	struct esc esc = r->verdict.esc;
 	bool is_said;
 
 	if (!slice_take_until(&rest, ' ', &host))
@@ -185,10 +188,12 @@ put_diagnostic(struct page *p, const struct bounce_rcpt *r)
 	    is_said ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-ulak; ");
 	page_number(p, r->verdict.code);
 	page_text(p, " ");
-	/* X.0.0 stands for none that fits the code: the server has not said so
-	 */
-	if (!is_said || esc->subject != 0 || esc->detail != 0) {
-		page_esc(p, esc);
+	/* X.0.0 stands for none that fits the code: the server has not said
+	 * so; what was 5yz to a mail that is only late was said as 5yz */
+	if (!is_said || esc.subject != 0 || esc.detail != 0) {
+		if (is_said)
+			esc.class = (uint8_t)(r->verdict.code / 100);
+		page_esc(p, &esc);
 		page_text(p, " ");
 	}
 	page_clean(p, r->verdict.text, FIELD_TEXT);
@@ -207,12 +212,17 @@ put_rcpt(struct page *p, const struct bounce *b, const struct bounce_rcpt *r)
 		: b->is_delayed ? "delayed"
 				: "failed");
 	page_text(p, "\r\nStatus: ");
-	page_esc(p, &r->verdict.esc);
+	page_esc(p, r->is_late ? &late : &r->verdict.esc);
 	page_text(p, "\r\n");
 	put_diagnostic(p, r);
 	if (r->last_at != 0) {
 		page_text(p, "Last-Attempt-Date: ");
 		page_date(p, r->last_at);
+		page_text(p, "\r\n");
+	}
+	if (!b->is_success) { /* the last who had it are we */
+		page_text(p, "Final-Log-ID: ");
+		page_id(p, &b->original);
 		page_text(p, "\r\n");
 	}
 	if (b->is_delayed) {

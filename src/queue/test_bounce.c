@@ -112,6 +112,66 @@ a_delay_says_until_when(void **state)
 	buf_deinit(&out);
 }
 
+/* RFC 3834, 3.1.5: the mail programs put it where the mail is. */
+static const struct {
+	const char *what;
+	struct slice header;
+	const char *want; /* NULL: no name that could be repeated */
+} names[] = {
+	{ "its name", SLICE("From: x\r\nMessage-Id: <a.b+c@one.example>\r\n"),
+	    "<a.b+c@one.example>" },
+	{ "on a line of its own",
+	    SLICE("Message-ID:\r\n <a@[192.0.2.1]> \r\nA: b\r\n"),
+	    "<a@[192.0.2.1]>" },
+	{ "none", SLICE("From: x\r\n"), NULL },
+	{ "none in the body", SLICE("A: b\r\n\r\nMessage-ID: <a@b>\r\n"),
+	    NULL },
+	{ "without its brackets", SLICE("Message-ID: a@b\r\n"), NULL },
+	{ "without a domain", SLICE("Message-ID: <ab>\r\n"), NULL },
+	{ "two", SLICE("Message-ID: <a@b> <c@d>\r\n"), NULL },
+	{ "with a blank", SLICE("Message-ID: <a @b>\r\n"), NULL },
+	{ "in the middle of a line end", SLICE("Message-ID: <a\r\n @b>\r\n"),
+	    NULL },
+	{ "a lone CR", SLICE("Message-ID: <a@b>\rBcc: x@y\r\n"), NULL },
+	{ "8-bit", SLICE("Message-ID: <\xc3\xa9@b>\r\n"), NULL },
+	{ "nothing", SLICE("Message-ID:\r\n"), NULL },
+};
+
+static void
+a_report_says_what_it_answers(void **state)
+{
+	const struct bounce_rcpt rcpt = { .address = SLICE("bob@two.example"),
+		.verdict = VERDICT(550, 5, 1, 1, "no") };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bounce b = example(&rcpt, 1);
+		struct buf out, want;
+
+		test_case(names[i].what);
+		b.content = names[i].header;
+		buf_init(&out, BOUNCE_MAX);
+		buf_init(&want, 1000);
+		test_int(bounce_compose(&b, &out), BUF_OK);
+		check_form(buf_slice(&out));
+		if (names[i].want == NULL) {
+			test_true(slice_find(buf_slice(&out),
+				      SLICE("\r\nIn-Reply-To:")) == SIZE_MAX);
+			test_true(slice_find(buf_slice(&out),
+				      SLICE("\r\nReferences:")) == SIZE_MAX);
+		} else {
+			(void)buf_printf(&want,
+			    "\r\nIn-Reply-To: %s\r\nReferences: "
+			    "%s\r\nAuto-",
+			    names[i].want, names[i].want);
+			test_true(slice_find(buf_slice(&out),
+				      buf_slice(&want)) != SIZE_MAX);
+		}
+		buf_deinit(&want);
+		buf_deinit(&out);
+	}
+}
+
 static const struct {
 	const char *what;
 	struct slice header, want;
@@ -378,4 +438,5 @@ TEST_MAIN(cmocka_unit_test(what_comes_back),
     cmocka_unit_test(a_success_is_told_as_one),
     cmocka_unit_test(a_failure_is_told_to_people_and_programs),
     cmocka_unit_test(a_delay_says_until_when),
+    cmocka_unit_test(a_report_says_what_it_answers),
     cmocka_unit_test(headers_by_table), cmocka_unit_test(the_largest_fits))

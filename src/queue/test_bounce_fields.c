@@ -50,6 +50,28 @@ static const struct {
 	    "Remote-MTA: dns; mx.x.example\r\nDiagnostic-Code: x-ulak; 451 "
 	    "4.4.2 no reply in time\r\n",
 	    "smtp;" },
+	{ "late is a status of ours, and not among its words (RFC 2852, 5)",
+	    { .remote = SLICE("mx.x.example [192.0.2.1]:25"),
+		.is_late = true,
+		.verdict = { 451, { 4, 3, 0 }, SLICE("not now") } },
+	    "Status: 4.4.7\r\nRemote-MTA: dns; mx.x.example\r\n"
+	    "Diagnostic-Code: smtp; 451 4.3.0 not now\r\n",
+	    "451 4.4.7" },
+	{ "without a code of its own none is among its words",
+	    { .remote = SLICE("mx.x.example [192.0.2.1]:25"),
+		.is_late = true,
+		.verdict = { 451, { 4, 0, 0 }, SLICE("not now") } },
+	    "Status: 4.4.7\r\nRemote-MTA: dns; mx.x.example\r\n"
+	    "Diagnostic-Code: smtp; 451 not now\r\n",
+	    "451 4" },
+	{ "what a host said with 5yz is only late, and quoted as it was",
+	    { .remote = SLICE("mx.x.example [192.0.2.1]:25"),
+		.verdict = { 554, { 4, 3, 2 }, SLICE("closed") } },
+	    "Status: 4.3.2\r\nRemote-MTA: dns; mx.x.example\r\n"
+	    "Diagnostic-Code: smtp; 554 5.3.2 closed\r\n",
+	    "554 4" },
+	{ "our name for it (RFC 3464, 2.3.8)", { .last_at = T0 },
+	    "+0000\r\nFinal-Log-ID: ", "Will-Retry" },
 	{ "what kind of trouble it is",
 	    { .verdict = { 550, { 5, 7, 1 }, SLICE("user unknown") } },
 	    "X-Ulak-Class: unknown-user\r\n", "policy" },

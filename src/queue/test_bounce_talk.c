@@ -19,8 +19,28 @@ static const struct {
 		  "+4 < 550 <carl@two.example>: \"carl\"@two.example\n"
 		  "+4 < 550 bob@two.example. (eve@two.example!)\n"),
 	    SLICE("    +3 > RCPT TO:<***> ORCPT=rfc822;***\r\n"
-		  "    +4 < 550 <***>: \"carl\"***\r\n"
+		  "    +4 < 550 <***>: ***\r\n"
 		  "    +4 < 550 bob@two.example. (***)\r\n\r\n") },
+	{ "nor what stands for them",
+	    SLICE("< 550 <carl=two.example@lists.example> from=eve@x.example\n"
+		  "< 550 SRS0=AAAA=BB=three.example=eve@one.example\n"
+		  "< 550 eve@[192.0.2.1] \"e v e\"@[192.0.2.1] \"e\n"),
+	    SLICE("    < 550 <***> ***\r\n    < 550 ***\r\n"
+		  "    < 550 *** *** \"e\r\n\r\n") },
+	{ "who it is about, in any form",
+	    SLICE(
+		"> MAIL FROM:<SRS0=AbCd=EF=ONE.example=anna@ours.example>\n"
+		"> RCPT TO:<dora@[192.0.2.5]> ORCPT=rfc822;d+2Bo@two.example\n"
+		"> RCPT TO:<\"emil \\\"e\"@two.example>\n"
+		"> MAIL FROM:<SRS0=AbCd=EF=done.example=anna@ours.example>\n"
+		"> MAIL FROM:<SRS0=AbCd=EF=one.example=hanna@ours.example>\n"),
+	    SLICE("    > MAIL "
+		  "FROM:<SRS0=AbCd=EF=ONE.example=anna@ours.example>\r\n"
+		  "    > RCPT TO:<dora@[192.0.2.5]> "
+		  "ORCPT=rfc822;d+2Bo@two.example\r\n"
+		  "    > RCPT TO:<\"emil \\\"e\"@two.example>\r\n"
+		  "    > MAIL FROM:<***>\r\n"
+		  "    > MAIL FROM:<***>\r\n\r\n") },
 	{ "controls and 8-bit", SLICE("+1 < 550 \x1b[2J caf\xc3\xa9\r\n"),
 	    SLICE("    +1 < 550  [2J caf?? \r\n\r\n") },
 	{ "without an end", SLICE("< 250"), SLICE("    < 250\r\n\r\n") },
@@ -29,10 +49,15 @@ static const struct {
 static void
 talks_by_table(void **state)
 {
-	const struct bounce_rcpt rcpt = { .address = SLICE("bob@two.example") };
+	const struct bounce_rcpt all[] = {
+		{ .address = SLICE("bob@two.example") },
+		{ .address = SLICE("dora@[192.0.2.5]"),
+		    .orcpt = SLICE("rfc822;d+2Bo@two.example") },
+		{ .address = SLICE("\"emil \\\"e\"@two.example") },
+	};
 	struct bounce b = { .sender = SLICE("anna@one.example"),
-		.rcpts = &rcpt,
-		.n_rcpts = 1 };
+		.rcpts = all,
+		.n_rcpts = sizeof(all) / sizeof(all[0]) };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(talks) / sizeof(talks[0]); i++) {
@@ -51,6 +76,26 @@ talks_by_table(void **state)
 		buf_deinit(&out);
 		test_free_copy(b.dialogue);
 	}
+}
+
+/* He was rewritten by others before us. */
+static void
+a_sender_who_came_rewritten(void **state)
+{
+	struct bounce b = { .sender = SLICE("SRS0=HH=TT=x.example=y@f.example"),
+		.dialogue = SLICE(
+		    "<SRS1=KK=f.example==HH=TT=x.example=y@ours.example>\n"
+		    "<SRS1=KK=f.example==LL=TT=x.example=y@ours.example>\n") };
+	struct buf out;
+	struct page p = { &out, 0 };
+
+	(void)state;
+	buf_init(&out, 10000);
+	bounce_talk(&p, &b);
+	test_true(slice_ends(buf_slice(&out),
+	    SLICE("    <SRS1=KK=f.example==HH=TT=x.example=y@ours.example>\r\n"
+		  "    <***>\r\n\r\n")));
+	buf_deinit(&out);
 }
 
 static void
@@ -89,4 +134,5 @@ a_long_one_is_cut(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(talks_by_table), cmocka_unit_test(only_of_failures),
+    cmocka_unit_test(a_sender_who_came_rewritten),
     cmocka_unit_test(a_long_one_is_cut))

@@ -54,8 +54,10 @@ enum {
 	QUEUE_DELIVERED,
 	QUEUE_TEMPORARY,
 	QUEUE_PERMANENT,
-	QUEUE_RELAYED, /* by us, to a server that tells nobody */
-	QUEUE_EXPANDED /* RFC 3461, 5.2.7.3 */
+	QUEUE_RELAYED,  /* by us, to a server that tells nobody */
+	QUEUE_EXPANDED, /* RFC 3461, 5.2.7.3 */
+	QUEUE_LATE      /* QUEUE_TEMPORARY, and its time is over: whatever its
+			 * server said, that is 4.4.7 */
 };
 enum { /* of a row of the queue: docs/queue-states.md */
 	ROW_WAITING,

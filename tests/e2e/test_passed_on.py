@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+import strict_dsn
 from mua import find, imap
 from receivers import Receiver
 from test_smtp_extensions import Talk
@@ -159,6 +160,8 @@ def reports(server, text, user=USER):
     _, found = c.search(None, "FROM", "MAILER-DAEMON")
     got = [c.fetch(n, "(BODY.PEEK[])")[1][0][1] for n in found[0].split()]
     c.logout()
+    for t in got:
+        strict_dsn.read(t)
     return [t for t in got if text.encode() in t]
 
 

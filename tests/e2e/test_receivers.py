@@ -21,6 +21,7 @@ import time
 
 import pytest
 
+import strict_dsn
 from mua import compose, imap, inject, submit
 from receivers import Receiver
 from world import Dns, PATIENCE, Ulak, soon, wait_for
@@ -688,14 +689,16 @@ def net():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def bounces(server, subject, user):
+def bounces(server, subject, user, raw=False):
     """The notices about the message with that subject."""
     c = imap(server, user)
     c.select("INBOX", readonly=True)
     _, found = c.search(None, "FROM", "MAILER-DAEMON", "TEXT", subject)
-    got = [email.message_from_bytes(c.fetch(n, "(BODY.PEEK[])")[1][0][1]) for n in found[0].split()]
+    got = [c.fetch(n, "(BODY.PEEK[])")[1][0][1] for n in found[0].split()]
     c.logout()
-    return got
+    for one in got:
+        strict_dsn.read(one)
+    return got if raw else [email.message_from_bytes(one) for one in got]
 
 
 def rows(server, address):
@@ -1187,6 +1190,7 @@ def test_delivery_status_is_whole(net):
     assert found["Return-Path"] == "<>"
     assert found["Auto-Submitted"].startswith("auto-")
     assert found["Date"] and found["Message-ID"] and found["From"] and found["To"]
+    assert found["In-Reply-To"] == found["References"] == email.message_from_string(parts[2].get_payload())["Message-ID"]
     message = parts[1].get_payload()[0]
     assert message["Reporting-MTA"].replace(" ", "") == "dns;mx.box.example"
     assert message["Arrival-Date"]
@@ -1194,11 +1198,32 @@ def test_delivery_status_is_whole(net):
     assert "550" in fields["Diagnostic-Code"]
     assert fields["Remote-MTA"].replace(" ", "").startswith("dns;mx.refuses-rcpt.example")
     assert fields["Last-Attempt-Date"]
+    assert fields["Final-Log-ID"] == message["X-Ulak-Message"]
     assert fields["X-Ulak-Class"] == "unknown-user"
     words = parts[0].get_payload()
     assert "There is no such mailbox there." in words and "slip of the pen" in words
     assert "> RCPT TO:<rcpt@refuses-rcpt.example>" in words and "< 550 5.1.1 nobody" in words
     strict_report(found)
+
+
+SPOILT = [(b"Action: failed", b"Action: lost"), (b"Status: 5.1.1", b"Status: 5.1"), (b"Status: 5.1.1", b"Status: 2.1.5"),
+          (b"550 5.1.1 nobody", b"450 5.1.1 nobody"), (b"Reporting-MTA: dns; ", b"Reporting-MTA: "),
+          (b"Remote-MTA: dns; mx.", b"Remote-MTA: dns; mx. "), (b"Return-Path: <>", b"Return-Path: <a@b.example>"),
+          (b"\r\nFinal-Log-ID:", b"\r\n\r\nFinal-Log-ID:"), (b"\r\nAction:", b"\nAction:"), (b"report-type=", b"x-type="),
+          (b"Final-Recipient: rfc822; ", b"Final-Recipient: rfc822; \xc3\xa9"), (b"\r\nMIME-Version", b"\r\nDate: now\r\nMIME-Version"),
+          (b"\r\nReferences:", b"\r\nX:"), (b"Last-Attempt-Date: ", b"Last-Attempt-Date: +"), (b"--\r\n", b"--\r\nx")]
+
+
+def test_the_strict_reader_is_strict(net):
+    subject = net.send("strict@refuses-rcpt.example")
+    wait_for(lambda: bounces(net.box, subject, USER), 30, "the bounce")
+    raw = bounces(net.box, subject, USER, raw=True)[0]
+    strict_dsn.read(raw)
+    for old, new in SPOILT:
+        assert raw.count(old) >= 1, old
+        with pytest.raises(AssertionError):
+            strict_dsn.read(new.join(raw.rsplit(old, 1)))
+            print("it takes", new)
 
 
 def strict_report(found):

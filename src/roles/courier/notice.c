@@ -103,6 +103,7 @@ read_rcpts(const struct wire_bounce_make *m, struct bounce_rcpt *rcpts,
 			.orcpt = r.orcpt,
 			.remote = o.remote,
 			.is_ours = o.is_ours,
+			.is_late = o.kind == QUEUE_LATE,
 			.last_at = o.at,
 			.verdict = verdict_of(&o) };
 	}

@@ -199,12 +199,13 @@ load_run(struct db *db, struct store_read *r)
 
 	for (size_t i = 0; e == 0 && i < l->n; i++)
 		e = load_row(db, l, i);
-	if (e == 0)
-		e = DB_ONE(message_place, db, &place, .id = l->message);
+	/* whose rows have all gone meanwhile may itself be no more */
+	if (e != 0 || !l->has_row)
+		return ERR_TRACE(e);
+	e = DB_ONE(message_place, db, &place, .id = l->message);
 	if (e != 0)
-		return e == DB_NONE ? DB_NONE : ERR_TRACE(e);
-	if (l->has_row)
-		body = out_body_with(l->read.store, &place, &l->arena);
+		return e == DB_NONE ? ERR_ORIGIN(-ENOENT) : ERR_TRACE(e);
+	body = out_body_with(l->read.store, &place, &l->arena);
 	e = load_message(l, &place);
 	l->message_fields.body = body;
 	return ERR_TRACE(e);

@@ -89,6 +89,14 @@ load_route(struct load *l, struct slice route)
 		l->n_routes++;
 }
 
+/* Its time is over, and nobody has said in a code what it waited for. */
+static bool
+is_unnamed_delay(const struct q_queue_failed_rows *row)
+{
+	return row->last_class == 4 && row->last_subject == 0 &&
+	    row->last_detail == 0;
+}
+
 static int
 load_failed(struct db *db, struct load *l)
 {
@@ -100,7 +108,8 @@ load_failed(struct db *db, struct load *l)
 		return ERR_TRACE(r);
 	while (l->n < OUT_ROWS &&
 	    (r = q_queue_failed_rows_next(&rows, &row)) == 0) {
-		struct wire_outcome o = { row.row, QUEUE_PERMANENT,
+		struct wire_outcome o = { row.row,
+			is_unnamed_delay(&row) ? QUEUE_LATE : QUEUE_PERMANENT,
 			row.last_code, row.last_class, row.last_subject,
 			row.last_detail, row.last_text, row.last_remote,
 			row.last_is_ours, row.last_at };
@@ -124,11 +133,14 @@ static void
 late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
 {
 	bool is_own = row->last_code != 0;
-	bool is_known = row->destination_subject != 0;
+	bool is_known = row->destination_code != 0;
 
 	*ret = (struct wire_outcome){ .row = row->row,
-		.kind = QUEUE_TEMPORARY,
-		.code = is_own ? row->last_code : 451,
+		/* RFC 2852, 4.1.3 */
+		.kind = row->late == 0 ? QUEUE_LATE : QUEUE_TEMPORARY,
+		.code = is_own ? row->last_code
+		    : is_known ? row->destination_code
+			       : 451,
 		.class = is_own ? row->last_class : 4,
 		.subject = is_own ? row->last_subject
 		    : is_known    ? row->destination_subject
@@ -141,11 +153,6 @@ late_outcome(const struct q_queue_late_rows *row, struct wire_outcome *ret)
 		.is_ours =
 		    is_own ? row->last_is_ours : row->destination_is_ours,
 		.at = is_own ? row->last_at : row->destination_at };
-	if (row->late == 0) { /* RFC 2852, 4.1.3 */
-		ret->class = 4;
-		ret->subject = 4;
-		ret->detail = 7;
-	}
 }
 
 static int

@@ -354,8 +354,9 @@ expire_fail(struct db *db, uint64_t row, struct slice route, uint8_t lane)
 		return ERR_TRACE(r);
 	return ERR_TRACE(DB_EXEC(queue_fail, db, .row = row,
 	    .now = is_known ? d.last_at : 0,
-	    .code = is_known ? d.last_code : 451, .class = 4, .subject = 4,
-	    .detail = 7,
+	    .code = is_known ? d.last_code : 451, .class = 4,
+	    .subject = is_known ? d.last_subject : 4,
+	    .detail = is_known ? d.last_detail : 7,
 	    .text = is_known ? d.last_text
 			     : SLICE("the time for its delivery is over"),
 	    .remote = is_known ? d.last_remote : SLICE(""),

@@ -122,7 +122,8 @@ on_attempt(struct channel *c, const struct wire_head *h,
 
 		note(s->seen, r.address);
 		if (result.is_host_failure)
-			o.kind = QUEUE_TEMPORARY, o.code = 451, o.class = 4;
+			o.kind = QUEUE_TEMPORARY, o.code = 451, o.class = 4,
+			o.subject = 4, o.detail = 1;
 		else
 			is_mute |= !kind_of(r.address, &o);
 		test_int(wire_outcome_add(&rows, &o), 0);
@@ -221,9 +222,9 @@ on_bounce_make(struct channel *c, const struct wire_head *h,
 	note(s->bounce, m->sender);
 	while (wire_rcpt_next(&rcpts, &r) && wire_outcome_next(&rows, &o)) {
 		test_int(o.row, r.row);
-		(void)snprintf(text, sizeof(text), "%.*s:%u:%u.%u.%u:%.*s",
+		(void)snprintf(text, sizeof(text), "%.*s:%u:%u.%u.%u%s:%.*s",
 		    SLICE_FMT(r.address), o.code, o.class, o.subject, o.detail,
-		    SLICE_FMT(o.remote));
+		    o.kind == QUEUE_LATE ? " late" : "", SLICE_FMT(o.remote));
 		note(s->bounce, slice_cstr(text));
 	}
 	if (!s->keeps_bounces)
@@ -977,9 +978,10 @@ what_is_too_old_expires(void **state)
 	    RCPTS_OF("ok@dead.example", "later@two.example"), 2 * TIME_DAY);
 	scene_sweep(&s);
 	test_int(s.n_bounces, 1);
-	test_true(strstr(s.bounce, "ok@dead.example:451:4.4.7:mx [1]:25") !=
+	test_true(strstr(s.bounce, "ok@dead.example:451:4.4.1:mx [1]:25") !=
 	    NULL);
-	test_true(strstr(s.bounce, "later@two.example:451:4.0.0:") != NULL);
+	test_true(strstr(s.bounce, "later@two.example:451:4.0.0 late:") !=
+	    NULL);
 	scene_close(&s, 1);
 }
 
@@ -1389,7 +1391,8 @@ what_is_not_there_by_then_is_told(void **state)
 	test_int(s.n_bounces, 1);
 	test_int(s.bounce_kind, BOUNCE_DELAYED);
 	test_slice(slice_cstr(s.bounce),
-	    SLICE("anna@one.example later@two.example:451:4.4.7:mx [1]:25 "));
+	    SLICE("anna@one.example later@two.example:451:4.0.0 late:mx "
+		  "[1]:25 "));
 	scene_close(&s, 3); /* the letters wait on */
 }
 
