@@ -6,8 +6,8 @@
  *   host   = ["mx:"] name [":" port] ["*" weight] ["@" preference]
  *   name   = host name in A-labels / "[" address "]"
  *
- * Lower preferences first (10 when it is not said), and among equals each is
- * chosen as often as its weight (1) says. "mx:" stands for the mail hosts of
+ * Lower preferences first (10 when it is not said), and among equals each has
+ * the share of the mails that its weight (1) says (policy/turns). "mx:" stands for the mail hosts of
  * that name. Pure; what is read points into the text.
  */
 #ifndef POLICY_HOP_H

@@ -9,6 +9,7 @@
 struct mx {
 	uint32_t preference; /* of a hop, and then of its MX */
 	uint16_t weight, port;
+	uint8_t turn;
 	struct slice host;
 	const struct hop_host *hop; /* with an address; or NULL */
 };
@@ -273,6 +274,7 @@ add_host(struct run *run, const struct mx *mx, struct tally *tally)
 {
 	struct route_host host = { .name = mx->host,
 		.port = mx->port,
+		.turn = mx->turn,
 		.preference = (uint16_t)mx->preference };
 
 	if (run->in->n_hops > 0)
@@ -594,6 +596,23 @@ add_hop_mxs(struct run *run, struct hop_list *l, const struct mx *base)
 	return ROUTE_DONE;
 }
 
+/* Those of the hop whose turn it is, in their order. */
+static void
+put_first(struct mx *mxs, size_t n, uint8_t turn)
+{
+	size_t n_first = 0;
+
+	for (size_t i = 0; turn != 0 && i < n; i++) {
+		struct mx mx = mxs[i];
+
+		if (mx.turn != turn)
+			continue;
+		memmove(&mxs[n_first + 1], &mxs[n_first],
+		    (i - n_first) * sizeof(*mxs));
+		mxs[n_first++] = mx;
+	}
+}
+
 static enum route_need
 decide_hops(struct run *run)
 {
@@ -611,6 +630,7 @@ decide_hops(struct run *run)
 			.weight = h->weight,
 			.port = h->port != 0 ? h->port : in->port,
 			.preference = (uint32_t)h->preference << 16,
+			.turn = (uint8_t)(i + 1),
 			.hop = h->family != 0 ? h : NULL };
 
 		if (h->uses_mx)
@@ -621,6 +641,7 @@ decide_hops(struct run *run)
 	if (need != ROUTE_DONE || l.is_waiting)
 		return need == ROUTE_DONE ? ROUTE_NEED_ANSWER : need;
 	shuffle(run, l.mxs, l.n);
+	put_first(l.mxs, l.n, in->first);
 	return resolve_hosts(run, l.mxs,
 	    l.n < LIMIT_MX_HOSTS ? l.n : LIMIT_MX_HOSTS);
 }
@@ -695,4 +716,20 @@ route_set(const struct route *r, struct slice hop)
 		sum += h ^ h >> 29;
 	}
 	return sum == 0 ? 1 : sum;
+}
+
+uint64_t
+route_hops_key(struct slice name, const struct hop_host *hops, size_t n)
+{
+	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), name);
+
+	for (size_t i = 0; i < n; i++) {
+		const uint16_t of[] = { hops[i].port, hops[i].weight,
+			hops[i].preference, hops[i].uses_mx };
+
+		h = hash_text(h, hops[i].name);
+		for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++)
+			h = (h ^ of[k]) * UINT64_C(0x100000001b3);
+	}
+	return h == 0 ? 1 : h;
 }

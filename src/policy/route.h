@@ -63,6 +63,7 @@ struct route_input {
 	size_t n_own;
 	const struct hop_host *hops; /* instead of the domain's hosts */
 	size_t n_hops;
+	uint8_t first; /* of them: its hosts come first; 1 is hops[0], 0 none */
 };
 
 struct route_question {
@@ -82,6 +83,7 @@ struct route_host {
 	struct route_address addresses[ROUTE_ADDRESSES];
 	size_t n_addresses; /* > 0 */
 	bool is_literal;    /* its name is not one for DNS or certificates */
+	uint8_t turn;       /* of which hop it is: 1 is hops[0]; 0: of none */
 };
 
 /* Either hosts (n_hosts > 0), or why there are none. */
@@ -99,6 +101,10 @@ enum route_need route_decide(const struct route_input *in,
 /* A number for the set of hosts (names and ports) in whatever order, as they
  * are seen by one of the operator's routes; never 0. */
 uint64_t route_set(const struct route *r, struct slice hop);
+
+/* The same for hosts as the operator named them, with weights; never 0. */
+uint64_t route_hops_key(struct slice name, const struct hop_host *hops,
+    size_t n);
 
 /* Ours to knock at: not loopback (unless permitted), multicast, nobody's. */
 bool route_address_is_good(const struct route_address *a, bool permit_loopback);

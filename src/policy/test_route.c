@@ -324,6 +324,7 @@ static const struct row hop_rows[ROWS] = {
 
 static const struct {
 	const char *what, *hosts, *want; /* NULL: 4yz */
+	uint8_t first;
 } hops[] = {
 	{ "one", "a", "a:25 " },
 	{ "its port", "a:587", "a:587 " },
@@ -339,6 +340,10 @@ static const struct {
 	{ "ourselves alone", "own", NULL },
 	{ "loopback, for the operator says so", "[127.0.0.1]:24",
 	    "[127.0.0.1]:24 " },
+	{ "whose turn it is, and then the best", "a,b@20,c@30",
+	    "c:25 a:25 b:25 ", 3 },
+	{ "its mail hosts, too", "a,mx:two.example@20", "c:25 a:25 ", 2 },
+	{ "whose turn it is cannot be looked up", "a,d", "a:25 ", 2 },
 };
 
 /* What is wrong with hosts that the operator named is never a 5yz. */
@@ -356,7 +361,8 @@ hops_by_table(void **state)
 			.port = 25,
 			.own = &own,
 			.n_own = 1,
-			.hops = hosts };
+			.hops = hosts,
+			.first = hops[i].first };
 		struct route route = { 0 };
 		struct arena arena;
 		char got[256] = "";

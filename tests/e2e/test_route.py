@@ -144,7 +144,7 @@ class World:
                     "aka.example. IN MX 5 mx.aka.example.", "mx.aka.example. IN CNAME own.hops.example."]
         for i in range(200):
             records += [f"many.example. IN MX {10 + i} h{i}.many.example.", f"h{i}.many.example. IN A {own.address}"]
-        for name in ("a", "b", "c", "shut", "away", "never", "local", "clear", "scr", "wrong", "src", "xn--bcher-kva"):
+        for name in ("a", "b", "c", "shut", "away", "never", "local", "clear", "scr", "wrong", "src", "shares", "xn--bcher-kva"):
             records.append(f"{name}.example. IN MX 10 own.hops.example.")
         self.dns.zone(".", [])
         self.dns.zone("example.", records)
@@ -236,6 +236,32 @@ def test_several_with_weights_one_dead(net):
     subjects = [net.send(f"x{i}@b.example")[0] for i in range(2)]
     for s in subjects:
         wait_for(lambda: net.receivers["open"].copies(s) or net.receivers["second"].copies(s), 20, s)
+
+
+def test_weights_are_shares_of_mails(net):
+    """And not of connections: those are kept, and the one that is free first would have most of it."""
+    net.route("add", "shares", "kind=smarthost", "to=shares.example",
+              "hosts=open.hops.example*3, second.hops.example, dead.hops.example*4")
+    with smtplib.SMTP(net.box.address, 587, timeout=60) as c:
+        c.starttls(context=tls_context())
+        c.login(USER, PASSWORD)
+        subject, message = compose(USER, "x@shares.example")
+        for i in range(80):
+            c.sendmail(USER, [f"x{i}@shares.example"], message)
+
+    def shares():
+        got = [len(net.receivers[n].copies(subject)) for n in ("open", "second")]
+        return sum(got) == 80 and got
+    got = wait_for(shares, 40, "eighty mails")
+    # those that found out about the dead one went to either
+    assert 10 <= got[1] <= 30, got
+    net.route("set", "shares", "hosts=open.hops.example*3, second.hops.example")
+    subject, message = compose(USER, "x@shares.example")
+    submit(net.box, USER, [f"y{i}@shares.example" for i in range(40)], message)   # one mail
+    for i in range(39):
+        submit(net.box, USER, ["z@shares.example"], message)
+    wait_for(lambda: sum(len(net.receivers[n].copies(subject)) for n in ("open", "second")) == 40, 40, "forty mails")
+    assert [len(net.receivers[n].copies(subject)) for n in ("open", "second")] == [30, 10]
 
 
 def test_tls_required_and_not_offered(net):

@@ -188,6 +188,7 @@ attempt_go_on(struct attempt *a)
 	}
 	if (!a->has_tried_idle) {
 		a->has_tried_idle = true;
+		attempt_turn_draw(a);
 		attempt_rewind_body(a);
 		if (carrier_reuse(a))
 			return;

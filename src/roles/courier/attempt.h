@@ -6,6 +6,7 @@
  *   attempt.c        its beginning, the dialogue, the result
  *   attempt_route.c  where to: the questions to the DNS, MTA-STS
  *   attempt_hosts.c  one host after the other, and what a carrier tells
+ *   attempt_turns.c whose turn it is, of a route's hosts
  *   attempt_body.c   the body, as the store reads it
  *   attempt_convert.c  the body, made fit for the host
  *
@@ -40,6 +41,16 @@ void attempt_fail_dns(struct attempt *a, const char *why);
 void attempt_connect_without_policies(struct attempt *a);
 /* Until one is under way, or none is left. */
 void attempt_connect(struct attempt *a);
+
+/* -- attempt_turns.c -- */
+
+/* Which of several hosts it is for: a->turn. */
+void attempt_turn_draw(struct attempt *a);
+/* A connection to one of them is begun, and what came of it: it speaks, or it
+ * does not. */
+void attempt_turn_ask(struct attempt *a, uint8_t turn);
+void attempt_turn_answer(struct attempt *a);
+void attempt_turn_fail(struct attempt *a);
 
 /* -- attempt_body.c -- */
 

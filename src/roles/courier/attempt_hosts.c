@@ -38,6 +38,7 @@ attempt_fill_mail(struct attempt *a, struct smtp_client_mail *ret)
 		.ret = a->ret,
 		.envid = a->envid,
 		.wishes = a->wishes };
+	attempt_turn_answer(a);
 	attempt_want_body(a); /* while the envelope is on its way */
 }
 
@@ -146,7 +147,8 @@ next_target(struct attempt *a)
 		.is_literal = h->is_literal,
 		.is_local = address->family == 0,
 		.in_the_clear = a->is_clear_next,
-		.is_full = a->is_full_next };
+		.is_full = a->is_full_next,
+		.turn = h->turn };
 
 	target.address.family = address->family;
 	target.address.port = h->port;
@@ -165,6 +167,7 @@ fail_connect(struct attempt *a, int r)
 	(void)snprintf(text, sizeof(text), "cannot connect to %.100s: %s",
 	    a->remote, strerror(-r));
 	attempt_note(a, "! %s", text);
+	attempt_turn_fail(a);
 	v.text = slice_cstr(text);
 	a->failure = attempt_keep_verdict(a, &v);
 	a->failure_is_ours = true;
@@ -211,6 +214,7 @@ attempt_connect(struct attempt *a)
 			continue;
 		}
 		attempt_rewind_body(a);
+		attempt_turn_ask(a, target.turn);
 		carrier_make_room(a);
 		r = carrier_open(a, &target);
 		if (r == 0) {
@@ -249,6 +253,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 	a->failure = attempt_keep_verdict(a, why);
 	a->failure_is_ours = is_ours;
 	a->is_refused = what == ATTEMPT_CONNECT;
+	attempt_turn_fail(a);
 	if (why->code == 0)
 		a->failure.code = 451;
 	if (what == ATTEMPT_DOT) {

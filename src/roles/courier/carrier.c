@@ -238,6 +238,7 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 	k->courier = c;
 	k->hosts = a->hosts;
 	k->is_full = t->is_full;
+	k->turn = t->turn;
 	k->tls_minimum = security_minimum(a);
 	k->tls_optional = a->tls_optional;
 	k->peer.remote = t->address;
@@ -275,6 +276,7 @@ carrier_reuse(struct attempt *a)
 		struct carrier *k = LIST_ENTRY(it, struct carrier, link);
 
 		if (!slice_equal(slice_cstr(k->key), a->key) ||
+		    (a->turn != 0 && k->turn != a->turn) ||
 		    k->tls_minimum != security_minimum(a) ||
 		    k->tls_optional != a->tls_optional ||
 		    (k->peer.local.family == 4 && a->not_v4) ||

@@ -49,6 +49,7 @@ struct carrier {
 	bool has_told_tls;          /* there is a fact about it */
 	bool is_full, tls_optional; /* as the first attempt had it */
 	uint8_t tls_minimum;
+	uint8_t turn; /* of which of the route's hosts it is */
 	struct security_peer peer;
 	uint64_t hosts; /* which set (policy/route_set) */
 	unsigned n_mails, mails_max;

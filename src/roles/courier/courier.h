@@ -26,6 +26,7 @@
 #include "base/time.h"
 #include "policy/route.h"
 #include "policy/tls_policy.h"
+#include "policy/turns.h"
 #include "queue/retry.h"
 #include "roles/role.h"
 #include "smtp/client.h"
@@ -36,6 +37,7 @@ enum {
 	COURIER_IDLE = 100,  /* connections kept without work */
 	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
 	COURIER_OWN = 256,   /* addresses at which we answer ourselves */
+	COURIER_TURNS = 32,  /* routes with several hosts */
 	COURIER_QUESTIONS = 3 * ROUTE_QUESTIONS,
 	SECURITY_FACTS = 8, /* as in ATTEMPT_RESULT */
 	SECURITY_TEXT = 420,
@@ -50,6 +52,13 @@ enum {
 #define COURIER_QUIT_TIME (5 * TIME_SECOND)
 #define COURIER_STOP_TIME (3 * TIME_SECOND)
 #define ATTEMPT_DNS_TIME (45 * TIME_SECOND)
+
+/* What is remembered of a route with several hosts. */
+struct courier_turns {
+	uint64_t key; /* 0: free */
+	int64_t used;
+	struct turns turns;
+};
 
 struct courier {
 	struct role *role;
@@ -67,6 +76,7 @@ struct courier {
 	struct env_timer stop_timer;
 	struct route_own own[COURIER_OWN];
 	size_t n_own;
+	struct courier_turns turns[COURIER_TURNS];
 	uint64_t next_body;
 	uint32_t next_ticket;
 	bool is_stopping;
@@ -135,6 +145,9 @@ struct attempt {
 	size_t host, address; /* the next to be tried */
 	unsigned n_tries;
 	bool has_tried_idle;
+	uint64_t turns_key;
+	uint8_t turn; /* of which of the hop's hosts; 1 is the first; 0: any */
+	uint8_t asked_turn; /* that has not answered yet */
 	bool is_clear_next; /* the last address once more, without TLS */
 	bool is_patient;    /* at those of the host that were given up early */
 	uint16_t given_up;  /* which: a bit for each address */
@@ -283,6 +296,7 @@ struct carrier_target {
 	struct env_addr address;
 	bool is_literal, is_local, in_the_clear;
 	bool is_full; /* no session is resumed */
+	uint8_t turn; /* of which of the route's hosts; 0: of none */
 };
 
 /* Begins to connect for the attempt: 0, or -errno at once. */

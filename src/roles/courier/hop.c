@@ -175,7 +175,8 @@ attempt_hop_route(const struct attempt *a, struct route_input *ret)
 		.own = a->courier->own,
 		.n_own = a->courier->n_own,
 		.hops = h->hosts,
-		.n_hops = h->n_hosts };
+		.n_hops = h->n_hosts,
+		.first = a->turn };
 	/* the operator himself says where */
 	if (h->n_hosts > 0)
 		ret->permit_loopback = true;
