@@ -173,6 +173,19 @@ note_mx(struct run *run)
 /* -- the records -------------------------------------------------------------
  */
 
+static size_t
+add_records(const struct dns_answer *a, bool usable, struct dane_record *to,
+    size_t n)
+{
+	struct dane_record r;
+
+	for (size_t i = 0; i < a->n_records && n < DANE_RECORDS; i++)
+		if (dane_record_parse(a->records[i], &r) &&
+		    dane_record_is_usable(&r) == usable)
+			to[n++] = r;
+	return n;
+}
+
 static enum route_need
 take_records(struct run *run, const struct dns_answer *a, struct slice base)
 {
@@ -184,14 +197,9 @@ take_records(struct run *run, const struct dns_answer *a, struct slice base)
 		return ROUTE_E_MEMORY;
 	run->dane->base = base;
 	run->dane->records = records;
-	for (size_t i = 0;
-	     i < a->n_records && run->dane->n_records < DANE_RECORDS; i++) {
-		struct dane_record r;
-
-		if (dane_record_parse(a->records[i], &r) &&
-		    dane_record_is_usable(&r))
-			records[run->dane->n_records++] = r;
-	}
+	run->dane->n_records = add_records(a, true, records, 0);
+	run->dane->n_published =
+	    add_records(a, false, records, run->dane->n_records);
 	return say(run, run->dane->n_records > 0 ? DANE_USABLE : DANE_UNUSABLE);
 }
 

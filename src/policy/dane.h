@@ -49,8 +49,10 @@ struct dane {
 	struct slice base;     /* the TLSA base domain */
 	struct slice domain;   /* of the mail */
 	struct slice expanded; /* what that is an alias of, or empty */
-	const struct dane_record *records; /* usable ones */
-	size_t n_records;
+	/* Those that can be used, and behind them, for who is told of them,
+	 * those that cannot. */
+	const struct dane_record *records;
+	size_t n_records, n_published;
 };
 
 struct dane_input {
@@ -73,7 +75,7 @@ bool dane_record_parse(struct slice rdata, struct dane_record *ret);
 bool dane_record_is_usable(const struct dane_record *r);
 
 enum {
-	DANE_RECORD_TEXT = 160
+	DANE_RECORD_TEXT = 720 /* an RSA key of 2048 bits is whole in it */
 };
 /* "3 1 1 0a1b…", as in a zone file; what is longer ends in "...". */
 void dane_record_print(const struct dane_record *r,

@@ -57,12 +57,14 @@ check(const struct dane *dane)
 	char text[DANE_RECORD_TEXT];
 
 	must((dane->state == DANE_USABLE) == (dane->n_records > 0));
-	must(dane->n_records <= DANE_RECORDS);
+	must(dane->n_records <= dane->n_published);
+	must(dane->n_published <= DANE_RECORDS);
 	must(d.n_names <= TLS_POLICY_NAMES && d.n_names > 0);
 	must(dane->state == DANE_NONE || d.is_refused ||
 	    tls_demand_is_firm(&d));
-	for (size_t i = 0; i < dane->n_records; i++) {
-		must(dane_record_is_usable(&dane->records[i]));
+	for (size_t i = 0; i < dane->n_published; i++) {
+		must(dane_record_is_usable(&dane->records[i]) ==
+		    (i < dane->n_records));
 		dane_record_print(&dane->records[i], text);
 		must(strlen(text) < sizeof(text));
 	}

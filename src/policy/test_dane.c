@@ -104,7 +104,7 @@ static const struct {
 	const char *asks; /* NULL: it is decided */
 	uint16_t type;
 	enum dane_state state;
-	size_t n;
+	size_t n, n_others;
 	const char *base;
 } hosts[] = {
 	{ "all signed: the records are asked for", { MX, A(true) },
@@ -136,13 +136,14 @@ static const struct {
 	{ "REFUSED", { MX, A(true), TLSA(.rcode = 5) }, .state = DANE_FAILED },
 	{ "of forms that are not for mail",
 	    { MX, A(true), TLSA(.is_secure = true, YES(pkix)) },
-	    .state = DANE_UNUSABLE, .base = "mx.two.example" },
+	    .state = DANE_UNUSABLE, .n_others = 1, .base = "mx.two.example" },
 	{ "of no form at all",
 	    { MX, A(true), TLSA(.is_secure = true, YES(broken)) },
 	    .state = DANE_UNUSABLE, .base = "mx.two.example" },
 	{ "one of two will do",
 	    { MX, A(true), TLSA(.is_secure = true, YES(mixed)) },
-	    .state = DANE_USABLE, .n = 1, .base = "mx.two.example" },
+	    .state = DANE_USABLE, .n = 1, .n_others = 1,
+	    .base = "mx.two.example" },
 	{ "an alias, all signed: its end first",
 	    { MX,
 		{ Q("mx.two.example", DNS_A),
@@ -218,6 +219,8 @@ hosts_by_table(void **state)
 			test_int(need, ROUTE_DONE);
 			test_int(dane.state, hosts[i].state);
 			test_int(dane.n_records, hosts[i].n);
+			test_int(dane.n_published,
+			    hosts[i].n + hosts[i].n_others);
 			if (hosts[i].base != NULL)
 				test_slice(dane.base,
 				    slice_cstr(hosts[i].base));

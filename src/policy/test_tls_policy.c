@@ -18,7 +18,7 @@ static const struct {
 	enum tls_level level;
 	enum tls_policy_kind policy;
 	enum tls_result result;
-	bool is_refused, is_testing, is_right_host;
+	bool is_refused, is_testing, is_right_host, is_sts_enforced;
 	const char *names; /* with one space between */
 } rows[] = {
 	{ "nobody says anything", .minimum = TLS_MINIMUM_MAY,
@@ -60,7 +60,7 @@ static const struct {
 	{ "and MTA-STS asks for more", { .state = DANE_UNUSABLE },
 	    ENFORCE(true), .minimum = TLS_MINIMUM_MAY,
 	    .level = TLS_LEVEL_WEBPKI, .policy = TLS_POLICY_TLSA,
-	    .is_right_host = true },
+	    .is_right_host = true, .is_sts_enforced = true },
 	{ "no valid answer about the records", { .state = DANE_FAILED },
 	    .minimum = TLS_MINIMUM_MAY, .level = TLS_LEVEL_MAY,
 	    .policy = TLS_POLICY_TLSA, .is_refused = true,
@@ -71,7 +71,8 @@ static const struct {
 	    .is_right_host = true, .result = TLS_RESULT_DNSSEC_INVALID },
 	{ "MTA-STS enforced", .sts = ENFORCE(true), .minimum = TLS_MINIMUM_MAY,
 	    .level = TLS_LEVEL_WEBPKI, .policy = TLS_POLICY_STS,
-	    .is_right_host = true, .names = "mx.two.example" },
+	    .is_right_host = true, .is_sts_enforced = true,
+	    .names = "mx.two.example" },
 	{ "another host than it names", .sts = ENFORCE(false),
 	    .minimum = TLS_MINIMUM_MAY, .level = TLS_LEVEL_MAY,
 	    .policy = TLS_POLICY_STS, .is_refused = true,
@@ -151,6 +152,7 @@ demands_by_table(void **state)
 		test_true(d.is_refused == rows[i].is_refused);
 		test_true(d.is_testing == rows[i].is_testing);
 		test_true(d.is_right_host == rows[i].is_right_host);
+		test_true(d.is_sts_enforced == rows[i].is_sts_enforced);
 		test_true((d.text.len > 0) == rows[i].is_refused);
 		if (rows[i].names != NULL)
 			check_names(&d, rows[i].names);

@@ -139,6 +139,7 @@ apply_sts(struct tls_demand *d, const struct tls_policy_input *in)
 			  "host"));
 		return;
 	}
+	d->is_sts_enforced = true;
 	at_least(d, TLS_LEVEL_WEBPKI);
 }
 
@@ -167,7 +168,7 @@ static void
 lift(struct tls_demand *d)
 {
 	d->is_testing = d->is_testing || d->level >= TLS_LEVEL_WEBPKI;
-	d->is_refused = false;
+	d->is_refused = d->is_sts_enforced = false;
 	d->text = (struct slice){ 0 };
 	d->level = TLS_LEVEL_MAY;
 }

@@ -105,7 +105,8 @@ struct tls_demand {
 	/* The DNS (signed) or MTA-STS say that it is a host of the domain: what
 	 * REQUIRETLS needs beside a verified certificate (RFC 8689, 4.2.1). */
 	bool is_right_host;
-	uint8_t result; /* enum tls_result */
+	bool is_sts_enforced; /* by which the host is to be verified */
+	uint8_t result;       /* enum tls_result */
 	struct slice text;
 	/* The first is asked for by SNI; the certificate is for one of them. */
 	struct slice names[TLS_POLICY_NAMES];

@@ -172,6 +172,7 @@ struct attempt {
 		uint8_t mode, result; /* enum sts_mode, sts_result */
 		uint32_t max_age;     /* seconds */
 		struct slice mx;      /* in the arena */
+		char why[STS_WHY];    /* what `result` came from */
 	} sts;
 
 	struct buf body; /* from body_from on */

@@ -90,7 +90,7 @@ refuse(struct attempt *a, const struct route_host *h)
 	    SLICE_FMT(slice_upto(h->name, LIMIT_DOMAIN)),
 	    SLICE_FMT(slice_upto(a->demand.text, 140)));
 	attempt_note(a, "! %s", text);
-	security_fact(a, result, NULL, "");
+	security_fact(a, result, NULL, text);
 	v = refusal(result, slice_cstr(text));
 	attempt_set_failure(a, &v);
 	return SECURITY_REFUSED;
@@ -168,7 +168,9 @@ result_of(const struct tls_facts *f)
 		[TLS_CERTIFICATE_EXPIRED] = TLS_RESULT_CERTIFICATE_EXPIRED,
 		[TLS_CERTIFICATE_UNTRUSTED] =
 		    TLS_RESULT_CERTIFICATE_NOT_TRUSTED,
-		[TLS_CERTIFICATE_TLSA] = TLS_RESULT_VALIDATION_FAILURE,
+		/* RFC 8460, 4.3.1: "did not adhere to the constraints specified
+		 * in the [...] DANE policy" */
+		[TLS_CERTIFICATE_TLSA] = TLS_RESULT_CERTIFICATE_HOST_MISMATCH,
 	};
 
 	return results[f->certificate];
@@ -206,10 +208,10 @@ judge(const struct tls_demand *d, const struct tls_facts *f,
 static const char *
 whose_demand(const struct tls_demand *d)
 {
-	if (d->dane != NULL)
-		return "the host's TLSA records demand it";
-	if (d->policy == TLS_POLICY_STS)
+	if (d->is_sts_enforced)
 		return "the domain's MTA-STS policy demands it";
+	if (d->dane != NULL && d->level != TLS_LEVEL_WEBPKI)
+		return "the host's TLSA records demand it";
 	return "it is demanded for this destination here";
 }
 
@@ -226,6 +228,21 @@ failure(const struct attempt *a, enum tls_result result, struct slice words,
 	return refusal(result, slice_cstr(text));
 }
 
+/* RFC 8460, 4.3.3: what the result's name does not say. */
+static const char *
+reason(const struct attempt *a, const struct tls_facts *f,
+    enum tls_result result)
+{
+	const struct tls_demand *d = &a->demand;
+
+	if (result == TLS_RESULT_TLSA_INVALID)
+		return "none of the TLSA records is usable for SMTP";
+	if (result == TLS_RESULT_VALIDATION_FAILURE && d->is_mismatch)
+		return "the MTA-STS policy does not name this mail host";
+	return result >= TLS_RESULT_STS_POLICY_FETCH_ERROR ? a->sts.why
+							   : f->why;
+}
+
 bool
 security_on_handshake(struct attempt *a, const struct security_peer *peer,
     const struct tls_facts *f, char text[SECURITY_TEXT], struct verdict *ret)
@@ -240,7 +257,7 @@ security_on_handshake(struct attempt *a, const struct security_peer *peer,
 		    f->subject, f->issuer, date, f->is_dane ? ", by TLSA" : "",
 		    f->why[0] != '\0' ? ": " : "", f->why);
 	}
-	security_fact(a, result, peer, f->why);
+	security_fact(a, result, peer, reason(a, f, result));
 	if (is_enough)
 		return true;
 	*ret = failure(a, result,
@@ -282,7 +299,7 @@ print_lines(const struct attempt *a, struct buf *out)
 		sts_print_lines(a, out);
 	if (a->demand.policy != TLS_POLICY_TLSA)
 		return;
-	for (size_t i = 0; i < a->dane.n_records; i++) {
+	for (size_t i = 0; i < a->dane.n_published; i++) {
 		dane_record_print(&a->dane.records[i], line);
 		if (buf_room(out) < strlen(line) + 1)
 			return;

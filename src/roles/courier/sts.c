@@ -55,16 +55,14 @@ sts_ask_again(struct courier *c)
 static void
 note(struct attempt *a, const struct wire_sts_answer *m)
 {
-	char why[STS_WHY + 1];
-
-	(void)slice_to_cstr(m->why, why, sizeof(why));
 	if (m->fetched != 0)
 		attempt_note(a, "* MTA-STS: %s, policy %.*s",
 		    sts_mode_name((enum sts_mode)a->sts.mode),
 		    SLICE_FMT(slice_upto(m->id, STS_ID)));
 	if (a->sts.result != STS_RESULT_OK)
 		attempt_note(a, "! MTA-STS: %s: %s",
-		    sts_result_name((enum sts_result)a->sts.result), why);
+		    sts_result_name((enum sts_result)a->sts.result),
+		    a->sts.why);
 }
 
 bool
@@ -81,6 +79,8 @@ sts_on_answer(struct attempt *a, uint32_t ticket,
 	a->sts.mode = m->mode;
 	a->sts.result = m->result;
 	a->sts.max_age = m->max_age;
+	(void)slice_to_cstr(slice_upto(m->why, STS_WHY - 1), a->sts.why,
+	    sizeof(a->sts.why));
 	note(a, m);
 	return true;
 }
