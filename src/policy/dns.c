@@ -221,11 +221,29 @@ find_cname(struct slice packet, size_t at, size_t n, const struct name *owner,
 	return false;
 }
 
+/* Where the next record goes. When all places are taken, a mail host that is
+ * better than the worst has that one's; others are left out: NULL. */
+static struct slice *
+place_for(struct slice packet, const struct record *r, struct dns_answer *ret)
+{
+	struct slice *worst = &ret->records[0];
+
+	if (ret->n_records < LIMIT_DNS_RECORDS)
+		return &ret->records[ret->n_records++];
+	if (r->type != DNS_MX || r->rdata_len < 2)
+		return NULL;
+	for (size_t i = 1; i < ret->n_records; i++)
+		if (memcmp(ret->records[i].at, worst->at, 2) > 0)
+			worst = &ret->records[i];
+	return memcmp(packet.at + r->rdata_at, worst->at, 2) < 0 ? worst : NULL;
+}
+
 static int
 collect(struct slice packet, size_t at, size_t n, const struct name *owner,
     uint16_t type, struct arena *arena, struct dns_answer *ret)
 {
 	struct record r;
+	struct slice rdata, *place;
 	bool is_full;
 
 	ret->records =
@@ -237,13 +255,14 @@ collect(struct slice packet, size_t at, size_t n, const struct name *owner,
 			return DNS_E_FORM;
 		if (r.type != type || r.class != 1 ||
 		    !name_equal(&r.owner, owner) ||
-		    ret->n_records == LIMIT_DNS_RECORDS ||
 		    r.rdata_len > DNS_RDATA - 2 * DNS_NAME_WIRE)
 			continue;
-		if (!rdata_expand(packet, &r, arena,
-			&ret->records[ret->n_records], &is_full))
+		place = place_for(packet, &r, ret);
+		if (place == NULL)
+			continue;
+		if (!rdata_expand(packet, &r, arena, &rdata, &is_full))
 			return is_full ? DNS_E_MEMORY : DNS_E_FORM;
-		ret->n_records++;
+		*place = rdata;
 		ret->ttl = r.ttl < ret->ttl ? r.ttl : ret->ttl;
 	}
 	return DNS_OK;

@@ -35,7 +35,8 @@ greylist_key_make(const struct ip *client, struct slice rdns,
 		struct ip_network n = { ip_prefix(*client, 24, 64),
 			client->family == 4 ? 24 : 64 };
 
-		_Static_assert((int)GREYLIST_TEXT >= (int)IP_NETWORK_TEXT, "fits");
+		_Static_assert((int)GREYLIST_TEXT >= (int)IP_NETWORK_TEXT,
+		    "fits");
 		ip_network_print(&n, ret->client);
 	}
 	keep_lower(organisation_of(domain_of(sender)), ret->sender,

@@ -573,24 +573,19 @@ static enum route_need
 add_hop_mxs(struct run *run, struct hop_list *l, const struct mx *base)
 {
 	const struct dns_answer *got = ask(run, base->host, DNS_MX);
-	char text[DNS_NAME_TEXT];
-	struct slice host;
-	uint16_t preference;
+	struct mx *mxs;
 	size_t n = 0;
+	bool is_null;
 
 	if (got == NULL) {
 		l->is_waiting = true;
 		return ROUTE_DONE;
 	}
-	for (size_t i = 0; i < got->n_records && n < LIMIT_MX_HOSTS; i++) {
-		if (!dns_mx_parse(got->records[i], &preference, text) ||
-		    !dns_name_is_valid(slice_cstr(text)))
-			continue;
-		if (!arena_copy(run->arena, slice_cstr(text), &host))
-			return ROUTE_E_MEMORY;
-		add_hop(l, base, host, preference);
-		n++;
-	}
+	mxs = arena_array(run->arena, got->n_records + 1, sizeof(*mxs));
+	if (mxs == NULL || sort_mxs(run, got, mxs, &n, &is_null) != ROUTE_DONE)
+		return ROUTE_E_MEMORY;
+	for (size_t i = 0; i < n && i < LIMIT_MX_HOSTS; i++)
+		add_hop(l, base, mxs[i].host, (uint16_t)mxs[i].preference);
 	if (n == 0)
 		add_hop(l, base, base->host, 0);
 	return ROUTE_DONE;

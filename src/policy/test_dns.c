@@ -106,7 +106,7 @@ packets_give_records_or_nothing(void **state)
 	}
 }
 
-/* LIMIT_DNS_RECORDS: the first ones count, the rest costs nothing. */
+/* LIMIT_DNS_RECORDS: the first ones count, the rest costs nothing ... */
 static void
 records_are_bounded(void **state)
 {
@@ -125,6 +125,39 @@ records_are_bounded(void **state)
 		     &arena, &got),
 	    DNS_OK);
 	test_int(got.n_records, LIMIT_DNS_RECORDS);
+	arena_reset(&arena);
+	buf_deinit(&b);
+}
+
+/* ... but of mail hosts the best ones count, wherever they stand. */
+static void
+the_best_mail_hosts_are_kept(void **state)
+{
+	enum {
+		HOSTS = 255
+	};
+	char one[] = OWNER RR(MX, "\3") "\0\0\0";
+	bool is_there[HOSTS] = { false };
+	struct dns_answer got;
+	struct arena arena;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 65535);
+	test_int(buf_add(&b, SLICE(HEAD("\x80", "\xff") QUESTION)), BUF_OK);
+	for (unsigned i = 0; i < HOSTS; i++) { /* the worst first */
+		one[sizeof(one) - 3] = (char)(HOSTS - 1 - i);
+		test_int(buf_add(&b, slice_of(one, sizeof(one) - 1)), BUF_OK);
+	}
+	arena_init(&arena, 256 * 1024);
+	test_int(dns_packet_parse(buf_slice(&b), SLICE("two.example"), DNS_MX,
+		     &arena, &got),
+	    DNS_OK);
+	test_int(got.n_records, LIMIT_DNS_RECORDS);
+	for (size_t i = 0; i < got.n_records; i++)
+		is_there[got.records[i].at[1]] = true;
+	for (size_t i = 0; i < HOSTS; i++)
+		test_int(is_there[i], i < LIMIT_DNS_RECORDS);
 	arena_reset(&arena);
 	buf_deinit(&b);
 }
@@ -214,5 +247,6 @@ names_we_ask_for(void **state)
 
 TEST_MAIN(cmocka_unit_test(packets_give_records_or_nothing),
     cmocka_unit_test(records_are_bounded),
+    cmocka_unit_test(the_best_mail_hosts_are_kept),
     cmocka_unit_test(a_full_arena_is_said), cmocka_unit_test(mx_rdata),
     cmocka_unit_test(names_we_ask_for))

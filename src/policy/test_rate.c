@@ -123,8 +123,9 @@ static void
 busy_network(void **state)
 {
 	struct rate *r = rate_new();
-	const struct rate_limits limits = { .minute = { [RATE_CONNECTIONS] = 7,
-						[RATE_UNKNOWN] = 20 } };
+	const struct rate_limits limits = {
+		.minute = { [RATE_CONNECTIONS] = 7, [RATE_UNKNOWN] = 20 }
+	};
 	uint64_t who = who_of(r, "192.0.2.1");
 	int64_t now = TIME_DAY, end = now + TIME_MINUTE, wait = 0;
 	unsigned over = 99, n = 0;
@@ -186,5 +187,5 @@ clock_goes_back(void **state)
 
 TEST_MAIN(cmocka_unit_test(networks_are_one), cmocka_unit_test(at_a_time),
     cmocka_unit_test(in_a_minute), cmocka_unit_test(busy_network),
-    cmocka_unit_test(harvest),
-    cmocka_unit_test(table_is_bounded), cmocka_unit_test(clock_goes_back))
+    cmocka_unit_test(harvest), cmocka_unit_test(table_is_bounded),
+    cmocka_unit_test(clock_goes_back))

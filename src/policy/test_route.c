@@ -258,7 +258,7 @@ equals_are_shuffled(void **state)
 
 /* LIMIT_MX_HOSTS: thirty hosts, the worst first; each has an address. */
 static void
-the_most_preferred_are_tried(void **state)
+most_preferred(const struct hop_host *hop)
 {
 	enum {
 		HOSTS = 30
@@ -269,13 +269,13 @@ the_most_preferred_are_tried(void **state)
 	static struct route_answer answers[1 + ROUTE_QUESTIONS];
 	struct route_question questions[ROUTE_QUESTIONS];
 	struct route_input in = { .domain = SLICE("two.example"),
-		.hostname = SLICE("one.example") };
+		.hostname = SLICE("one.example"),
+		.hops = hop,
+		.n_hops = hop != NULL };
 	struct route route;
 	struct arena arena;
 	size_t n = 0, n_questions;
 
-	(void)state;
-	test_case("thirty hosts");
 	arena_init(&arena, 256 * 1024);
 	for (uint8_t i = 0; i < HOSTS; i++) {
 		/* preference, then "m" and a letter: mA is the best */
@@ -307,10 +307,26 @@ the_most_preferred_are_tried(void **state)
 	    ROUTE_DONE);
 	test_int(route.n_hosts, LIMIT_MX_HOSTS);
 	for (size_t i = 0; i < route.n_hosts; i++) {
-		test_int(route.hosts[i].preference, i + 1);
+		if (hop == NULL)
+			test_int(route.hosts[i].preference, i + 1);
 		test_int(route.hosts[i].name.at[1], 'a' + i);
 	}
 	arena_reset(&arena);
+}
+
+static void
+the_most_preferred_are_tried(void **state)
+{
+	struct hop_host hops[HOP_HOSTS];
+	const char *why;
+	size_t n;
+
+	(void)state;
+	test_case("thirty hosts");
+	most_preferred(NULL);
+	test_case("thirty hosts of a smarthost");
+	test_true(hop_hosts_read(SLICE("mx:two.example"), hops, &n, &why));
+	most_preferred(hops);
 }
 
 static const struct row hop_rows[ROWS] = {

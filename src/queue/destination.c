@@ -368,9 +368,21 @@ destination_back_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at)
 {
 	d->failures = failures;
+	d->n_soon = 0;
 	d->retry_at = retry_at;
 	if (failures > 0)
 		prove(s, d, false);
+	place(s, d);
+	wake_hosts(s, d->hosts);
+}
+
+void
+destination_put_off(struct destinations *s, struct destination *d,
+    uint32_t failures, int64_t retry_at)
+{
+	d->failures = failures;
+	d->n_soon++;
+	d->retry_at = retry_at;
 	place(s, d);
 	wake_hosts(s, d->hosts);
 }

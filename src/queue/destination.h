@@ -51,7 +51,8 @@ struct destination {
 	uint8_t lane;
 	uint32_t in_flight; /* attempts */
 	uint32_t settling;  /* over, and their results not yet written */
-	uint32_t failures;  /* of its hosts, in a row */
+	uint32_t failures;  /* in a row */
+	uint32_t n_soon;    /* the last of them: no host's */
 	int64_t retry_at;   /* back-off; 0: none */
 	bool is_warming;    /* retry_at: its source has had its mails */
 	int64_t least_due;  /* of rows outside the window; QUEUE_NEVER */
@@ -113,6 +114,10 @@ void destination_row_due(struct destinations *s, struct destination *d,
     int64_t due);
 /* Sets the back-off, after failures and at the start. */
 void destination_back_off(struct destinations *s, struct destination *d,
+    uint32_t failures, int64_t retry_at);
+/* The same after a failure that is not its hosts': what is known of them stays.
+ */
+void destination_put_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at);
 /* "Try now": what is believed of the host is forgotten. */
 void destination_forgive(struct destinations *s, struct destination *d);

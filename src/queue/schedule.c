@@ -24,6 +24,18 @@ schedule_delay(const struct schedule *s, uint32_t n, uint64_t random)
 }
 
 int64_t
+schedule_soon(const struct schedule *s, uint32_t n, uint64_t random)
+{
+	const struct schedule soon = {
+		.first = SCHEDULE_SOON, .max = TIME_DAY, .growth = 200
+	};
+	int64_t delay = schedule_delay(&soon, n, random);
+	int64_t most = schedule_delay(s, n, random);
+
+	return delay < most ? delay : most;
+}
+
+int64_t
 schedule_time(const struct schedule_clock *start,
     const struct schedule_clock *now)
 {

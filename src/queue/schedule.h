@@ -25,6 +25,15 @@ struct schedule {
 /* After the n-th failure in a row (from 1). */
 int64_t schedule_delay(const struct schedule *s, uint32_t n, uint64_t random);
 
+/* After the n-th failure in a row that is no host's: a lookup failed, or we
+ * did. Such trouble is over soon as a rule, so it is seconds at first, and
+ * twice as long each time; never longer than a host's failure would cost. */
+int64_t schedule_soon(const struct schedule *s, uint32_t n, uint64_t random);
+
+/* More than a resolver remembers that it had no answer (RFC 2308, 7.1:
+ * libunbound five seconds). */
+#define SCHEDULE_SOON (6 * TIME_SECOND)
+
 /* Both clocks at one moment, early in the life of a process. */
 struct schedule_clock {
 	int64_t wall, monotonic;

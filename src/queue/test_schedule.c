@@ -46,6 +46,39 @@ delays_by_table(void **state)
 
 static const struct {
 	const char *what;
+	struct schedule s;
+	uint32_t n;
+	int64_t low, high; /* seconds */
+} soon[] = {
+	{ "seconds at first", { 300 * TIME_SECOND, TIME_HOUR, 200 }, 1, 5, 7 },
+	{ "then more", { 300 * TIME_SECOND, TIME_HOUR, 200 }, 2, 10, 14 },
+	{ "and more", { 300 * TIME_SECOND, TIME_HOUR, 200 }, 5, 86, 106 },
+	{ "no longer than the schedule says",
+	    { 300 * TIME_SECOND, TIME_HOUR, 100 }, 9, 270, 330 },
+	{ "at the most", { 300 * TIME_SECOND, TIME_HOUR, 200 }, 1000, 3240,
+	    3960 },
+	{ "a schedule that is quicker", { TIME_SECOND, 2 * TIME_SECOND, 200 },
+	    1, 0, 2 },
+};
+
+static void
+soon_by_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(soon) / sizeof(soon[0]); i++) {
+		test_case(soon[i].what);
+		for (uint64_t k = 0; k < 200; k++) {
+			int64_t d = schedule_soon(&soon[i].s, soon[i].n,
+			    k * 0x9e3779b97f4a7c15u);
+
+			test_true(d >= soon[i].low * TIME_SECOND);
+			test_true(d <= soon[i].high * TIME_SECOND);
+		}
+	}
+}
+
+static const struct {
+	const char *what;
 	int64_t wall, monotonic; /* passed since the start, minutes */
 	int64_t want;
 } clocks[] = {
@@ -72,4 +105,5 @@ clocks_by_table(void **state)
 	}
 }
 
-TEST_MAIN(cmocka_unit_test(delays_by_table), cmocka_unit_test(clocks_by_table))
+TEST_MAIN(cmocka_unit_test(delays_by_table), cmocka_unit_test(soon_by_table),
+    cmocka_unit_test(clocks_by_table))

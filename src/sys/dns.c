@@ -540,6 +540,8 @@ dns_new(struct env *env, const struct dns_options *o, struct dns **ret,
 		dns_free(d);
 		return ERR_ORIGIN(-EINVAL);
 	}
+	/* what it prints from here on is what name servers make it print */
+	(void)ub_ctx_debugout(d->ctx, NULL);
 	*ret_why = "";
 	*ret = d;
 	return 0;

@@ -320,6 +320,12 @@ def test_what_the_dns_does_not_say_is_no_verdict(net, label):
     assert not reports(net.box, net.subjects[label])
 
 
+def test_what_name_servers_say_is_not_what_the_log_says(net):
+    """Each line is ours, whatever the DNS library thinks of them."""
+    for line in net.box.log().splitlines():
+        assert "event=" in line, line
+
+
 @pytest.mark.parametrize("label", ["cut-tcp", "many", "hostile-names"])
 def test_what_it_says_in_an_odd_way_counts(net, label):
     """Truncated and whole over TCP; 200 mail hosts; hosts with names that are none, of which one is good."""

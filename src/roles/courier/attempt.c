@@ -130,6 +130,7 @@ attempt_finish(struct attempt *a)
 	m.outcomes.raw = buf_slice(&rows);
 	m.offers_dsn = a->offers_dsn;
 	m.is_refused = a->is_refused;
+	m.is_soon = a->is_soon;
 	m.source = slice_cstr(a->source);
 	m.offers_deliverby = a->offers_deliverby;
 	m.remote = slice_cstr(a->remote);
@@ -214,6 +215,7 @@ attempt_secret_failed(struct attempt *a, const char *why)
 
 	attempt_note(a, "! %s", why);
 	a->failure = attempt_keep_verdict(a, &v);
+	a->is_soon = true;
 	attempt_finish(a);
 }
 

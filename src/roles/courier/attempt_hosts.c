@@ -60,6 +60,7 @@ attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
 	if (failure->code != 0) {
 		a->failure = attempt_keep_verdict(a, failure);
 		a->failure_is_ours = is_ours;
+		a->is_soon = false;
 	}
 	attempt_finish(a);
 }
@@ -254,6 +255,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 	a->failure_is_ours = is_ours;
 	a->is_refused = what == ATTEMPT_CONNECT;
 	attempt_turn_fail(a);
+	a->is_soon &= is_ours;
 	if (why->code == 0)
 		a->failure.code = 451;
 	if (what == ATTEMPT_DOT) {

@@ -44,7 +44,7 @@ attempt_fail_dns(struct attempt *a, const char *why)
 
 	attempt_note(a, "! %s", why);
 	a->failure = attempt_keep_verdict(a, &v);
-	a->failure_is_ours = true;
+	a->failure_is_ours = a->is_soon = true;
 	attempt_finish(a);
 }
 
@@ -209,6 +209,12 @@ keep_answer(struct attempt *a, size_t i, const struct wire_dns_answer *m)
 	}
 }
 
+static bool
+lookup_has_failed(const struct wire_dns_answer *m)
+{
+	return m->rcode != DNS_NOERROR && m->rcode != DNS_NXDOMAIN;
+}
+
 void
 attempt_on_dns(struct attempt *a, uint32_t ticket,
     const struct wire_dns_answer *m)
@@ -219,7 +225,8 @@ attempt_on_dns(struct attempt *a, uint32_t ticket,
 		a->tickets[i] = 0;
 		a->n_missing--;
 		keep_answer(a, i, m);
-		if (m->rcode != DNS_NOERROR && m->rcode != DNS_NXDOMAIN)
+		a->is_soon |= m->bogus || lookup_has_failed(m);
+		if (lookup_has_failed(m))
 			attempt_note(a, "! DNS: %.*s: %.*s",
 			    SLICE_FMT(a->answers[i].question.name),
 			    SLICE_FMT(attempt_keep_text(a, m->why)));

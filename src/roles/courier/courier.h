@@ -191,6 +191,7 @@ struct attempt {
 
 	struct verdict failure; /* of the last host, if nothing better comes */
 	bool failure_is_ours;
+	bool is_soon; /* a lookup failed, and no host has said no since */
 	char remote[ATTEMPT_REMOTE], tls[ATTEMPT_TLS];
 	char source[ENV_ADDR_TEXT]; /* from which a mail was begun last */
 	struct buf dialogue;

@@ -57,7 +57,8 @@ courier_slot_free(struct courier *c)
 static void
 refuse_attempt(struct channel *c, uint64_t number, const struct wire_attempt *m)
 {
-	struct wire_attempt_result result = { .is_host_failure = true };
+	struct wire_attempt_result result = { .is_host_failure = true,
+		.is_soon = true };
 	struct wire_list rcpts = m->rcpts;
 	struct wire_rcpt r;
 	struct buf rows;

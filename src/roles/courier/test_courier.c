@@ -212,7 +212,7 @@ struct got { /* what was reported of one attempt */
 	uint8_t kind[RCPTS];
 	uint16_t code[RCPTS];
 	char esc[RCPTS][16];
-	bool is_host_failure, offers_dsn, offers_deliverby;
+	bool is_host_failure, is_soon, offers_dsn, offers_deliverby;
 	char remote[321], tls[129], dialogue[16385];
 };
 
@@ -382,6 +382,7 @@ on_attempt_result(struct channel *c, const struct wire_head *h,
 		got->n++;
 	}
 	got->is_host_failure = m->is_host_failure;
+	got->is_soon = m->is_soon;
 	got->offers_dsn = m->offers_dsn;
 	got->offers_deliverby = m->offers_deliverby;
 	test_true(slice_to_cstr(m->remote, got->remote, sizeof(got->remote)));
@@ -1017,7 +1018,7 @@ static const struct {
 	int64_t lease;
 	uint8_t kind;
 	const char *esc;
-	bool is_host;
+	bool is_host, is_soon;
 } unreachable[] = {
 	{ "nobody listens", "[127.0.0.1]", 0, false, LEASE, QUEUE_TEMPORARY,
 	    "4.4.1", true },
@@ -1026,9 +1027,9 @@ static const struct {
 	{ "no such domain", "two.example", DNS_NXDOMAIN, false, LEASE,
 	    QUEUE_PERMANENT, "5.1.2", false },
 	{ "no answer from the DNS", "two.example", DNS_NO_ANSWER, false, LEASE,
-	    QUEUE_TEMPORARY, "4.4.3", true },
+	    QUEUE_TEMPORARY, "4.4.3", true, true },
 	{ "the resolver dies", "two.example", 0, true, LEASE, QUEUE_TEMPORARY,
-	    "4.4.3", true },
+	    "4.4.3", true, true },
 	{ "the lease is over before it begins", "[127.0.0.1]", 0, false, 0,
 	    QUEUE_TEMPORARY, "4.4.2", true },
 };
@@ -1058,6 +1059,7 @@ unreachable_by_table(void **state)
 		test_slice(slice_cstr(b.got[0].esc[0]),
 		    slice_cstr(unreachable[i].esc));
 		test_int(b.got[0].is_host_failure, unreachable[i].is_host);
+		test_int(b.got[0].is_soon, unreachable[i].is_soon);
 	}
 }
 

@@ -386,32 +386,51 @@ decide_pace(const struct result *x, struct destination *d, bool some_taken,
 		destination_pressed(s, d, what, x->now);
 }
 
+static void
+back_off(struct result *x, struct destination *d, bool is_soon)
+{
+	struct outbound *o = x->outbound;
+	uint64_t random = env_random_u64(o->env);
+
+	x->failures = d->failures;
+	x->retry_at = d->retry_at;
+	if (d->retry_at > x->now) /* those under way together are one failure */
+		return;
+	if (is_soon) {
+		x->failures = d->failures + 1;
+		x->retry_at =
+		    x->now + schedule_soon(&x->schedule, d->n_soon + 1, random);
+		destination_put_off(&o->destinations, d, x->failures,
+		    x->retry_at);
+		return;
+	}
+	/* lookups that failed before say nothing about the host */
+	x->failures = d->failures -
+	    (d->n_soon < d->failures ? d->n_soon : d->failures) + 1;
+	x->retry_at =
+	    x->now + schedule_delay(&x->schedule, x->failures, random);
+	destination_back_off(&o->destinations, d, x->failures, x->retry_at);
+}
+
 /* In memory at once, so that nobody knocks there meanwhile. A host that took
  * mail a moment ago has not failed for refusing one more connection. */
 static void
-decide_destination(struct result *x, struct destination *d, bool some_taken,
-    bool is_refused)
+decide_destination(struct result *x, struct destination *d,
+    const struct wire_attempt_result *m)
 {
 	struct outbound *o = x->outbound;
-	bool is_alive =
-	    is_refused && d->failures == 0 && pace_is_alive(&d->pace, x->now);
+	bool is_alive = m->is_refused && d->failures == 0 &&
+	    pace_is_alive(&d->pace, x->now);
 
 	x->was_failing = d->failures > 0;
-	decide_pace(x, d, some_taken, is_alive);
+	decide_pace(x, d, some_were_sent(m), is_alive);
 	if (!x->is_host_failure) {
 		destination_back_off(&o->destinations, d, 0, 0);
 		return;
 	}
 	x->host_verdict = x->rows[0].verdict;
-	if (is_alive)
-		return;
-	/* attempts that were under way together are one failure */
-	x->failures = d->retry_at > x->now ? d->failures : d->failures + 1;
-	x->retry_at = d->retry_at > x->now ? d->retry_at
-					   : x->now +
-		schedule_delay(&x->schedule, x->failures,
-		    env_random_u64(o->env));
-	destination_back_off(&o->destinations, d, x->failures, x->retry_at);
+	if (!is_alive)
+		back_off(x, d, m->is_soon);
 }
 
 int
@@ -451,7 +470,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	(void)arena_copy(&x->arena, m->tls, &x->tls);
 	(void)arena_copy(&x->arena, m->dialogue, &x->dialogue);
 	decide(x, a, m);
-	decide_destination(x, a->destination, some_were_sent(m), m->is_refused);
+	decide_destination(x, a->destination, m);
 	if (!some_were_sent(m))
 		out_throttles_give_back(a);
 	out_throttles_of(a, &x->throttled);

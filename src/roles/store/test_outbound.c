@@ -31,6 +31,7 @@ struct scene {
 	struct wish wish; /* of the letters sent from here on */
 	bool offers_dsn, offers_deliverby;
 	bool bounce_is_full;
+	bool has_no_dns;             /* its lookups fail */
 	struct wire_attempt attempt; /* the last; its slices are gone */
 	struct settings settings;
 	struct outbound *outbound;
@@ -114,7 +115,9 @@ on_attempt(struct channel *c, const struct wire_head *h,
 	s->attempt = *m;
 	result.offers_dsn = s->offers_dsn;
 	result.offers_deliverby = s->offers_deliverby;
-	result.is_host_failure = slice_equal(m->route, SLICE("dead.example"));
+	result.is_soon = s->has_no_dns;
+	result.is_host_failure =
+	    s->has_no_dns || slice_equal(m->route, SLICE("dead.example"));
 	buf_init(&rows, 100000);
 	while (wire_rcpt_next(&rcpts, &r)) {
 		struct wire_outcome o = { .row = r.row,
@@ -916,6 +919,47 @@ a_dead_host_changes_no_row(void **state)
 	scene_close(&s, 2);
 }
 
+/* Of the scene's only destination there; its time has come. */
+static struct destination *
+try_dead_again(struct scene *s)
+{
+	struct destination *d = destination_find(&s->outbound->destinations,
+	    SLICE("dead.example"), 0);
+
+	test_true(d != NULL);
+	d->retry_at = 0;
+	destination_refresh(&s->outbound->destinations, d);
+	outbound_pump_soon(s->outbound);
+	scene_run(s);
+	return d;
+}
+
+static void
+a_failed_lookup_is_repeated_soon(void **state)
+{
+	struct destination *d;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.has_no_dns = true;
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok1@dead.example"), 0);
+	d = destination_find(&s.outbound->destinations, SLICE("dead.example"),
+	    0);
+	test_true(d != NULL && d->failures == 1 && d->n_soon == 1);
+	test_true(d->retry_at < env_wall(s.f.env) + 7 * TIME_SECOND);
+	d = try_dead_again(&s);
+	test_int(d->failures, 2);
+	test_true(d->retry_at < env_wall(s.f.env) + 14 * TIME_SECOND);
+	/* the host itself begins with its first failure */
+	s.has_no_dns = false;
+	d = try_dead_again(&s);
+	test_int(s.n_attempts, 3);
+	test_int(d->failures, 1);
+	test_true(d->retry_at > env_wall(s.f.env) + 20 * TIME_SECOND);
+	scene_close(&s, 1);
+}
+
 static void
 what_a_dead_courier_had_is_tried_again(void **state)
 {
@@ -1471,6 +1515,7 @@ TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_bounce_follows_its_sender),
     cmocka_unit_test(nothing_bounces_to_nobody),
     cmocka_unit_test(a_dead_host_changes_no_row),
+    cmocka_unit_test(a_failed_lookup_is_repeated_soon),
     cmocka_unit_test(what_a_dead_courier_had_is_tried_again),
     cmocka_unit_test(a_bounce_is_made_once_whoever_dies),
     cmocka_unit_test(what_is_too_old_expires),
