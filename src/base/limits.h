@@ -137,6 +137,8 @@ enum {
 	LIMIT_STS_DOMAINS = 10000,         /* whose policy is kept */
 	LIMIT_STS_BYTES = 2 * 1024 * 1024, /* of them, told to a new fetcher:
 					    * 100 a domain is usual */
+	LIMIT_REPORT_MAIL = 1024 * 1024, /* of others about TLS; 20 KiB is
+					  * much already */
 
 	/* configuration */
 	LIMIT_CONFIG_FILE = 256 * 1024,

@@ -206,6 +206,7 @@ struct settings {
 	/* [reports] */
 	bool reports_tls;                    /* RFC 8460 */
 	char reports_contact[SETTINGS_NAME]; /* an address, or empty */
+	char reports_tls_mailbox[SETTINGS_NAME]; /* the same */
 
 	/* [resolver] */
 	char resolver_server[64]; /* ask this address instead of the roots */

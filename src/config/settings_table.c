@@ -458,6 +458,11 @@ const struct settings_key settings_keys[] = {
 	    false,
 	    "The address that reports come from and name. When empty: "
 	    "postmaster of the first domain that is served here." },
+	{ "reports", "tls_mailbox", KIND_TEXT, MEMBER(reports_tls_mailbox), "",
+	    0, 0, false,
+	    "The account of ours to which others send their reports about TLS "
+	    "(rua= of our _smtp._tls records): 'ulak reports tls received' "
+	    "shows what is in its inbox." },
 
 	{ "resolver", "server", KIND_ADDRESS, MEMBER(resolver_server), "", 0, 0,
 	    true,

@@ -4,6 +4,7 @@
 What is usual stands in test_tls_out.py and test_sts.py. Each domain has a mail host of its own; what the DNS says of it stands
 where the domain is made.
 """
+import base64
 import datetime
 import email
 import email.policy
@@ -20,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mua import compose, imap, submit
+from mua import compose, imap, inject, submit
 from receivers import Receiver
 from test_sts import check_report
 from test_tls_out import Certificate, Host, Refuses
@@ -151,7 +152,7 @@ class Net:
         self.middle = c("middle", issuer=self.ca, is_ca=True)
         self.own, self.next, self.weak = c("own", "nobody.example"), c("next"), Weak(self.dir, "weak")
         self.web = Web("192.0.2.121", self.by_ca("web", *[f"mta-sts.{n}.example" for n in WANTED if n.startswith(("both", "sts"))],
-                                                 "mta-sts.ends.example", "reports.example").file)
+                                                 "mta-sts.ends.example", "mta-sts.loops.example", "reports.example").file)
         self.web.pages["reports.example"] = Page(status=201)
         self.records += ["reports IN A 192.0.2.121"]
         self.cases()
@@ -163,9 +164,10 @@ class Net:
         self.dns.start()
         self.box = Ulak(os.path.join(self.dir, "box"), "box.example", "192.0.2.122", self.dns, extra={
             "outbound": ['retry_first = "1s"', 'retry_max = "2s"', f'authorities = "{self.ca.file}"', 'mta_sts_timeout = "4s"',
-                         'mta_sts_wait = "6s"'], "smtp": ["max_per_client = 10000"]})
+                         'mta_sts_wait = "6s"'], "smtp": ["max_per_client = 10000"], "reports": ['tls_mailbox = "reports@box.example"']})
         self.box.init()
         self.box.start()
+        self.box.account("reports@box.example")
         self.subjects = {label: self.send(f"r@{label}.example") for label in WANTED}
 
     def by_ca(self, label, *names, issuer=None, **more):
@@ -175,7 +177,7 @@ class Net:
         self.n += 1
         return f"198.51.100.{self.n}"
 
-    def host(self, label, kind=Host, tls="own", records=None, tlsa=(), at=None, address=None, sts=None):
+    def host(self, label, kind=Host, tls="own", records=None, tlsa=(), at=None, address=None, sts=None, rua=None):
         """tlsa: what stands at _25._tcp of the host; records: instead of MX and address. "own": the certificate of that name."""
         address = address or self.address()
         r = self.hosts[label] = kind(address, f"mx.{label}.example")
@@ -185,7 +187,7 @@ class Net:
             records = [f"{label} IN MX 10 mx.{label}", f"mx.{label} IN A {address}"]
         self.records += [one.format(address=address) for one in records]
         if label.split("-")[0] != "aliased":
-            self.records += [f'_smtp._tls.{label} IN TXT "v=TLSRPTv1; rua=https://reports.example/{label}"']
+            self.records += [f'_smtp._tls.{label} IN TXT "v=TLSRPTv1; rua={rua or "https://reports.example/" + label}"']
         self.records += [f"_25._tcp.{at or 'mx.' + label} IN TLSA {one}" for one in tlsa]
         if sts is not None:
             self.records += [f'_mta-sts.{label} 1 IN TXT "v=STSv1; id=1;"', f"mta-sts.{label} IN A {self.web.address}"]
@@ -243,6 +245,7 @@ class Net:
         host("rollover", tls="next", tlsa=[own])
         host("bounces", tls=None, tlsa=[own])
         host("ends", tls=None, sts=policy("enforce", "mx.ends.example", age=8))
+        host("loops", tls=None, tlsa=[stale], sts=policy("enforce", "other.example"), rua="mailto:tls@loops.example")
         self.records += ["ns.nowhere IN A 192.0.2.253"]
 
     def anchors(self, host):
@@ -363,7 +366,7 @@ def test_what_its_sender_reads(net):
     report = report_of(net, subject)
     text, status = (part.get_content() if i == 0 else part.as_string() for i, part in enumerate(list(report.iter_parts())[:2]))
     assert "does not offer STARTTLS" in re.sub(r"\s+", " ", text) and "TLSA records demand it" in re.sub(r"\s+", " ", text), text
-    assert "Action: failed" in status and "Status: 4.4.7" in status and "X-Ulak-Class: tls" in status, status
+    assert "Action: failed" in status and "Status: 4.7.10" in status and "X-Ulak-Class: tls" in status, status
     assert not net.hosts["bounces"].mails
     trace = net.box.cli("trace", number).stdout
     assert "TLS: dane" in trace and "does not offer STARTTLS" in trace
@@ -403,3 +406,65 @@ def test_what_is_reported(net):
         if label == "sts-tested":
             assert about["policy-string"] == ["version: STSv1", "mode: testing", "mx: mx.sts-tested.example", "max_age: 86400"]
             assert about["mx-host"] == ["mx.sts-tested.example"]
+
+
+def test_a_report_goes_where_nothing_else_may(net):
+    """RFC 8460, 3: by mail to a host that keeps neither its TLSA records nor its policy, in the clear; and that is not told."""
+    net.send("r@loops.example")
+    wait_for(lambda: "does not offer STARTTLS" in str(net.rows("loops")), what=lambda: str(net.rows("loops")))
+    net.box.cli("queue", "delete", "--yes", "--route", "loops.example")
+    host = net.hosts["loops"]
+    wait_for(lambda: net.box.cli("reports", "tls", "send") and host.mails, what=lambda: str(net.rows("loops")))
+    sender, rcpts, data = host.mails[0]
+    mail = email.message_from_bytes(data, policy=email.policy.default)
+    assert sender.startswith(b"MAIL FROM:<>") and rcpts == ["tls@loops.example"]
+    assert mail["TLS-Report-Domain"] == "loops.example" and b"X-TLS: 0" in data and len(host.mails) == 1
+    wait_for(lambda: not net.rows("loops"), what=lambda: str(net.rows("loops")))
+    for _ in range(2):
+        net.box.cli("reports", "tls", "send")
+    assert net.box.cli_json("reports", "tls", "show", "loops.example") == []
+    assert [r["state"] for r in net.box.cli_json("reports", "tls", "list") if r["domain"] == "loops.example"] == ["sent"]
+
+
+REPORT = {"organization-name": "Company-X", "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},
+          "contact-info": "sts-reporting@company-x.example", "report-id": "5065427c-23d3", "policies": [{
+              "policy": {"policy-type": "sts", "policy-string": ["version: STSv1", "mode: testing", "mx: *.mail.box.example", "max_age: 86400"],
+                         "policy-domain": "box.example", "mx-host": ["*.mail.box.example"]},
+              "summary": {"total-successful-session-count": 5326, "total-failure-session-count": 303},
+              "failure-details": [{"result-type": "certificate-expired", "sending-mta-ip": "2001:db8:abcd:12::1",
+                                   "receiving-mx-hostname": "mx1.mail.box.example", "failed-session-count": 100},
+                                  {"result-type": "starttls-not-supported", "sending-mta-ip": "2001:db8:abcd:13::1",
+                                   "receiving-mx-hostname": "mx2.mail.box.example", "receiving-ip": "203.0.113.56",
+                                   "failed-session-count": 203, "additional-information": "https://reports.company-x.example/5065427c"}]}]}
+
+
+def report_mail(content, subtype="tlsrpt+gzip"):
+    return (b"From: sts-reporting@company-x.example\r\nTo: reports@box.example\r\nSubject: Report Domain: box.example\r\n"
+            b" Submitter: company-x.example\r\n Report-ID: <5065427c-23d3@company-x.example>\r\nTLS-Report-Domain: box.example\r\n"
+            b"TLS-Report-Submitter: company-x.example\r\nMIME-Version: 1.0\r\n"
+            b"Content-Type: multipart/report; report-type=\"tlsrpt\"; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+            b"--b\r\nContent-Type: application/" + subtype.encode() + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+            base64.encodebytes(content).replace(b"\n", b"\r\n") + b"--b--\r\n")
+
+
+def test_what_others_report(net):
+    """What comes to reports.tls_mailbox is shown, from the newest down, each report once; what is no report, broken, a bomb or too
+    large is counted, and stops nothing."""
+    assert net.box.cli("reports", "tls", "received", "--json").stdout == "[]\n"
+    second = dict(REPORT, **{"report-id": "2", "policies": [{"policy": {"policy-type": "no-policy-found", "policy-domain": "box.example"},
+                             "summary": {"total-successful-session-count": 1, "total-failure-session-count": 0}}]})
+    packed = gzip.compress(json.dumps(REPORT).encode())
+    for content, more in ((packed, {}), (json.dumps(second).encode(), {"subtype": "tlsrpt+json"}), (packed, {}), (packed[:-20], {}),
+                          (gzip.compress(bytes(100 << 20)), {}), (b"[" * 100000, {"subtype": "tlsrpt+json"}), (os.urandom(900000), {})):
+        inject(net.box, "sts-reporting@company-x.example", "reports@box.example", report_mail(content, **more))
+    inject(net.box, "jo@company-x.example", "reports@box.example", compose("jo@company-x.example", "reports@box.example")[1])
+    got = net.box.cli_json("reports", "tls", "received")
+    assert [(r["id"], r["policy"], r["result"], r["good"], r["bad"], r["mx"]) for r in got] == [
+        ("5065427c-23d3", "sts", "", 5326, 303, ""), ("5065427c-23d3", "sts", "certificate-expired", 0, 100, "mx1.mail.box.example"),
+        ("5065427c-23d3", "sts", "starttls-not-supported", 0, 203, "mx2.mail.box.example"), ("2", "no-policy-found", "", 1, 0, "")]
+    text = net.box.cli("reports", "tls", "received").stdout
+    assert "Company-X" in text and "5 other mails, no report or larger than 1 MiB" in text, text
+    assert len(net.box.cli_json("reports", "tls", "received", "--limit", "5")) == 0
+    net.box.cli("account", "remove", "reports@box.example")
+    refused = net.box.cli("reports", "tls", "received", check=False)
+    assert refused.returncode == 1 and "reports.tls_mailbox" in refused.stderr

@@ -105,6 +105,7 @@ static const struct admin_command commands[] = {
 	{ SLICE("reports tls list"), "", .look = list_reports },
 	{ SLICE("reports tls show"), "domain", .look = show_reports },
 	{ SLICE("reports tls send"), "", .at_once = send_reports },
+	{ SLICE("reports tls received"), "below?", .look = tell_received },
 	{ SLICE("suppress list"), "sender? limit?", .look = list_suppressed },
 	{ SLICE("suppress show"), "recipient", .look = show_suppressed },
 	{ SLICE("suppress add"), "sender recipient note?",

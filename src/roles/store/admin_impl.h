@@ -12,6 +12,7 @@
  *   admin_address.c where a mail to an address would go
  *   admin_greylist.c  the greylist's
  *   sts.c           MTA-STS policies
+ *   reports_received.c  mails in which others report about TLS
  *   admin_throttle.c how much may leave in a time
  *   admin_warmup.c  source addresses that are warming up
  *   admin_terms.c   on what terms destinations are served
@@ -178,6 +179,10 @@ int list_greylist_allowed(struct db *db, struct admin_job *j);
 int list_reports(struct db *db, struct admin_job *j);
 int show_reports(struct db *db, struct admin_job *j);
 int send_reports(struct admin_job *j);
+
+/* -- reports_received.c -- */
+
+int tell_received(struct db *db, struct admin_job *j);
 
 /* -- admin_suppress.c -- */
 
