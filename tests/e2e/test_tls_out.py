@@ -166,7 +166,7 @@ case("alias-stale", "does not match its TLSA", tlsa=[("next", 3, 1, 1)], alias=T
 for kind in (Garbage, Resets, Silent, Refuses, Injects, Alerts, Huge):
     name = kind.__name__.lower()
     case(name, "clear", kind=kind)
-    case(name + "-ee", "does not offer STARTTLS" if kind is Refuses else "TLS with the mail host failed", kind=kind,
+    case(name + "-ee", "refuses STARTTLS" if kind is Refuses else "TLS with the mail host failed", kind=kind,
          tlsa=[("own", 3, 1, 1)])
 
 

@@ -112,7 +112,7 @@ WANTED = {
     "anchor-unseen": "tls", "anchor-key-unseen": "tls", "anchor-deep": "tls", "anchor-star": "tls", "anchor-cn": "tls",
     "anchor-no-name": "for another name", "anchor-is-leaf": "does not match its TLSA",
     "weak-early": "tls", "only-13": "tls", "only-12": "tls", "too-old": "TLS with the mail host failed", "too-old-open": "clear",
-    "not-now": "does not offer STARTTLS|TLS", "not-now-open": "clear", "spies": "tls",
+    "not-now": r"refuses STARTTLS, and TLS is required there \(454 4.7.0 TLS not available due to temporary reason\); the host's TLSA", "not-now-open": "clear", "spies": "tls",
     # both: DANE goes before MTA-STS, whatever that says (RFC 8461, 2)
     "both-dane-good": "tls", "both-sts-good": "does not match its TLSA", "both-unusable": "MTA-STS policy demands it",
     "both-bogus": "no valid answer about the host's TLSA",
@@ -130,7 +130,7 @@ REPORTED = {
     "tlsa-lame": (TLSA, "dnssec-invalid", "no valid answer"), "anchor-deep": (TLSA, None),
     "anchor-no-name": (TLSA, "certificate-host-mismatch", "hostname mismatch"), "over-v6": (TLSA, None),
     "too-old": (TLSA, "validation-failure", "protocol version"), "too-old-open": (NONE, "validation-failure", "protocol version"),
-    "not-now": (TLSA, "starttls-not-supported"), "not-now-open": (NONE, "starttls-not-supported"), "spies": (NONE, None),
+    "not-now": (TLSA, "starttls-not-supported", "454 4.7.0 TLS not available"), "not-now-open": (NONE, "starttls-not-supported"), "spies": (NONE, None),
     "both-dane-good": (TLSA, None), "both-sts-good": (TLSA, "certificate-host-mismatch"),
     "both-unusable": (TLSA, "certificate-not-trusted", "self-signed"), "both-bogus": (TLSA, "dnssec-invalid"),
     "sts-other": (STS, "certificate-host-mismatch", "hostname mismatch"), "sts-expired": (STS, "certificate-expired", "expired"),
@@ -163,8 +163,8 @@ class Net:
         self.dns.unsigned.add("open.example.")
         self.dns.start()
         self.box = Ulak(os.path.join(self.dir, "box"), "box.example", "192.0.2.122", self.dns, extra={
-            "outbound": ['retry_first = "1s"', 'retry_max = "2s"', f'authorities = "{self.ca.file}"', 'mta_sts_timeout = "4s"',
-                         'mta_sts_wait = "6s"'], "smtp": ["max_per_client = 10000"], "reports": ['tls_mailbox = "reports@box.example"']})
+            "outbound": ['retry_first = "1s"', 'retry_max = "2s"', f'authorities = "{self.ca.file}"', 'mta_sts_timeout = "30s"',
+                         'mta_sts_wait = "30s"'], "smtp": ["max_per_client = 10000"], "reports": ['tls_mailbox = "reports@box.example"']})
         self.box.init()
         self.box.start()
         self.box.account("reports@box.example")
@@ -360,7 +360,7 @@ def report_of(net, subject):
 
 def test_what_its_sender_reads(net):
     """TLSA records and no STARTTLS until the mail is too old: the report says what is wrong, and who wants it right."""
-    net.box.cli("destination", "set", "bounces.example", "lifetime=3s")
+    net.box.cli("destination", "set", "bounces.example", "lifetime=8s")
     subject = net.send("r@bounces.example")
     number = net.last_id
     report = report_of(net, subject)

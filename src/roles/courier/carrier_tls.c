@@ -121,7 +121,7 @@ carrier_tell_no_tls(struct carrier *k)
 	    k->client.config.tls == SMTP_TLS_NEVER)
 		return;
 	k->has_told_tls = true;
-	(void)security_on_no_tls(k->attempt, &k->peer, text);
+	(void)security_on_no_tls(k->attempt, &k->peer, NULL, text);
 }
 
 /* TLS was demanded, and the server has none or will not begin it; or the
@@ -133,7 +133,8 @@ carrier_fail_at_tls(struct carrier *k, struct verdict why)
 
 	if (k->client.lacks_tls) {
 		carrier_take_notes(k);
-		why = security_on_no_tls(k->attempt, &k->peer, text);
+		why = security_on_no_tls(k->attempt, &k->peer,
+		    k->client.failure_is_local ? NULL : &why, text);
 		attempt_note(k->attempt, "! %.*s", SLICE_FMT(why.text));
 		carrier_fail(k, ATTEMPT_SESSION, why, true);
 		return true;

@@ -351,8 +351,10 @@ bool security_on_handshake(struct attempt *a, const struct security_peer *peer,
 struct verdict security_on_broken(struct attempt *a,
     const struct security_peer *peer, const char *why,
     char text[SECURITY_TEXT]);
+/* said: what the server said to STARTTLS; NULL: it does not offer it. */
 struct verdict security_on_no_tls(struct attempt *a,
-    const struct security_peer *peer, char text[SECURITY_TEXT]);
+    const struct security_peer *peer, const struct verdict *said,
+    char text[SECURITY_TEXT]);
 /* A row for the result; peer NULL: nobody was connected to. */
 void security_fact(struct attempt *a, enum tls_result result,
     const struct security_peer *peer, const char *info);

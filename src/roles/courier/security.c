@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "roles/courier/courier.h"
+#include "roles/courier/attempt.h"
 
 enum {
-	LINES_MAX = 2048 /* of tls_fact */
+	LINES_MAX = 2048, /* of tls_fact */
+	SECURITY_REPLY = 160
 };
 
 /* -- before the connection ---------------------------------------------------
@@ -277,14 +278,37 @@ security_on_broken(struct attempt *a, const struct security_peer *peer,
 	    tls_result_words(TLS_RESULT_VALIDATION_FAILURE), why, text);
 }
 
+static const char *
+print_reply(struct attempt *a, const struct verdict *said,
+    char out[SECURITY_REPLY])
+{
+	struct slice text =
+	    attempt_keep_text(a, slice_upto(said->text, SECURITY_REPLY - 40));
+
+	if (said->esc.class == 0)
+		(void)snprintf(out, SECURITY_REPLY, "%u %.*s", said->code,
+		    SLICE_FMT(text));
+	else
+		(void)snprintf(out, SECURITY_REPLY, "%u %u.%u.%u %.*s",
+		    said->code, said->esc.class, said->esc.subject,
+		    said->esc.detail, SLICE_FMT(text));
+	return out;
+}
+
 struct verdict
 security_on_no_tls(struct attempt *a, const struct security_peer *peer,
-    char text[SECURITY_TEXT])
+    const struct verdict *said, char text[SECURITY_TEXT])
 {
 	const enum tls_result r = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
+	char reply[SECURITY_REPLY] = "";
+	const char *why = said != NULL ? print_reply(a, said, reply) : "";
 
-	security_fact(a, r, peer, "");
-	return failure(a, r, tls_result_words(r), "", text);
+	security_fact(a, r, peer, why);
+	return failure(a, r,
+	    said != NULL ? SLICE("the mail host refuses STARTTLS, and TLS is "
+				 "required there")
+			 : tls_result_words(r),
+	    why, text);
 }
 
 /* -- for the report ----------------------------------------------------------
