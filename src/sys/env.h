@@ -123,8 +123,14 @@ bool env_addr_is_loopback(const struct env_addr *a);
 /* All sockets are non-blocking; -EAGAIN says "wait for readiness". */
 int env_accept(struct env *env, int listen_fd, struct env_addr *ret_peer); /* fd */
 /* Begins to connect; -errno at once, or an fd that becomes writable, after
- * which env_connect_result tells 0 or -errno. `from` may be NULL. */
-int env_connect(struct env *env, const struct env_addr *to, const struct env_addr *from);
+ * which env_connect_result tells 0 or -errno. `from` may be NULL. A peer that
+ * is silent for ENV_KEEPALIVE_SECONDS is asked whether it is there: it resets
+ * a connection that it does not know of. */
+enum {
+	ENV_KEEPALIVE_SECONDS = 10
+};
+int env_connect(struct env *env, const struct env_addr *to,
+    const struct env_addr *from);
 /* The same to a socket in the file system. */
 int env_connect_local(struct env *env, const char *path);
 int env_connect_result(struct env *env, int fd);

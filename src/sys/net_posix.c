@@ -75,6 +75,30 @@ set_no_delay(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* A peer that is gone is noticed where its silence would be waited for. So is
+ * one that has never heard of the connection: Linux, when its queue is full,
+ * answers SYNs with cookies and keeps nothing of them. */
+static void
+set_keepalive(int fd)
+{
+#ifdef TCP_KEEPIDLE
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, ENV_KEEPALIVE_SECONDS },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 15 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 8 },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value));
+#else
+	(void)fd;
+#endif
+}
+
 /* Fixed when it connected. */
 static struct env_addr
 peer_of_local(int fd)
@@ -126,6 +150,7 @@ posix_connect(struct env *env, const struct env_addr *to,
 	if (fd == -1)
 		return -errno;
 	set_no_delay(fd);
+	set_keepalive(fd);
 	if (from != NULL) {
 		socklen_t n = addr_to_kernel(from, &here);
 

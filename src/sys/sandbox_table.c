@@ -95,6 +95,7 @@ static const struct sandbox_call living_calls[] = {
 	CALL(getsockname),
 	CALL(getpeername),
 	CALL_2(setsockopt, ARG(1, SOL_SOCKET), ARG(2, SO_LINGER)),
+	CALL_2(setsockopt, ARG(1, SOL_SOCKET), ARG(2, SO_KEEPALIVE)),
 	CALL_1(setsockopt, ARG(1, IPPROTO_TCP)),
 	CALL_1(mmap, ARG_WITHOUT(2, PROT_EXEC)),
 	CALL_1(mprotect, ARG_WITHOUT(2, PROT_EXEC)),

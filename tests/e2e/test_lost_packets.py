@@ -13,11 +13,12 @@ import pytest
 import hostile_dns
 from hostile_dns import SERVFAIL, HostileDns, good
 from mua import compose, submit
-from receivers import Receiver
+from receivers import Hangup, Receiver
 from world import Dns, Ulak, add_address, wait_for
 
 USER = "user@box.example"
 MANY = 40
+TCP_REPAIR = 19
 SWALLOWS = "2001:db8:99::1"
 
 
@@ -44,6 +45,18 @@ class Swallower:
     def close(self):
         for s in self.sockets:
             s.close()
+
+
+class Forgets(Receiver):
+    """Knows nothing of its first connection, which looks open from the other side: as Linux does with those beyond its queue,
+    whose SYNs it answered with cookies."""
+
+    def greet(self, c):
+        if c.number == 1:
+            c.s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+            c.s.close()  # without a word
+            raise Hangup
+        super().greet(c)
 
 
 class For:
@@ -79,6 +92,7 @@ class World:
         self.liar = HostileDns("192.0.2.171")
         self.well = Receiver("198.51.100.170", "mx.well.example")
         self.swallower = Swallower(SWALLOWS)
+        self.forgets = Forgets("198.51.100.171", "mx.forgets.example")
         zones, at = self.liar.zones, lambda: self.well.address
         silent, servfail = hostile_dns.silent, lambda q: q.reply(rcode=SERVFAIL)
         for zone, seconds, spoilt in (("late.example", 5, silent), ("later.example", 15, silent), ("fails.example", 3, servfail)):
@@ -91,13 +105,15 @@ class World:
         self.dns.zone(".", [])
         self.dns.zone("example.", ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.172",
                                    "drops.example. IN MX 10 mx.drops.example.", f"mx.drops.example. IN AAAA {SWALLOWS}",
-                                   f"mx.drops.example. IN A {self.well.address}", *self.liar.records()])
+                                   f"mx.drops.example. IN A {self.well.address}", "forgets.example. IN MX 10 mx.forgets.example.",
+                                   f"mx.forgets.example. IN A {self.forgets.address}",
+                                   *self.liar.records()])
         self.dns.start()
         self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.172", self.dns,
                         extra={"outbound": ["mta_sts = false"], "smtp": ["max_per_client = 10000"]})
         self.box.init()
         self.box.start()
-        self.sent = {what: self.send(what + ".example") for what in ("late", "later", "fails")}
+        self.sent = {what: self.send(what + ".example") for what in ("late", "later", "fails", "forgets")}
 
     def send(self, domain):
         subject, message = compose(USER, f"r@{domain}")
@@ -105,7 +121,7 @@ class World:
 
     def stop(self):
         self.box.stop()
-        for each in (self.well, self.swallower, self.liar):
+        for each in (self.well, self.forgets, self.swallower, self.liar):
             each.close()
         self.dns.stop()
 
@@ -119,10 +135,11 @@ def net():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def arrives(net, subject, number):
+def arrives(net, subject, number, at=None):
     """Long before a host that failed would be asked again."""
-    wait_for(lambda: net.well.copies(subject), 50, lambda: net.box.cli("trace", number).stdout + net.box.cli("queue", "list").stdout)
-    assert len(net.well.copies(subject)) == 1
+    at = at or net.well
+    wait_for(lambda: at.copies(subject), 50, lambda: net.box.cli("trace", number).stdout + net.box.cli("queue", "list").stdout)
+    assert len(at.copies(subject)) == 1
 
 
 @pytest.mark.parametrize("what", ["lossy", "moody"])
@@ -144,3 +161,11 @@ def test_an_ipv6_address_that_swallows_packets(net):
 def test_trouble_of_a_moment_costs_seconds(net, what):
     """The domain's name server says nothing, or SERVFAIL, for some seconds."""
     arrives(net, *net.sent[what])
+
+
+def test_a_connection_that_the_host_has_not_heard_of(net):
+    """It is asked whether it is there, and the connection begun anew, in the same attempt."""
+    subject, number = net.sent["forgets"]
+    arrives(net, subject, number, net.forgets)
+    trace = net.box.cli("trace", number).stdout
+    assert trace.count("* connected to") == 2 and "delayed" not in trace, trace

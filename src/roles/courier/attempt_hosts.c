@@ -132,7 +132,8 @@ attempt_gave_up(struct attempt *a)
 static bool
 next_host(struct attempt *a)
 {
-	if ((a->is_clear_next || a->is_full_next) && a->address > 0)
+	if ((a->is_clear_next || a->is_full_next || a->is_again_next) &&
+	    a->address > 0)
 		a->address--; /* the same one again */
 	find_address(a);
 	return a->host < a->route.n_hosts && a->n_tries < COURIER_TRIES &&
@@ -154,7 +155,7 @@ next_target(struct attempt *a)
 	target.address.family = address->family;
 	target.address.port = h->port;
 	memcpy(target.address.bytes, address->bytes, sizeof(address->bytes));
-	a->is_clear_next = a->is_full_next = false;
+	a->is_clear_next = a->is_full_next = a->is_again_next = false;
 	a->n_tries++;
 	return target;
 }
@@ -253,7 +254,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 {
 	a->failure = attempt_keep_verdict(a, why);
 	a->failure_is_ours = is_ours;
-	a->is_refused = what == ATTEMPT_CONNECT;
+	a->is_refused = what == ATTEMPT_CONNECT || what == ATTEMPT_UNHEARD;
 	attempt_turn_fail(a);
 	a->is_soon &= is_ours;
 	if (why->code == 0)
@@ -265,5 +266,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 	a->is_clear_next = what == ATTEMPT_TLS_FAILED &&
 	    !tls_demand_is_firm(&a->demand) && attempt_hop_may_be_clear(a);
 	a->is_full_next = what == ATTEMPT_RESUMPTION;
+	a->is_again_next =
+	    what == ATTEMPT_UNHEARD && a->n_unheard++ < COURIER_UNHEARD;
 	attempt_go_on(a);
 }

@@ -65,6 +65,16 @@ carrier_failure_of(const struct carrier *k, bool is_refused)
 						: ATTEMPT_SESSION;
 }
 
+bool
+carrier_is_unheard(const struct carrier *k)
+{
+	int64_t silence = env_now(k->courier->env) - k->connected_at;
+
+	return k->is_reset && k->last_phase == SMTP_PHASE_GREETING &&
+	    k->client.n_replied == 0 && !k->is_implicit &&
+	    silence >= (ENV_KEEPALIVE_SECONDS - 1) * TIME_SECOND;
+}
+
 /* What the client has noted so far, in its place among our own lines. */
 void
 carrier_take_notes(struct carrier *k)
@@ -121,6 +131,7 @@ on_connected(struct carrier *k)
 	char text[200];
 
 	if (r == 0) {
+		k->connected_at = env_now(k->courier->env);
 		(void)env_local_addr(k->courier->env, k->watch.fd,
 		    &k->peer.local);
 		attempt_note(k->attempt, "* connected to %s", k->remote);

@@ -43,13 +43,15 @@ struct carrier {
 	uint8_t state;
 	uint8_t last_phase; /* of the client */
 	bool dot_is_out;
+	bool is_reset;              /* by the other side's TCP */
 	bool is_verified;           /* RFC 8689, 4.2.1 */
 	bool is_implicit;           /* TLS came before the greeting */
 	bool is_hasty;              /* another address is waiting its turn */
 	bool has_told_tls;          /* there is a fact about it */
 	bool is_full, tls_optional; /* as the first attempt had it */
 	uint8_t tls_minimum;
-	uint8_t turn; /* of which of the route's hosts it is */
+	uint8_t turn;         /* of which of the route's hosts it is */
+	int64_t connected_at; /* env_now */
 	struct security_peer peer;
 	uint64_t hosts; /* which set (policy/route_set) */
 	unsigned n_mails, mails_max;
@@ -72,6 +74,9 @@ bool carrier_is_at_tls(const struct carrier *k);
 /* is_refused: the remote said so itself, in so many words. */
 enum attempt_failure carrier_failure_of(const struct carrier *k,
     bool is_refused);
+/* The other side's TCP knows nothing of the connection, and said so when it was
+ * asked: its queue was full. */
+bool carrier_is_unheard(const struct carrier *k);
 /* What the client has noted so far, in its place among our own lines. */
 void carrier_take_notes(struct carrier *k);
 void carrier_tell_time(struct carrier *k);

@@ -64,6 +64,7 @@ carrier_receive(struct carrier *k)
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
+			k->is_reset = n == -ECONNRESET;
 			smtp_client_lost(&k->client,
 			    n == 0 ? "the server closed the connection"
 				   : "the connection was lost");
@@ -282,8 +283,11 @@ on_closed(struct carrier *k)
 		return STEP_GONE;
 	if (k->last_phase == SMTP_PHASE_AUTH && !k->client.failure_is_local)
 		why = attempt_hop_login_failed(k->attempt, &why);
-	carrier_fail(k, carrier_failure_of(k, !k->client.failure_is_local), why,
-	    k->client.failure_is_local);
+	carrier_fail(k,
+	    carrier_is_unheard(k)
+		? ATTEMPT_UNHEARD
+		: carrier_failure_of(k, !k->client.failure_is_local),
+	    why, k->client.failure_is_local);
 	return STEP_GONE;
 }
 

@@ -41,6 +41,7 @@ enum {
 	COURIER_QUESTIONS = 3 * ROUTE_QUESTIONS,
 	SECURITY_FACTS = 8, /* as in ATTEMPT_RESULT */
 	SECURITY_TEXT = 420,
+	COURIER_UNHEARD = 3, /* times that a connection is tried again */
 	ATTEMPT_ARENA = 1024 * 1024,
 	ATTEMPT_REMOTE = 320,
 	ATTEMPT_TLS = 128,
@@ -152,6 +153,8 @@ struct attempt {
 	bool is_patient;    /* at those of the host that were given up early */
 	uint16_t given_up;  /* which: a bit for each address */
 	bool is_full_next;  /* the same, with no session to be resumed */
+	bool is_again_next; /* the same, for it has heard nothing of it */
+	uint8_t n_unheard;
 
 	/* security.c */
 	uint8_t tls_minimum;  /* as ATTEMPT says it */
@@ -269,6 +272,7 @@ void attempt_on_outcomes(struct attempt *a, const struct verdict *failure,
 /* The connection ended without outcomes. */
 enum attempt_failure {
 	ATTEMPT_CONNECT,    /* no connection, no greeting, refused EHLO */
+	ATTEMPT_UNHEARD,    /* no greeting: its queue was full; once more */
 	ATTEMPT_TLS_FAILED, /* once more in the clear, if that is allowed */
 	ATTEMPT_RESUMPTION, /* the handshake, with an old session */
 	ATTEMPT_SESSION,    /* later */

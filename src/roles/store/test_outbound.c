@@ -12,6 +12,7 @@
 #include "queue/bounce.h"
 #include "roles/store/outbound_impl.h"
 #include "store/domain.h"
+#include "store/route.h"
 #include "store/store_fixture.h"
 
 enum {
@@ -247,6 +248,16 @@ on_done(struct channel *c, const struct wire_head *h, const struct wire_done *m)
 }
 
 static int
+on_courier_kick(struct channel *c, const struct wire_head *h,
+    const struct wire_courier_kick *m)
+{
+	(void)c;
+	(void)h;
+	(void)m;
+	return 0;
+}
+
+static int
 courier_dispatch(struct channel *c, const struct wire_head *h,
     struct slice payload, int fd)
 {
@@ -255,6 +266,7 @@ courier_dispatch(struct channel *c, const struct wire_head *h,
 		.attempt_data = on_attempt_data,
 		.attempt_noted = on_attempt_noted,
 		.bounce_make = on_bounce_make,
+		.courier_kick = on_courier_kick,
 		.done = on_done,
 	};
 
@@ -1491,6 +1503,102 @@ the_whole_mail_comes_back_when_asked_for(void **state)
 	}
 }
 
+struct rerouting {
+	struct store_write write;
+	struct scene *s;
+	const char *hosts; /* NULL: the route is deleted */
+	bool is_new;
+	int result;
+};
+
+static int
+rerouting_apply(struct db *db, struct store_write *w)
+{
+	struct rerouting *x = LIST_ENTRY(w, struct rerouting, write);
+	struct option options[] = {
+		{ SLICE("kind"), SLICE("smarthost") },
+		{ SLICE("hosts"), slice_cstr(x->hosts ? x->hosts : "") },
+		{ SLICE("to"), SLICE("two.example") },
+	};
+	struct route_trouble why;
+
+	if (x->hosts == NULL)
+		return route_delete(db, SLICE("hop"), &why);
+	return route_save(db, SLICE("hop"), options, 3, x->is_new,
+	    env_wall(x->s->f.env), &why);
+}
+
+static void
+rerouting_done(struct store_write *w, int r)
+{
+	struct rerouting *x = LIST_ENTRY(w, struct rerouting, write);
+
+	x->result = r;
+	x->s->f.n_waiting--;
+}
+
+/* As `ulak route` does: written, and told. */
+static void
+reroute(struct scene *s, const char *hosts)
+{
+	struct rerouting x = { .write.lane = STORE_LANE_INTERACTIVE,
+		.write.apply = rerouting_apply,
+		.write.done = rerouting_done,
+		.s = s,
+		.hosts = hosts,
+		.is_new = true,
+		.result = -1 };
+
+	s->f.n_waiting++;
+	store_submit(s->f.store, &x.write);
+	fixture_run(&s->f);
+	test_int(x.result, 0);
+	outbound_routes_changed(s->outbound);
+	scene_run(s);
+}
+
+/* What waits goes by the routes of its turn, there and back again; a restart in
+ * between finds it where it lies. */
+static void
+rows_follow_a_changed_route(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	send_letter(&s, "anna@one.example",
+	    RCPTS_OF("later1@two.example", "later2@two.example"), 0);
+	test_int(s.n_attempts, 1);
+	test_int(s.attempt.hop, HOP_MX);
+	reroute(&s, "[192.0.2.9]:26");
+	test_int(s.n_attempts, 1); /* its time has not come */
+	admin(&s, "queue list", "route", "route:hop");
+	test_slice(slice_cstr(s.states), SLICE(""));
+	admin(&s, "queue retry", "all", "1");
+	test_int(s.n_attempts, 2);
+	test_int(s.attempt.hop, HOP_SMARTHOST);
+	admin(&s, "queue list", "route", "route:hop");
+	test_slice(slice_cstr(s.states), SLICE("waiting waiting "));
+	admin_closes(&s);
+
+	scene_restart(&s);
+	admin_opens(&s);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 2);
+	reroute(&s, NULL);
+	admin(&s, "queue retry", "all", "1");
+	test_int(s.n_attempts, 3);
+	test_int(s.attempt.hop, HOP_MX);
+	admin(&s, "queue list", "route", "route:hop");
+	test_slice(slice_cstr(s.states), SLICE(""));
+	admin(&s, "queue delete", "all", "1");
+	test_int(s.affected, 2);
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
 TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_change_waits_for_the_attempt),
     cmocka_unit_test(a_change_waits_at_the_end),
@@ -1520,4 +1628,5 @@ TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_bounce_is_made_once_whoever_dies),
     cmocka_unit_test(what_is_too_old_expires),
     cmocka_unit_test(a_delay_is_told_once),
-    cmocka_unit_test(the_administrator_has_his_way))
+    cmocka_unit_test(the_administrator_has_his_way),
+    cmocka_unit_test(rows_follow_a_changed_route))
