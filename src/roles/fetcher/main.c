@@ -153,14 +153,27 @@ dispatch(struct channel *c, const struct wire_head *h, struct slice payload,
  * -----------------------------------------------------------------------------
  */
 
-static void
-resolver_lost(struct fetcher *f)
+static struct domain *
+who_asks_the_resolver(struct fetcher *f)
 {
 	struct domain *d;
 	size_t at = 0;
 
-	f->resolver = NULL;
 	while ((d = map_next(&f->lookups, &at)) != NULL)
+		if (d->stage == DOMAIN_TXT || d->stage == DOMAIN_ADDRESSES)
+			return d;
+	return NULL;
+}
+
+/* Each ends its look, and others that were pending may end theirs with it: so
+ * no walk of the map goes on behind one. */
+static void
+resolver_lost(struct fetcher *f)
+{
+	struct domain *d;
+
+	f->resolver = NULL;
+	while ((d = who_asks_the_resolver(f)) != NULL)
 		domain_on_resolver_lost(d);
 	jobs_on_resolver_lost(f);
 }

@@ -20,6 +20,7 @@ enum {
 	PAGE_ROWS = 64,
 	PAGE_RANGES = 256,
 	JOB_ROWS = 1024, /* read in one transaction */
+	NOTES_DONE = 64, /* that stay in memory though they are written */
 	HELD_MAX = 1000  /* answers that wait for a front to read */
 };
 
@@ -78,9 +79,11 @@ watched_get(struct store_role *s, uint64_t account)
  * noted in the mailbox's row when it leaves. */
 struct note {
 	struct store_write write;
-	struct list link; /* of the role, until it is done */
+	struct list link; /* of the role, until it is done and for a while */
+	struct store_role *role;
 	uint64_t mailbox;
 	uint32_t uid;
+	bool is_done;
 };
 
 static int
@@ -93,13 +96,38 @@ apply_note(struct db *db, struct store_write *w)
 }
 
 static void
+drop_oldest_note(struct store_role *s)
+{
+	LIST_FOREACH (it, &s->notes) {
+		struct note *n = LIST_ENTRY(it, struct note, link);
+
+		if (!n->is_done)
+			continue;
+		list_remove(&n->link);
+		free(n);
+		s->n_notes_done--;
+		return;
+	}
+}
+
+/* Who opens the mailbox may have read its row before this was written, and be
+ * answered only now: so the last ones stay in the list. */
+static void
 done_note(struct store_write *w, int r)
 {
 	struct note *n = LIST_ENTRY(w, struct note, write);
 
 	(void)r; /* somebody sees \Recent once more */
-	list_remove(&n->link);
-	free(n);
+	n->is_done = true;
+	if (++n->role->n_notes_done > NOTES_DONE)
+		drop_oldest_note(n->role);
+}
+
+void
+scan_free_notes(struct store_role *s)
+{
+	while (s->n_notes_done > 0)
+		drop_oldest_note(s);
 }
 
 static void
@@ -112,6 +140,7 @@ note_told(struct store_role *s, const struct watcher *w)
 	n = calloc(1, sizeof(*n));
 	if (n == NULL)
 		return;
+	n->role = s;
 	n->mailbox = w->mailbox;
 	n->uid = w->told;
 	n->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,

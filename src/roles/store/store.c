@@ -779,6 +779,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	if (ctx->store != NULL && store_is_idle(ctx->store) &&
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
+		scan_free_notes(ctx);
 		greylist_rows_free(ctx);
 		reports_free(ctx);
 		greylist_free(ctx->greylist);

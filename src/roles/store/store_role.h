@@ -60,9 +60,10 @@ struct store_role {
 	struct map cache;         /* rcpt as typed -> struct cached */
 	struct list cached;
 	struct map watched; /* account -> struct watched */
-	struct list notes;  /* scan.c: of what was told, not yet written */
-	struct map locks;   /* account -> struct handle, POP3's */
-	struct rate *rate;  /* clients.c */
+	struct list notes;  /* scan.c: of what was told, not long written */
+	size_t n_notes_done;
+	struct map locks;  /* account -> struct handle, POP3's */
+	struct rate *rate; /* clients.c */
 	struct greylist *greylist;
 	struct greylist_writer *greylist_writer;
 	struct reports *reports;
@@ -250,6 +251,7 @@ int scan_watch(struct handle *h, uint64_t session, uint64_t mailbox,
     uint32_t uidnext, bool is_reader);
 /* Messages of the mailbox below this uid are no longer \Recent; 0: no word. */
 uint32_t scan_told(struct store_role *s, uint64_t account, uint64_t mailbox);
+void scan_free_notes(struct store_role *s);
 void scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
     uint64_t mailbox, uint64_t upto);
 void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */
