@@ -164,6 +164,9 @@ show_test(struct cli *cli, const json_t *rows)
 		print_rows(rows, "sender", "Who is said to send it:");
 		print_rows(rows, "destination", "What is known of it:");
 		print_rows(rows, "terms", "What is set for it:");
+		print_rows(rows, "throttle", "How much may leave:");
+		print_rows(rows, "warmup", "What its new address may send:");
+		print_rows(rows, "leaves", "How it leaves:");
 		print_rows(rows, "hop", "Where to:");
 		print_rows(rows, "dns", "What the DNS says:");
 		print_rows(rows, "host", "Hosts, in this order:");

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Whose mail goes when there is much: tenants, senders, hosts that many domains share."""
+import json
 import os
 import shutil
 import smtplib
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from receivers import Receiver
-from world import Dns, Ulak, wait_for
+from world import Dns, Ulak, add_address, wait_for
 
 
 class Counts(Receiver):
@@ -36,7 +37,8 @@ class Counts(Receiver):
 
 
 SERVERS = {"crowded": "192.0.2.121", "shared": "192.0.2.122", "open": "192.0.2.123",
-           "warm": "192.0.2.124"}
+           "warm": "192.0.2.124", "dual": "192.0.2.125", "dual6": "2001:db8:125::1"}
+OURS6 = "2001:db8:120::1"
 
 
 class Scene:
@@ -45,6 +47,9 @@ class Scene:
         self.dns = Dns(os.path.join(directory, "dns"))
         records = ["box.example. IN MX 10 mx.box.example.", "mx.box.example. IN A 192.0.2.120"]
         for name, address in SERVERS.items():
+            if ":" in address:
+                records += [f"mx.dual.example. IN AAAA {address}"]
+                continue
             records += [f"{name}.example. IN MX 10 mx.{name}.example.", f"mx.{name}.example. IN A {address}"]
         for name in ("one-of", "two-of"):  # the same hosts, written differently
             records += [f"{name}.example. IN MX {5 if name == 'one-of' else 7} mx.shared.example."]
@@ -52,8 +57,9 @@ class Scene:
         self.dns.zone("example.", records)
         self.dns.start()
         self.servers = {n: Counts(a, n) for n, a in SERVERS.items()}
+        add_address(OURS6)
         self.box = Ulak(os.path.join(directory, "box"), "box.example", "192.0.2.120", self.dns, extra={
-            "outbound": ['retry_first = "300s"', 'retry_max = "400s"', 'source_ipv4 = "192.0.2.120"'], "smtp": ["max_per_client = 10000"],
+            "outbound": ['retry_first = "300s"', 'retry_max = "400s"', 'source_ipv4 = "192.0.2.120"', f'source_ipv6 = "{OURS6}"'], "smtp": ["max_per_client = 10000"],
             "relay": ['networks = ["127.0.0.0/8", "192.0.2.0/24"]', "own_senders = false"]})
         self.box.init()
         self.box.start()
@@ -124,6 +130,12 @@ def throttled(box, route):
     return [row for row in box.cli_json("queue", "list", "--route", route) if row.get("throttled")]
 
 
+def where(box, rcpt, sender, kind):
+    """What `ulak route` says of it, without sending: its exit status, and the rows of that kind."""
+    out = box.cli("route", "test", rcpt, "--sender", sender, "--json", check=False)
+    return out.returncode, {s["address"]: s["what"] for s in json.loads(out.stdout)["steps"] if s["kind"] == kind}
+
+
 def test_a_sender_and_a_tenant_are_throttled(scene):
     """What is over it waits and says why; others' mail goes; a restart gives no burst; a change is for what waits."""
     box, server = scene.box, scene.servers["open"]
@@ -141,6 +153,11 @@ def test_a_sender_and_a_tenant_are_throttled(scene):
     rows = throttled(box, "open.example")
     assert {row["throttled"] for row in rows} == {"sender:much@small.example", "tenant:crowd.example"}
     assert all(row["state"] == "waiting" and "throttled by" in row["text"] for row in rows)
+    # the database has it with the results
+    wait_for(lambda: where(box, "x@open.example", "much@small.example", "throttle") == (3, {"sender:much@small.example": "waits"}),
+             20, "the sender's to be told")
+    assert where(box, "x@open.example", "one@crowd.example", "throttle") == (3, {"tenant:crowd.example": "waits"})
+    assert where(box, "x@open.example", "free@small.example", "throttle") == (0, {})
     assert box.cli_json("throttle", "show", "tenant:crowd.example")[0]["until"]
     box.stop()
     box.start()
@@ -163,6 +180,7 @@ def test_a_route_is_throttled(scene):
     scene.relay("a@small.example", *[[f"route{i}@open.example"] for i in range(4)])
     wait_for(lambda: len(server.order) == before + 3, 30, "three of four")
     wait_for(lambda: [row["throttled"] for row in throttled(box, "open.example")] == ["route:open.example"], 20, "why")
+    wait_for(lambda: where(box, "x@open.example", "a@small.example", "throttle") == (3, {"route:open.example": "waits"}), 20, "the same")
     box.cli("throttle", "unset", "route:open.example")
     wait_for(lambda: len(server.order) == before + 4, 30, "the fourth")
 
@@ -190,6 +208,8 @@ def test_a_new_address_warms_up(scene):
     wait_for(lambda: len(server.order) == 2, 30, "what may go today")
     wait_for(lambda: len(throttled(box, "warm.example")) == 3, 20, "the others to say why")
     assert {row["throttled"] for row in throttled(box, "warm.example")} == {"warmup"}
+    wait_for(lambda: where(box, "x@warm.example", "jo@small.example", "warmup") == (3, {address: "used up"}), 20,
+             "ulak route to say so: its host has no address of the other family")
     warm = box.cli_json("warmup", "show", address)[0]
     assert (warm["ceiling"], warm["sent"], warm["bad"]) == (2, 2, 0) and len(server.order) == 2
     box.stop()
@@ -205,6 +225,18 @@ def test_a_new_address_warms_up(scene):
     wait_for(lambda: len(server.order) == 36, 60, "all")
     wait_for(lambda: box.cli_json("warmup", "list")[0]["ceiling"] == 8, 20, "its end")
     box.cli("warmup", "remove", address)
+
+
+def test_what_is_over_it_goes_by_the_other_family(scene):
+    """IPv6 first; when its address has had its mails the rest goes by IPv4, and nothing waits."""
+    box, four, six = scene.box, scene.servers["dual"], scene.servers["dual6"]
+    box.cli("warmup", "add", OURS6, "first=2", "growth=200", "day=1h")
+    scene.relay("jo@small.example", *[[f"d{i}@dual.example"] for i in range(6)])
+    wait_for(lambda: len(four.order) + len(six.order) == 6, 30, lambda: f"all of it: {box.cli('queue', 'list').stdout}")
+    assert (len(six.order), len(four.order)) == (2, 4)
+    wait_for(lambda: where(box, "x@dual.example", "jo@small.example", "warmup") == (0, {OURS6: "used up"}), 20, "ulak route to say so")
+    assert box.cli_json("warmup", "show", OURS6)[0]["sent"] == 2 and not throttled(box, "dual.example")
+    box.cli("warmup", "remove", OURS6)
 
 
 @pytest.mark.parametrize("args,why", [

@@ -350,3 +350,20 @@ def test_many_rows_in_slices(scene):
     assert scene.box.cli_json("queue", "release", *which, "--yes")["affected"] == 1300
     queue(scene, "retry", *which, "--yes")
     wait_for(lambda: not scene.rows(*which), 60, what="their delivery")
+
+
+@pytest.mark.parametrize("args,why", [
+    (["hold", "--older", "soon"], "older takes a time"), (["hold", "--newer", "-1"], "newer takes a time"),
+    (["delete", "--state", "asleep"], "state takes waiting, held or failed"),
+    (["list", "--state", "asleep"], "state takes waiting, held or failed"),
+    (["delete", "--lane", "fast"], "lane takes interactive"), (["delete", "--row", "0"], "row takes a number from 1"),
+    (["summary", "--by", "colour"], "by takes domain or sender"),
+    (["redirect", "not..a..domain", "--all"], "to takes a domain, an address"),
+    (["redirect", "[192.0.2", "--all"], "to takes a domain, an address"),
+    (["redirect", "@two.example", "--all"], "to takes a domain, an address"),
+])
+def test_what_cannot_be_is_named(scene, args, why):
+    """And nothing is changed: a slip in an address would bounce mail."""
+    more = ["--yes"] if args[0] in ("hold", "delete", "redirect") else []
+    out = scene.box.cli("queue", *args, *more, check=False)
+    assert out.returncode in (1, 2) and why in out.stderr, out

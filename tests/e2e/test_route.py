@@ -301,6 +301,8 @@ def test_by_sender_and_from_an_address_of_ours(net):
     subject, ident = net.send("x@src.example")
     net.at("own", subject)
     assert any(line == "EHLO out.box.example" for _, line in net.receivers["own"].lines)
+    out = net.box.cli("route", "test", "x@src.example", "--sender", USER)
+    assert re.search("How it leaves:\n +out.box.example +EHLO .*\n +198.51.100.80 +IPv4 ", out.stdout), out.stdout
     net.route("delete", "door")
 
 

@@ -86,6 +86,8 @@ take_hop(struct route_test *t, struct wire_list fields)
 	    !arena_copy(&t->arena, field_of(fields, "domain"), &h->domain) ||
 	    !arena_copy(&t->arena, field_of(fields, "hosts"), &h->hosts))
 		return ERR_ORIGIN(-ENOMEM);
+	h->used_up = t->used_up;
+	t->used_up = 0;
 	t->n_hops++;
 	return 0;
 }
@@ -98,11 +100,19 @@ route_test_row(struct route_test *t, struct wire_list fields)
 
 	if (slice_equal(kind, SLICE("hop")))
 		return ERR_TRACE(take_hop(t, fields));
+	if (slice_equal(kind, SLICE("warmup")) &&
+	    !slice_equal(what, SLICE("permits")))
+		t->used_up |= slice_find_byte(field_of(fields, "address"),
+				  ':') == SIZE_MAX
+		    ? FAMILY_V4
+		    : FAMILY_V6;
 	if (slice_equal(kind, SLICE("rcpt")) && what.len > 0) {
 		t->is_refused = what.at[0] == '5';
 		t->is_waiting |= what.at[0] == '4';
 	}
-	if (slice_equal(kind, SLICE("destination")))
+	if (slice_equal(kind, SLICE("destination")) ||
+	    slice_equal(kind, SLICE("throttle")) ||
+	    slice_equal(kind, SLICE("warmup")))
 		t->is_waiting |= slice_equal(what, SLICE("waits"));
 	return 0;
 }
@@ -202,6 +212,21 @@ route_test_note_fate(struct route_test *t, enum fate fate)
 		t->fate = fate;
 }
 
+/* Where our address of one family has had its mails of today, the other has to
+ * do. */
+static bool
+is_used_up(const struct hop *h, const struct route *route)
+{
+	for (size_t i = 0; i < route->n_hosts; i++)
+		for (size_t k = 0; k < route->hosts[i].n_addresses; k++)
+			if ((h->used_up &
+				(route->hosts[i].addresses[k].family == 4
+					? FAMILY_V4
+					: FAMILY_V6)) == 0)
+				return false;
+	return h->used_up != 0;
+}
+
 static void
 put_route(struct route_test *t, const struct route *route, struct buf *out)
 {
@@ -212,6 +237,7 @@ put_route(struct route_test *t, const struct route *route, struct buf *out)
 		put_answer(out, &t->answers[i]);
 	for (size_t i = 0; i < route->n_hosts; i++)
 		put_host(out, &route->hosts[i]);
+	t->is_waiting |= is_used_up(&t->hops[t->at], route);
 	if (route->n_hosts > 0)
 		return;
 	(void)snprintf(what, sizeof(what), "%u %u.%u.%u", v->code, v->esc.class,

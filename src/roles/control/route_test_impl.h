@@ -22,6 +22,12 @@ struct hop {
 	uint8_t tls;     /* enum hop_tls, not DEFAULT */
 	uint8_t minimum; /* enum tls_minimum, of the destination */
 	bool is_lmtp;
+	uint8_t used_up; /* FAMILY_*: our addresses that have had their mails */
+};
+
+enum {
+	FAMILY_V4 = 1,
+	FAMILY_V6 = 2
 };
 
 enum fate { /* the worst of all targets counts */
@@ -43,6 +49,7 @@ struct route_test {
 	struct hop hops[ROUTE_TEST_HOPS];
 	size_t n_hops, at;
 	bool is_refused, is_waiting; /* as the store said */
+	uint8_t used_up;             /* of the hop that is told next */
 	enum fate fate;
 	/* of hops[at] */
 	struct hop_host hosts[HOP_HOSTS];

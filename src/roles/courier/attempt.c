@@ -131,6 +131,7 @@ attempt_finish(struct attempt *a)
 	m.offers_dsn = a->offers_dsn;
 	m.is_refused = a->is_refused;
 	m.is_soon = a->is_soon;
+	m.is_warming = m.is_host_failure && a->is_warming && !a->has_knocked;
 	m.source = slice_cstr(a->source);
 	m.offers_deliverby = a->offers_deliverby;
 	m.remote = slice_cstr(a->remote);

@@ -185,7 +185,7 @@ fail_source(struct attempt *a, const struct env_addr *to)
 	attempt_note(a, "! not by IPv%u: the source address is warming up",
 	    to->family);
 	a->failure = attempt_keep_verdict(a, &v);
-	a->failure_is_ours = true;
+	a->failure_is_ours = a->is_warming = true;
 }
 
 /* Until one is under way, or none is left. */
@@ -219,6 +219,7 @@ attempt_connect(struct attempt *a)
 		attempt_turn_ask(a, target.turn);
 		carrier_make_room(a);
 		r = carrier_open(a, &target);
+		a->has_knocked = true;
 		if (r == 0) {
 			attempt_want_body(a);
 			return;

@@ -142,6 +142,8 @@ struct attempt {
 	uint64_t hosts; /* which set; as the store knows it, until then */
 	uint32_t hosts_most;
 	bool not_v4, not_v6; /* that source address has had its mails */
+	bool is_warming;     /* for that alone an address was passed by */
+	bool has_knocked;    /* a connection was begun */
 	struct route route;
 	size_t host, address; /* the next to be tried */
 	unsigned n_tries;

@@ -26,6 +26,7 @@
 #ifndef ROLES_STORE_ADMIN_IMPL_H
 #define ROLES_STORE_ADMIN_IMPL_H
 
+#include "policy/route_table.h"
 #include "roles/store/pages.h"
 #include "roles/store/store_role.h"
 #include "store/events.h"
@@ -165,6 +166,15 @@ int show_route(struct db *db, struct admin_job *j);
 /* -- admin_route_test.c -- */
 
 int test_route(struct db *db, struct admin_job *j);
+/* A whole row of its answer. */
+int admin_put_step(struct admin_job *j, const char *kind, struct slice what,
+    struct slice address, struct slice text);
+
+/* -- admin_route_limits.c -- */
+
+/* What keeps a mail back that takes this way, and how it leaves. */
+int put_route_limits(struct db *db, struct admin_job *j,
+    const struct route_choice *c, struct slice sender);
 
 /* -- admin_greylist.c -- */
 

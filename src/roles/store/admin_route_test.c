@@ -38,8 +38,8 @@ put_line(struct admin_job *j, const char *kind, struct slice what,
 	return ERR_TRACE(r);
 }
 
-static int
-put_whole(struct admin_job *j, const char *kind, struct slice what,
+int
+admin_put_step(struct admin_job *j, const char *kind, struct slice what,
     struct slice address, struct slice text)
 {
 	int r = put_line(j, kind, what, address, text);
@@ -59,7 +59,7 @@ put_choice(struct admin_job *j, const struct route_choice *c,
 	(void)snprintf(text, sizeof(text), "%s%s%.*s",
 	    c->why < ROUTE_WHYS ? route_whys[c->why] : "?",
 	    c->pattern.len > 0 ? ": " : "", SLICE_FMT(c->pattern));
-	return put_whole(j, "route",
+	return admin_put_step(j, "route",
 	    c->rule != NULL ? c->rule->name : SLICE("none"), address,
 	    slice_cstr(text));
 }
@@ -74,7 +74,7 @@ put_destination(struct db *db, struct admin_job *j,
 	    .lane = LANE_INTERACTIVE);
 
 	if (r == DB_NONE || (r == 0 && d.failures == 0))
-		return put_whole(j, "destination", SLICE("ready"), c->key,
+		return admin_put_step(j, "destination", SLICE("ready"), c->key,
 		    SLICE("nothing keeps mail from it"));
 	if (r != 0)
 		return ERR_TRACE(r);
@@ -83,7 +83,7 @@ put_destination(struct db *db, struct admin_job *j,
 	    "%u failures in a row, next try %s; last: %u %u.%u.%u %.*s",
 	    d.failures, at, d.last_code, d.last_class, d.last_subject,
 	    d.last_detail, SLICE_FMT(slice_upto(d.last_text, 400)));
-	return put_whole(j, "destination",
+	return admin_put_step(j, "destination",
 	    d.retry_at > j->now ? SLICE("waits") : SLICE("failing"), c->key,
 	    slice_cstr(text));
 }
@@ -107,7 +107,7 @@ put_terms(struct admin_job *j, const struct terms_table *table,
 		if (terms.value[key] == TERMS_UNSET)
 			continue;
 		terms_value_print(key, terms.value[key], text);
-		r = put_whole(j, "terms", slice_cstr(terms_key_name(key)),
+		r = admin_put_step(j, "terms", slice_cstr(terms_key_name(key)),
 		    from[key], slice_cstr(text));
 	}
 	return ERR_TRACE(r);
@@ -122,7 +122,8 @@ put_sender(struct db *db, struct admin_job *j, const struct rcpt_target *target)
 	int r;
 
 	if (target->sender.len > 0)
-		return put_whole(j, "sender", SLICE("owner"), target->sender,
+		return admin_put_step(j, "sender", SLICE("owner"),
+		    target->sender,
 		    SLICE("who hears of failures, for the members of a group"));
 	if (target->via == 0 || target->is_relay || sender.len == 0 ||
 	    !canon_split(arg(j, "address"), &local, &domain))
@@ -130,10 +131,11 @@ put_sender(struct db *db, struct admin_job *j, const struct rcpt_target *target)
 	buf_init(&rewritten, LIMIT_ADDRESS);
 	r = forward_sender(db, sender, domain, j->now, NULL, &rewritten);
 	if (r == 0)
-		r = put_whole(j, "sender", SLICE("srs"), buf_slice(&rewritten),
+		r = admin_put_step(j, "sender", SLICE("srs"),
+		    buf_slice(&rewritten),
 		    SLICE("it is forwarded: the sender is rewritten"));
 	else if (r == DB_NONE)
-		r = put_whole(j, "sender", SLICE("kept"), sender,
+		r = admin_put_step(j, "sender", SLICE("kept"), sender,
 		    SLICE("it is forwarded with its sender as it is"));
 	buf_deinit(&rewritten);
 	return ERR_TRACE(r);
@@ -193,6 +195,8 @@ put_remote(struct db *db, struct admin_job *j, const struct tables *tables,
 		r = put_destination(db, j, &c);
 	if (r == 0)
 		r = put_terms(j, &tables->terms, &c, &minimum);
+	if (r == 0)
+		r = put_route_limits(db, j, &c, sender);
 	return r == 0 ? put_hop(j, &c, target->name.canonical, minimum)
 		      : ERR_TRACE(r);
 }
@@ -224,10 +228,11 @@ put_target(struct db *db, struct admin_job *j, const struct tables *tables,
     const struct rcpt_target *t)
 {
 	if (t->account != 0)
-		return put_whole(j, "target", SLICE("mailbox"),
+		return admin_put_step(j, "target", SLICE("mailbox"),
 		    t->name.canonical, SLICE("into INBOX, here"));
 	if (t->is_list)
-		return put_whole(j, "target", SLICE("list"), t->name.canonical,
+		return admin_put_step(j, "target", SLICE("list"),
+		    t->name.canonical,
 		    SLICE("its members, each by a way of its own"));
 	return put_remote(db, j, tables, t);
 }
@@ -299,7 +304,7 @@ put_suppressed(struct db *db, struct admin_job *j, struct verdict *v)
 		if (row.n == 0)
 			(void)snprintf(text, sizeof(text), "by hand: %.*s",
 			    SLICE_FMT(slice_upto(row.text, 400)));
-		r = put_whole(j, "suppressed",
+		r = admin_put_step(j, "suppressed",
 		    counts ? SLICE("refused") : SLICE("noted"),
 		    row.sender_domain, slice_cstr(text));
 		if (r != 0)
@@ -335,6 +340,6 @@ test_route(struct db *db, struct admin_job *j)
 	}
 	(void)snprintf(status, sizeof(status), "%u %u.%u.%u", v.code,
 	    v.esc.class, v.esc.subject, v.esc.detail);
-	return put_whole(j, "rcpt", slice_cstr(status), arg(j, "address"),
+	return admin_put_step(j, "rcpt", slice_cstr(status), arg(j, "address"),
 	    v.text);
 }

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "config/settings_table.h"
 #include "policy/canon.h"
+#include "policy/route.h"
 
 /* -- arguments
  * --------------------------------------------------------------------- */
@@ -82,7 +83,7 @@ take_arg(struct args *a, const struct wire_field *f, int64_t now)
 	if (slice_equal(f->name, SLICE("id")))
 		return take_id(a, f->value);
 	if (slice_equal(f->name, SLICE("row")))
-		return slice_to_u64(f->value, INT64_MAX, &a->row);
+		return slice_to_u64(f->value, INT64_MAX, &a->row) && a->row > 0;
 	if (slice_equal(f->name, SLICE("limit")))
 		return slice_to_u64(f->value, SHOW_MAX, &a->limit);
 	if (slice_equal(f->name, SLICE("recipient")))
@@ -98,7 +99,9 @@ take_arg(struct args *a, const struct wire_field *f, int64_t now)
 	if (slice_equal(f->name, SLICE("to")))
 		return take_text(f->value, a->to, sizeof(a->to));
 	if (slice_equal(f->name, SLICE("by")))
-		return take_text(f->value, a->by, sizeof(a->by));
+		return take_text(f->value, a->by, sizeof(a->by)) &&
+		    (strcmp(a->by, "domain") == 0 ||
+			strcmp(a->by, "sender") == 0);
 	if (slice_equal(f->name, SLICE("after")))
 		return slice_to_u64(f->value, INT64_MAX, &a->after);
 	if (slice_equal(f->name, SLICE("slice")))
@@ -118,24 +121,61 @@ take_arg(struct args *a, const struct wire_field *f, int64_t now)
 	return false;
 }
 
+static const struct {
+	const char *name, *takes;
+} kinds[] = {
+	{ "id", "the 26 characters of a message's id" },
+	{ "row", "a number from 1 on" },
+	{ "limit", "a number" },
+	{ "older", "a time such as 2h" },
+	{ "newer", "a time such as 2h" },
+	{ "state", "waiting, held or failed" },
+	{ "lane", "interactive, bulk or bounce" },
+	{ "priority", "-9 to 9" },
+	{ "to", "a domain, an address or [ADDRESS]" },
+	{ "by", "domain or sender" },
+};
+
+/* For who asked; false, always. */
 static bool
-take_args(struct args *a, const struct wire_admin_ask *m, int64_t now)
+note_bad(struct args *a, struct slice name, struct slice value)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (slice_equal(name, slice_cstr(kinds[i].name)))
+			(void)snprintf(a->bad, sizeof(a->bad),
+			    "%s takes %s, not \"%.*s\"", kinds[i].name,
+			    kinds[i].takes, SLICE_FMT(slice_upto(value, 128)));
+	return false;
+}
+
+static bool
+take_state(struct args *a)
 {
 	static const char *const states[] = {
 		[WHICH_WAITING] = "waiting",
 		[WHICH_HELD] = "held",
 		[WHICH_FAILED] = "failed",
 	};
+
+	for (uint8_t i = WHICH_WAITING; i <= WHICH_FAILED; i++)
+		if (strcmp(a->state, states[i]) == 0)
+			a->which = i;
+	return a->state[0] == '\0' || a->which != WHICH_ANY ||
+	    strcmp(a->state, "sending") == 0;
+}
+
+static bool
+take_args(struct args *a, const struct wire_admin_ask *m, int64_t now)
+{
 	struct wire_list rows = m->args;
 	struct wire_field f;
 
 	a->lane = -1;
 	while (wire_field_next(&rows, &f))
 		if (!take_arg(a, &f, now))
-			return false;
-	for (uint8_t i = WHICH_WAITING; i <= WHICH_FAILED; i++)
-		if (strcmp(a->state, states[i]) == 0)
-			a->which = i;
+			return note_bad(a, f.name, f.value);
+	if (!take_state(a))
+		return note_bad(a, SLICE("state"), slice_cstr(a->state));
 	return true;
 }
 
@@ -234,8 +274,7 @@ args_are_good(const struct command *cmd, const struct args *a)
 	if (cmd->needs_id)
 		return a->has_id;
 	if (cmd->looks)
-		return a->by[0] == '\0' || strcmp(a->by, "domain") == 0 ||
-		    strcmp(a->by, "sender") == 0;
+		return true;
 	return names_some != a->all && moves == cmd->moves &&
 	    (a->state[0] == '\0' || a->which != WHICH_ANY);
 }
@@ -264,13 +303,17 @@ take_target(struct args *a)
 {
 	struct slice to = slice_cstr(a->to), domain = to;
 	size_t at = slice_find_last_byte(to, '@');
+	struct route_address address;
 	struct buf canon;
 	bool is_good;
 
-	if (to.len == 0 || to.at[0] == '[')
+	if (to.len == 0)
 		return true;
+	if (to.at[0] == '[')
+		return route_literal_parse(to, &address) ||
+		    note_bad(a, SLICE("to"), to);
 	if (at == 0)
-		return false;
+		return note_bad(a, SLICE("to"), to);
 	if (at != SIZE_MAX)
 		domain = slice_from(to, at + 1);
 	buf_init(&canon, LIMIT_DOMAIN);
@@ -281,7 +324,7 @@ take_target(struct args *a)
 		    a->to + (at == SIZE_MAX ? 0 : at + 1),
 		    sizeof(a->to) - (at == SIZE_MAX ? 0 : at + 1));
 	buf_deinit(&canon);
-	return is_good;
+	return is_good || note_bad(a, SLICE("to"), to);
 }
 
 static void
@@ -311,7 +354,10 @@ outbound_admin(struct outbound *o, struct channel *c, const struct wire_head *h,
 	if (!take_args(&q->args, m, env_wall(o->env)) ||
 	    !args_are_good(cmd, &q->args) || !take_target(&q->args)) {
 		request_end(q,
-		    VERDICT(501, 5, 5, 4, "unknown, bad or missing argument"));
+		    (struct verdict){ 501, { 5, 5, 4 },
+			q->args.bad[0] != '\0'
+			    ? slice_cstr(q->args.bad)
+			    : SLICE("unknown, bad or missing argument") });
 		return true;
 	}
 	return cmd->start(q);

@@ -41,6 +41,7 @@ struct args {
 	char rcpt[LIMIT_ADDRESS + 1], sender[LIMIT_ADDRESS + 1],
 	    route[LIMIT_DOMAIN + 1], state[16], reason[REASON_MAX + 1],
 	    to[LIMIT_ADDRESS + 1], by[16];
+	char bad[256]; /* which cannot be, and what it takes */
 };
 
 struct command;

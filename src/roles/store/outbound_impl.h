@@ -226,6 +226,9 @@ void out_warmups_load(struct outbound *o, void (*then)(struct outbound *o));
 /* From which of our addresses the attempt may go; false: from none today, and
  * its destination waits. */
 bool out_warmups_admit(struct out_attempt *a, struct wire_attempt *m);
+/* The courier found no host that it could ask without those that have had
+ * their mails. */
+void out_warmups_wait(struct outbound *o, struct destination *d);
 /* It has not left. */
 void out_warmups_give_back(struct out_attempt *a);
 void out_warmups_heard(struct out_attempt *a,

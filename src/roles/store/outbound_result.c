@@ -53,6 +53,7 @@ struct result {
 	size_t n;
 	/* of the destination */
 	bool is_host_failure, was_failing;
+	bool is_warming; /* the host has not failed: it was not asked */
 	uint32_t failures;
 	int64_t retry_at;
 	struct verdict host_verdict;
@@ -99,6 +100,8 @@ apply_destination(struct db *db, const struct result *x)
 {
 	const struct verdict *v = &x->host_verdict;
 
+	if (x->is_warming)
+		return 0;
 	if (x->is_host_failure)
 		return ERR_TRACE(DB_EXEC(destination_failed, db,
 		    .route = x->route, .lane = x->lane, .failures = x->failures,
@@ -423,6 +426,10 @@ decide_destination(struct result *x, struct destination *d,
 	    pace_is_alive(&d->pace, x->now);
 
 	x->was_failing = d->failures > 0;
+	if (x->is_warming) {
+		out_warmups_wait(o, d);
+		return;
+	}
 	decide_pace(x, d, some_were_sent(m), is_alive);
 	if (!x->is_host_failure) {
 		destination_back_off(&o->destinations, d, 0, 0);
@@ -456,6 +463,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	x->lane = a->destination->lane;
 	x->now = env_wall(o->env);
 	x->is_host_failure = m->is_host_failure;
+	x->is_warming = m->is_warming && m->is_host_failure;
 	arena_init(&x->arena, RESULT_ARENA);
 	if (!arena_copy(&x->arena, destination_route(a->destination),
 		&x->route)) {

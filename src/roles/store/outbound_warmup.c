@@ -170,12 +170,10 @@ count_on(struct out_attempt *a, int family, struct warmup *w)
 }
 
 static void
-let_it_wait(struct out_attempt *a, int64_t until)
+let_it_wait(struct outbound *o, struct destination *d, int64_t until)
 {
-	struct destination *d = a->destination;
-
 	d->is_warming = true;
-	destination_back_off(&a->outbound->destinations, d, d->failures, until);
+	destination_back_off(&o->destinations, d, d->failures, until);
 }
 
 static bool
@@ -206,7 +204,7 @@ out_warmups_admit(struct out_attempt *a, struct wire_attempt *m)
 	may6 = !not6 && s->outbound_families != ROUTE_V4_ONLY &&
 	    !a->has_no_source[V6];
 	if ((not4 && !may6) || (not6 && !may4)) {
-		let_it_wait(a, warmup_next(not4 ? w4 : w6));
+		let_it_wait(o, a->destination, warmup_next(not4 ? w4 : w6));
 		return false;
 	}
 	m->not_v4 = not4;
@@ -214,6 +212,20 @@ out_warmups_admit(struct out_attempt *a, struct wire_attempt *m)
 	count_on(a, V4, not4 ? NULL : w4);
 	count_on(a, V6, not6 ? NULL : w6);
 	return true;
+}
+
+/* Its hosts have no address of the family that was free: that is known only
+ * now. Until one of those that have had their mails may send again. */
+void
+out_warmups_wait(struct outbound *o, struct destination *d)
+{
+	int64_t now = env_wall(o->env), until = 0;
+
+	for (size_t i = 0; i < o->n_warmups; i++)
+		if (is_barred(&o->warmups[i], now) &&
+		    (until == 0 || warmup_next(&o->warmups[i]) < until))
+			until = warmup_next(&o->warmups[i]);
+	let_it_wait(o, d, until);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,6 +173,27 @@ run_role(int fd)
 	_exit(role_store(env, &w.settings, fd));
 }
 
+static bool is_crowded; /* the next setup fills the table of throttles */
+
+/* As many throttles as there may be, but one: a command each would be long. */
+static void
+fill_throttles(const struct fixture *f)
+{
+	char path[300], sql[256];
+	sqlite3 *db = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/ulak.db", f->path);
+	(void)snprintf(sql, sizeof(sql),
+	    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+	    " WHERE i < %d) INSERT INTO throttle SELECT 1, 't' || i ||"
+	    " '.example', 9, 1000000, 1, 0, 1 FROM n",
+	    LIMIT_THROTTLES - 1);
+	test_int(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, "unix"),
+	    SQLITE_OK);
+	test_int(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	test_int(sqlite3_close(db), SQLITE_OK);
+}
+
 static int
 setup(void **state)
 {
@@ -188,6 +210,8 @@ setup(void **state)
 		     SLICE("anna@one.example")),
 	    0);
 	fixture_close(&w.f);
+	if (is_crowded)
+		fill_throttles(&w.f);
 	(void)snprintf(w.settings.data, sizeof(w.settings.data), "%s",
 	    w.f.path);
 	(void)snprintf(w.settings.hostname, sizeof(w.settings.hostname),
@@ -906,6 +930,48 @@ too_many_names_are_refused(void **state)
 	test_int(rcpt(&w.mx, 0, 1, SLICE("n200@relay.example")), 550);
 }
 
+static int
+setup_crowded(void **state)
+{
+	int r;
+
+	is_crowded = true;
+	r = setup(state);
+	is_crowded = false;
+	return r;
+}
+
+/* Neither table grows without end; what is there can be changed all the same.
+ */
+static void
+throttles_and_warmups_are_bounded(void **state)
+{
+	char args[96];
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_WARMUPS; i++) {
+		(void)snprintf(args, sizeof(args), "address=192.0.2.%u", i + 1);
+		test_int(admin_words("warmup add", args), 250);
+	}
+	test_int(admin_words("warmup add", "address=192.0.2.200"), 550);
+	test_int(admin_words("warmup remove", "address=192.0.2.1"), 250);
+	test_int(admin_words("warmup add", "address=2001:db8::1"), 250);
+	test_int(admin_words("throttle set",
+		     "subject=tenant:last.example mails=9"),
+	    250);
+	test_int(admin_words("throttle set",
+		     "subject=tenant:more.example mails=9"),
+	    550);
+	test_int(admin_words("throttle set",
+		     "subject=tenant:t7.example mails=8"),
+	    250);
+	test_int(admin_words("throttle unset", "subject=tenant:t8.example"),
+	    250);
+	test_int(admin_words("throttle set",
+		     "subject=tenant:more.example mails=9"),
+	    250);
+}
+
 static void
 a_new_password_ends_logins(void **state)
 {
@@ -1490,6 +1556,8 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     CASE(names_of_logins_go_by_their_domain), CASE(networks_relay_as_ours),
     CASE(the_host_has_a_postmaster), CASE(each_recipient_for_himself),
     CASE(a_mail_has_so_many_targets), CASE(too_many_names_are_refused),
+    cmocka_unit_test_setup_teardown(throttles_and_warmups_are_bounded,
+	setup_crowded, teardown),
     CASE(changes_come_as_the_front_takes_them),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(certificates_come_and_go), CASE(what_is_verified_is_not_kept),
