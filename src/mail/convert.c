@@ -516,7 +516,7 @@ decide(struct convert *c)
 	for (size_t i = 0; i < c->n_pieces; i++) {
 		c->size += size_of(c, &c->pieces[i]);
 		c->is_8bit |= (c->pieces[i].seen & HAS_8BIT) != 0 &&
-		    !is_encoded(&c->pieces[i]);
+		    !is_encoded(&c->pieces[i]) && !is_dropped(&c->pieces[i]);
 	}
 	c->phase = PHASE_READY;
 	return CONVERT_READY;
