@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * roles/store/mailbox_change - fronts change mailboxes and what is in them
+ *
+ * Changes run in the writer's interactive lane, slice by slice, and so does
+ * APPEND. Every request names a handle of the channel it came on; the account
+ * is the handle's, never the front's to say.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "roles/store/pages.h"
+#include "roles/store/store_role.h"
+
+enum {
+	PAIRS_ROWS = 1024
+};
+
+/* -- changing
+ * ------------------------------------------------------------------------- */
+
+/* One request, with copies of all that it names. */
+struct change {
+	struct store_write write;
+	struct asker asker;
+	int (*run)(struct db *db, struct change *c);
+	void (*answer)(struct change *c, struct channel *to, int r);
+	uint64_t account, modseq;
+	int64_t now;
+	struct mailbox_work work, next; /* next: when this slice is kept */
+	struct mailbox_copy copy;
+	uint8_t what;
+	struct mailbox_name name, to; /* not read, only kept */
+	char keywords[LIMIT_KEYWORDS];
+	struct uid_range ranges[];
+};
+
+static int
+apply_change(struct db *db, struct store_write *w)
+{
+	struct change *c = LIST_ENTRY(w, struct change, write);
+
+	return c->run(db, c);
+}
+
+static void
+change_free(struct change *c)
+{
+	free(c->copy.pairs);
+	free(c);
+}
+
+static void
+done_change(struct store_write *w, int r)
+{
+	struct change *c = LIST_ENTRY(w, struct change, write);
+	struct channel *to = asker_channel(&c->asker);
+
+	store_role_no_room(c->asker.role, r);
+	if (to != NULL)
+		c->answer(c, to, r);
+	/* After the answer, so that who changed it hears of it in order. */
+	if (r == 0 && c->modseq != 0)
+		scan_changed(c->asker.role, c->account, c->modseq);
+	change_free(c);
+}
+
+static struct change *
+change_new(struct channel *c, const struct wire_head *h, uint32_t handle,
+    uint64_t mailbox, const struct wire_list *uids)
+{
+	struct handle *of = handle_find(peer_of(c), handle, GRANT_WRITE);
+	struct wire_list in = uids == NULL ? (struct wire_list){ 0 } : *uids;
+	struct change *n =
+	    calloc(1, sizeof(*n) + (in.n + 1) * sizeof(n->ranges[0]));
+	struct wire_range range;
+	size_t k = 0;
+
+	if (n == NULL)
+		return NULL;
+	n->asker = asker_of(c, h);
+	n->account = of == NULL ? 0 : of->account;
+	n->now = env_wall(n->asker.role->env);
+	while (wire_range_next(&in, &range))
+		n->ranges[k++] = (struct uid_range){ range.lo, range.hi };
+	n->work = (struct mailbox_work){ .account = n->account,
+		.mailbox = mailbox,
+		.ranges = n->ranges,
+		.n_ranges = k };
+	n->copy = (struct mailbox_copy){ .account = n->account,
+		.mailbox = mailbox,
+		.ranges = n->ranges,
+		.n_ranges = k,
+		.now = n->now };
+	n->write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_change,
+		.done = done_change };
+	return n;
+}
+
+static int
+change_submit(struct channel *c, struct change *n)
+{
+	if (n == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	if (n->account == 0)
+		done_change(&n->write, -ENOENT);
+	else
+		store_submit(peer_of(c)->role->store, &n->write);
+	return 0;
+}
+
+static void
+keep_name(struct mailbox_name *n, struct slice name)
+{
+	name = slice_upto(name, LIMIT_MAILBOX_NAME);
+	memcpy(n->text, name.at, name.len);
+	n->len = name.len;
+}
+
+/* A slice goes on from where the last kept one ended. */
+static void
+begin_slice(struct change *c)
+{
+	if (c->write.was_kept)
+		c->work = c->next;
+	c->write.was_kept = false;
+	c->next = c->work;
+}
+
+/* -- MAILBOX_CHANGE -- */
+
+static int
+run_rename(struct db *db, struct change *c, struct slice name, struct slice to)
+{
+	int r;
+
+	if (!slice_equal_nocase(name, SLICE("INBOX")))
+		return mailbox_rename(db, c->account, name, to, c->now);
+	begin_slice(c);
+	r = mailbox_rename_inbox(db, &c->next, to, c->now, c->ranges);
+	c->modseq = c->next.modseq;
+	return r;
+}
+
+static int
+run_box(struct db *db, struct change *c)
+{
+	struct slice name = mailbox_name_slice(&c->name);
+	struct slice to = mailbox_name_slice(&c->to);
+
+	switch (c->what) {
+	case MAILBOX_CREATE:
+		return mailbox_create(db, c->account, name, c->now);
+	case MAILBOX_DELETE:
+		return mailbox_delete(db, c->account, name, &c->modseq);
+	case MAILBOX_RENAME:
+		return run_rename(db, c, name, to);
+	case MAILBOX_SUBSCRIBE:
+	case MAILBOX_UNSUBSCRIBE:
+		return mailbox_subscribe(db, c->account, name,
+		    c->what == MAILBOX_SUBSCRIBE);
+	default:
+		return STORE_E_FORBIDDEN;
+	}
+}
+
+static void
+answer_box(struct change *c, struct channel *to, int r)
+{
+	struct wire_mailbox_done m = { .verdict = wire_verdict_box(r) };
+
+	(void)wire_send_mailbox_done(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_mailbox_change(struct channel *c, const struct wire_head *h,
+    const struct wire_mailbox_change *m)
+{
+	struct change *n = change_new(c, h, m->handle, 0, NULL);
+
+	if (n != NULL) {
+		n->what = m->what;
+		keep_name(&n->name, m->name);
+		keep_name(&n->to, m->to);
+		n->run = run_box;
+		n->answer = answer_box;
+	}
+	return change_submit(c, n);
+}
+
+/* -- FLAGS_STORE, EXPUNGE -- */
+
+static int
+run_slice(struct db *db, struct change *c,
+    int (*slice)(struct db *, struct mailbox_work *))
+{
+	int r;
+
+	begin_slice(c);
+	r = slice(db, &c->next);
+	c->modseq = c->next.modseq;
+	return r;
+}
+
+static int
+run_flags(struct db *db, struct change *c)
+{
+	return run_slice(db, c, mailbox_flags);
+}
+
+static void
+answer_flags(struct change *c, struct channel *to, int r)
+{
+	struct wire_flags_done m = { .verdict = wire_verdict_box(r),
+		.modseq = c->modseq };
+
+	(void)wire_send_flags_done(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_flags_store(struct channel *c, const struct wire_head *h,
+    const struct wire_flags_store *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		n->work.mode = m->mode;
+		n->work.flags = m->flags & (uint8_t)~FLAG_RECENT;
+		memcpy(n->keywords, m->keywords.at, m->keywords.len);
+		n->work.keywords = slice_of(n->keywords, m->keywords.len);
+		n->run = run_flags;
+		n->answer = answer_flags;
+	}
+	return change_submit(c, n);
+}
+
+static int
+run_expunge(struct db *db, struct change *c)
+{
+	return run_slice(db, c, mailbox_expunge);
+}
+
+static void
+answer_expunge(struct change *c, struct channel *to, int r)
+{
+	struct wire_expunged m = { .verdict = wire_verdict_box(r),
+		.modseq = c->modseq,
+		.n = c->next.n };
+
+	(void)wire_send_expunged(to, c->asker.session, c->asker.ticket, &m);
+}
+
+int
+on_expunge(struct channel *c, const struct wire_head *h,
+    const struct wire_expunge *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		n->work.any_flag = m->any_flag;
+		n->run = run_expunge;
+		n->answer = answer_expunge;
+	}
+	return change_submit(c, n);
+}
+
+/* -- COPY -- */
+
+static int
+run_copy(struct db *db, struct change *c)
+{
+	int r;
+
+	/* The group may run twice: from the start. */
+	free(c->copy.pairs);
+	c->copy.pairs = NULL;
+	c->copy.size = 0;
+	r = mailbox_copy(db, &c->copy);
+	c->modseq = c->copy.modseq;
+	return r;
+}
+
+static void
+answer_copy(struct change *c, struct channel *to, int r)
+{
+	struct wire_copied m = { .verdict = wire_verdict_box(r),
+		.uidvalidity = c->copy.uidvalidity };
+	struct buf rows;
+	size_t i = 0;
+
+	buf_init(&rows, LIMIT_FRAME);
+	do {
+		uint32_t n = 0;
+
+		buf_reset(&rows, LIMIT_FRAME);
+		while (r == 0 && i < c->copy.n_pairs && n < PAIRS_ROWS) {
+			struct wire_uid_pair pair = { c->copy.pairs[i].from,
+				c->copy.pairs[i].to };
+
+			(void)wire_uid_pair_add(&rows, &pair);
+			n++;
+			i++;
+		}
+		m.pairs = (struct wire_list){ buf_slice(&rows), n };
+		m.more = r == 0 && i < c->copy.n_pairs;
+		(void)wire_send_copied(to, c->asker.session, c->asker.ticket,
+		    &m);
+	} while (m.more);
+	buf_deinit(&rows);
+}
+
+int
+on_copy(struct channel *c, const struct wire_head *h, const struct wire_copy *m)
+{
+	struct change *n = change_new(c, h, m->handle, m->mailbox, &m->uids);
+
+	if (n != NULL) {
+		keep_name(&n->to, m->to);
+		n->copy.to = mailbox_name_slice(&n->to);
+		n->run = run_copy;
+		n->answer = answer_copy;
+	}
+	return change_submit(c, n);
+}
+
+/* -- APPEND
+ * -------------------------------------------------------------------------------
+ */
+
+struct addition {
+	struct deposit d;
+	struct asker asker;
+	struct delivery delivery;
+	struct mailbox_name name;
+	struct message_row row;
+	size_t keywords_len, summary_len;
+	char keywords[LIMIT_KEYWORDS];
+	uint8_t summary[LIMIT_SUMMARY];
+};
+
+static struct addition *
+addition_of(struct store_write *w)
+{
+	return LIST_ENTRY(LIST_ENTRY(w, struct deposit, write), struct addition,
+	    d);
+}
+
+static int
+apply_addition(struct db *db, struct store_write *w)
+{
+	struct addition *a = addition_of(w);
+	struct q_mailbox_by_name box;
+	int r = message_exists(db, &a->row.id);
+
+	if (r != DB_NONE)
+		return ERR_TRACE(r);
+	r = DB_ONE(mailbox_by_name, db, &box, .account = a->delivery.account,
+	    .name = mailbox_name_slice(&a->name));
+	if (r != 0)
+		return r == DB_NONE ? STORE_E_NO_MAILBOX : ERR_TRACE(r);
+	a->delivery.mailbox = box.mailbox;
+	a->delivery.size = a->d.append.place.stored_len;
+	a->row.place = &a->d.append.place;
+	a->row.refs = 1;
+	r = mailbox_deliver(db, &a->delivery);
+	if (r == 0)
+		r = message_insert(db, &a->row);
+	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+static void
+done_addition(struct store_write *w, int r)
+{
+	struct addition *a = addition_of(w);
+	struct channel *c = asker_channel(&a->asker);
+	struct wire_done m = { .id = a->row.id,
+		.verdict = wire_verdict_box(r),
+		.uidvalidity = a->delivery.uidvalidity,
+		.uid = a->delivery.uid };
+
+	store_role_no_room(a->asker.role, r);
+	if (c != NULL)
+		(void)wire_send_done(c, a->asker.session, a->asker.ticket, &m);
+	if (r == 0)
+		scan_changed(a->asker.role, a->delivery.account,
+		    a->delivery.modseq);
+	buf_deinit(&a->d.append.envelope);
+	free(a);
+}
+
+static struct addition *
+addition_new(struct channel *c, const struct wire_head *h,
+    const struct handle *of, const struct wire_append_commit *m)
+{
+	struct addition *a = calloc(1, sizeof(*a));
+	int64_t now = env_wall(peer_of(c)->role->env);
+	struct buf *e;
+
+	if (a == NULL)
+		return NULL;
+	a->asker = asker_of(c, h);
+	a->d.append.header = (struct segment_header){
+		.id = m->id, .time = now, .kind = SEGMENT_APPEND
+	};
+	memcpy(a->keywords, m->keywords.at, m->keywords.len);
+	memcpy(a->summary, m->summary.at, m->summary.len);
+	a->row = (struct message_row){ .id = m->id,
+		.received_at = now,
+		.summary = slice_of(a->summary, m->summary.len) };
+	a->delivery = (struct delivery){ .account = of->account,
+		.message = m->id,
+		.flags = m->flags,
+		.keywords = slice_of(a->keywords, m->keywords.len),
+		.date = m->date == 0 ? now : m->date,
+		.zone = m->date == 0 ? 0 : m->zone,
+		.saved_at = now,
+		.summary = a->row.summary };
+	e = &a->d.append.envelope;
+	buf_init(e, SEGMENT_ENVELOPE_MAX);
+	(void)segment_envelope_add(e, SEGMENT_ACCOUNT, slice_cstr(of->address));
+	(void)segment_envelope_add(e, SEGMENT_MAILBOX, m->mailbox);
+	a->d.write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
+		.apply = apply_addition,
+		.done = done_addition };
+	return a;
+}
+
+/* Keywords in the form in which they are kept. */
+static bool
+set_keywords(struct addition *a)
+{
+	struct buf sorted;
+	bool is_ok;
+
+	buf_init(&sorted, LIMIT_KEYWORDS + 1);
+	is_ok = keywords_change(SLICE(""), a->delivery.keywords, FLAGS_SET,
+	    &sorted);
+	if (is_ok) {
+		struct slice s = buf_slice(&sorted);
+
+		if (s.len > 0)
+			memcpy(a->keywords, s.at, s.len);
+		a->delivery.keywords = slice_of(a->keywords, s.len);
+	}
+	buf_deinit(&sorted);
+	return is_ok;
+}
+
+int
+on_append_commit(struct channel *c, const struct wire_head *h,
+    const struct wire_append_commit *m)
+{
+	struct peer *p = peer_of(c);
+	struct handle *of = handle_find(p, m->handle, GRANT_WRITE);
+	struct body *body = accept_take_body(p, m->body);
+	struct addition *a = NULL;
+	int r = 0;
+
+	if (of != NULL && body != NULL)
+		a = addition_new(c, h, of, m);
+	if (a == NULL)
+		r = -ENOMEM;
+	else if (mailbox_name_read(m->mailbox, &a->name) != 0)
+		r = STORE_E_NO_MAILBOX;
+	else if (!set_keywords(a))
+		r = STORE_E_FORBIDDEN;
+	if (r == 0) {
+		deposit_submit(p->role->store, &a->d, body);
+		return 0;
+	}
+	body_free(body);
+	if (a != NULL) {
+		buf_deinit(&a->d.append.envelope);
+		free(a);
+	}
+	(void)wire_send_done(c, h->session, h->ticket,
+	    &(struct wire_done){ .id = m->id, .verdict = wire_verdict_box(r) });
+	return 0;
+}
