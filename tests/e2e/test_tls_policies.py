@@ -335,6 +335,10 @@ def test_the_name_that_is_asked_for(net):
     host, subject = net.hosts["named"], net.send("r@named.example")
     wait_for(lambda: host.copies(subject), what=lambda: str(net.rows("named")))
     assert host.names == ["real.named.example"]
+    trace = wait_for(lambda: "250 2.0.0 taken" in (text := net.box.cli("trace", net.last_id).stdout) and text, what="its dialogue")
+    for attempt in trace.split(" attempt "):
+        times = [int(t) for t in re.findall(r"\| \+(\d+) ", attempt)]
+        assert times == sorted(times), trace
 
 
 def test_a_key_that_changes_while_mail_waits(net):

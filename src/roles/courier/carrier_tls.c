@@ -105,6 +105,7 @@ carrier_go_on_handshake(struct carrier *k)
 	}
 	k->is_verified = k->attempt->demand.is_right_host &&
 	    f->certificate == TLS_CERTIFICATE_GOOD;
+	carrier_tell_time(k); /* the handshake took some of it */
 	if (!k->is_implicit)
 		smtp_client_tls_up(&k->client);
 	carrier_enter(k, CARRIER_TALKING);
