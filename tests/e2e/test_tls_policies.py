@@ -152,7 +152,7 @@ class Net:
         self.middle = c("middle", issuer=self.ca, is_ca=True)
         self.own, self.next, self.weak = c("own", "nobody.example"), c("next"), Weak(self.dir, "weak")
         self.web = Web("192.0.2.121", self.by_ca("web", *[f"mta-sts.{n}.example" for n in WANTED if n.startswith(("both", "sts"))],
-                                                 "mta-sts.ends.example", "mta-sts.loops.example", "reports.example").file)
+                                                 "mta-sts.ends.example", "mta-sts.loops.example", "reports.example", "broken.example").file)
         self.web.pages["reports.example"] = Page(status=201)
         self.records += ["reports IN A 192.0.2.121"]
         self.cases()
@@ -246,7 +246,10 @@ class Net:
         host("bounces", tls=None, tlsa=[own])
         host("ends", tls=None, sts=policy("enforce", "mx.ends.example", age=8))
         host("loops", tls=None, tlsa=[stale], sts=policy("enforce", "other.example"), rua="mailto:tls@loops.example")
-        self.records += ["ns.nowhere IN A 192.0.2.253"]
+        for label, to in (("first-fails", "https://broken.example/first"), ("second-fails", "https://broken.example/second")):
+            host(label, rua=to)
+        self.web.pages["broken.example"] = Page(status=500)
+        self.records += ["ns.nowhere IN A 192.0.2.253", "broken IN A 192.0.2.121"]
 
     def anchors(self, host):
         def named(label, **more):
@@ -428,6 +431,22 @@ def test_a_report_goes_where_nothing_else_may(net):
         net.box.cli("reports", "tls", "send")
     assert net.box.cli_json("reports", "tls", "show", "loops.example") == []
     assert [r["state"] for r in net.box.cli_json("reports", "tls", "list") if r["domain"] == "loops.example"] == ["sent"]
+
+
+def test_reports_that_fail_are_sent_again(net):
+    """`ulak reports tls send` tries each that waits once, whether its pause is over or not."""
+    for label in ("first-fails", "second-fails"):
+        subject = net.send(f"r@{label}.example")
+        wait_for(lambda: net.hosts[label].copies(subject), what=lambda: str(net.rows(label)))
+
+    def waiting(label, state="waiting"):
+        return [r for r in net.box.cli_json("reports", "tls", "list") if r["domain"] == label + ".example" and r["state"] == state]
+    wait_for(lambda: net.box.cli("reports", "tls", "send") and all(map(waiting, ("first-fails", "second-fails"))), what="two reports")
+    assert "says 500" in waiting("first-fails")[0]["why"] and waiting("second-fails")[0]["due"] is not None
+    net.web.pages["broken.example"] = Page(status=201)
+    net.box.cli("reports", "tls", "send")
+    for label in ("first-fails", "second-fails"):
+        wait_for(lambda: waiting(label, "sent"), what=lambda: str(net.box.cli_json("reports", "tls", "list")))
 
 
 REPORT = {"organization-name": "Company-X", "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},

@@ -43,7 +43,11 @@ enum found {
 struct reports_daily {
 	struct store_role *role;
 	struct id_source ids;
-	bool is_busy, looks_again, all;
+	bool is_busy, looks_again;
+	/* `ulak reports tls send`: each that waits once, due or not; those up
+	 * to `tried` have had their turn. */
+	bool all;
+	uint64_t tried;
 	/* one look, its thread's while it runs */
 	struct store_read read;
 	int64_t now;
@@ -229,8 +233,9 @@ static int
 find_report(struct db *db, struct reports_daily *d)
 {
 	struct q_tls_report_due row;
-	int r = DB_ONE(tls_report_due, db, &row,
-	    .now = d->all ? INT64_MAX : d->now);
+	int r =
+	    DB_ONE(tls_report_due, db, &row, .now = d->all ? INT64_MAX : d->now,
+		.after = d->all ? d->tried : 0, .all = d->all);
 
 	if (r != 0)
 		return r == DB_NONE ? 0 : ERR_TRACE(r);
@@ -239,7 +244,7 @@ find_report(struct db *db, struct reports_daily *d)
 	    !slice_to_cstr(row.id, d->report_id, sizeof(d->report_id)) ||
 	    buf_add(&d->gz, row.body) != BUF_OK)
 		return ERR_ORIGIN(-EBADMSG);
-	d->report = row.report;
+	d->report = d->tried = row.report;
 	d->day = row.day;
 	d->tries = row.tries;
 	d->created = row.created;
@@ -326,6 +331,16 @@ apply_state(struct db *db, struct store_write *w)
 }
 
 static void
+tell_outcome(const struct reports_daily *d)
+{
+	env_log(d->role->env, d->state == REPORT_DROPPED ? ENV_WARN : ENV_INFO,
+	    d->state == REPORT_SENT          ? "tls-report-sent"
+		: d->state == REPORT_DROPPED ? "tls-report-dropped"
+					     : "tls-report-delayed",
+	    "domain=%s uri=\"%s\" why=\"%s\"", d->domain, d->uri, d->why);
+}
+
+static void
 set_outcome(struct reports_daily *d, uint8_t state, const char *why)
 {
 	d->state = state;
@@ -334,11 +349,6 @@ set_outcome(struct reports_daily *d, uint8_t state, const char *why)
 	for (char *c = d->why; *c != '\0'; c++)
 		if (!ascii_is_print((uint8_t)*c))
 			*c = ' ';
-	env_log(d->role->env, state == REPORT_DROPPED ? ENV_WARN : ENV_INFO,
-	    state == REPORT_SENT          ? "tls-report-sent"
-		: state == REPORT_DROPPED ? "tls-report-dropped"
-					  : "tls-report-delayed",
-	    "domain=%s uri=\"%s\" why=\"%s\"", d->domain, d->uri, d->why);
 }
 
 /* RFC 8460, 5.5: for a day, ever more rarely. */
@@ -348,7 +358,7 @@ fail(struct reports_daily *d, const char *why)
 	bool is_late = !tlsrpt_retry(d->tries, d->created, d->now, &d->due);
 
 	set_outcome(d, is_late ? REPORT_DROPPED : REPORT_WAITING, why);
-	d->all = false; /* or it would come at once */
+	tell_outcome(d);
 	submit(d, apply_state);
 }
 
@@ -428,6 +438,8 @@ apply_mail(struct db *db, struct store_write *w)
 	    account_find(db, buf_slice(&d->canonical), &d->account) != 0)
 		return STORE_E_NO_ACCOUNT;
 	r = insert(db, d);
+	set_outcome(d, REPORT_SENT,
+	    d->account != 0 ? "in the mailbox" : "in the queue");
 	if (r == 0)
 		r = d->account != 0 ? deliver_here(db, d) : queue_it(db, d);
 	return r != 0 ? r : write_state(db, d);
@@ -452,6 +464,8 @@ done_mail(struct store_write *w, int r)
 			.route = buf_slice(&d->route), .lane = LANE_BULK });
 	else if (r == 0)
 		scan_changed(s, d->account, d->modseq);
+	if (r == 0)
+		tell_outcome(d);
 	next(d, r);
 }
 
@@ -546,6 +560,7 @@ on_report_posted(struct channel *c, const struct wire_head *h,
 		return 0;
 	}
 	set_outcome(d, REPORT_SENT, why);
+	tell_outcome(d);
 	submit(d, apply_state);
 	return 0;
 }
@@ -615,6 +630,7 @@ reports_daily_look(struct reports_daily *d, bool all)
 	d->looks_again = false;
 	d->is_busy = true;
 	d->all = all;
+	d->tried = 0;
 	look(d);
 }
 
