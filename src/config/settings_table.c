@@ -441,7 +441,8 @@ const struct settings_key settings_keys[] = {
 	{ "outbound", "per_hosts", KIND_COUNT, MEMBER(per_hosts), "100", 1,
 	    1000, false,
 	    "Connections at a time to mail hosts that are the same of several "
-	    "destinations, for all of these together; where "
+	    "destinations, for all of these together, and for one of them "
+	    "when it is less than outbound.per_destination; where "
 	    "'ulak destination' sets a concurrency, that counts." },
 	{ "outbound", "per_connection", KIND_COUNT, MEMBER(per_connection),
 	    "100", 1, 10000, false,
@@ -476,7 +477,8 @@ const struct settings_key settings_keys[] = {
 	{ "resolver", "trust_anchor", KIND_TEXT, MEMBER(resolver_trust_anchor),
 	    "", 0, 0, true,
 	    "DS or DNSKEY records to trust instead of the anchor of the public "
-	    "root that is built in; one a line." },
+	    "root that is built in; one a line. A line that begins with / is "
+	    "the path of a file of such records, read at the start." },
 	{ "resolver", "permit_loopback", KIND_BOOL,
 	    MEMBER(resolver_permit_loopback), "false", 0, 0, true,
 	    "DNS servers may be on a loopback address. For tests and "

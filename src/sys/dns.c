@@ -9,6 +9,7 @@
 
 #include <unbound-event.h>
 #include <unbound.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/time.h"
@@ -418,9 +419,15 @@ each_line(const char *text, int (*each)(struct dns *d, char *line),
 	return r;
 }
 
+/* A record, or a file of records; that is read when the set-up becomes final,
+ * and a file that is missing would not be missed. */
 static int
 add_anchor(struct dns *d, char *line)
 {
+	if (line[0] == '/')
+		return access(line, R_OK) == 0
+		    ? ub_ctx_add_ta_file(d->ctx, line)
+		    : -1;
 	return ub_ctx_add_ta(d->ctx, line);
 }
 
@@ -509,7 +516,8 @@ set_options(struct dns *d, const struct dns_options *o)
 	if (set_server(d, o) != 0)
 		return "resolver.server: want an address";
 	if (set_anchors(d, o) != 0)
-		return "resolver.trust_anchor: want DS or DNSKEY records";
+		return "resolver.trust_anchor: want DS or DNSKEY records, or a "
+		       "file of such";
 	return NULL;
 }
 

@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+import signal
 import tempfile
 import threading
 
@@ -10,7 +11,7 @@ import pytest
 
 from mua import compose, submit
 from receivers import Receiver
-from world import Dns, Ulak, add_address, wait_for
+from world import DNS_OTHER_PORT, Dns, Ulak, add_address, wait_for
 
 USER = "user@box.example"
 OURS4, OURS6 = "192.0.2.133", "2001:db8:133::1"
@@ -48,7 +49,9 @@ class Scene:
         os.chmod(directory, 0o755)
         self.dns = Dns(os.path.join(directory, "dns"))
         self.servers = {"four": Notes("192.0.2.131", "four"), "six": Notes("2001:db8:131::1", "six"),
-                        "slow": Notes("192.0.2.132", "slow")}
+                        "slow": Notes("192.0.2.132", "slow"), "plain": Notes("192.0.2.134", "plain"),
+                        "shared": Notes("192.0.2.135", "shared")}
+        self.servers["plain"].extensions = ["PIPELINING", "ENHANCEDSTATUSCODES"]
         at = {name: s.address for name, s in self.servers.items()}
         self.dns.zone(".", [])
         self.dns.zone("example.", [
@@ -56,6 +59,9 @@ class Scene:
             "both.example. IN MX 10 mx.both.example.", f"mx.both.example. IN A {at['four']}", f"mx.both.example. IN AAAA {at['six']}",
             "six.example. IN MX 10 mx.six.example.", f"mx.six.example. IN AAAA {at['six']}",
             "slow.example. IN MX 10 mx.slow.example.", f"mx.slow.example. IN A {at['slow']}",
+            "two.example. IN MX 10 mx.two.example.", "mx.two.example. IN A 192.0.2.136",
+            "plain.example. IN MX 10 mx.plain.example.", f"mx.plain.example. IN A {at['plain']}",
+            *[f"{n}.example. IN MX 10 mx.shared.example." for n in ("here", "there", "shared")], f"mx.shared.example. IN A {at['shared']}",
             "_mta-sts.both.example. IN TXT \"v=STSv1; id=1\""])
         self.dns.start()
         add_address(OURS4)
@@ -64,16 +70,29 @@ class Scene:
             'hostname = "out.box.example"', f'source_ipv4 = "{OURS4}"', f'source_ipv6 = "{OURS6}"', 'addresses = "ipv4-first"',
             "per_message = 2", "per_destination = 1", "mta_sts = false", 'retry_first = "400ms"', 'retry_max = "1h"', "retry_growth = 100",
             "suppress_after = 1", 'suppress_for = "3s"']})
-        self.box.init()
-        self.box.start()
+        anchor = os.path.join(directory, "anchor")
+        with open(anchor, "w") as f:
+            f.write("; of this test\n" + self.dns.anchor + "\n")
+        os.chmod(anchor, 0o644)
+        # its DNS: one server, at another port, and a trust anchor in a file
+        self.two = Ulak(os.path.join(directory, "two"), "two.example", "192.0.2.136", None, extra={
+            "resolver": [f'server = "{self.dns.address}"', f"port = {DNS_OTHER_PORT}", f'trust_anchor = "{anchor}"'],
+            "relay": ['lifetime = "3h"'],
+            "outbound": ["convert_8bit = false", "per_connection = 2", "per_hosts = 1", "mta_sts = false"]})
+        for server in (self.box, self.two):
+            server.init()
+            server.start()
 
-    def send(self, *rcpts):
-        subject, message = compose(USER, rcpts[0])
-        submit(self.box, USER, list(rcpts), message)
+    def send(self, *rcpts, server=None, body="hello\r\n"):
+        server = server or self.box
+        user = "user@" + server.domain
+        subject, message = compose(user, rcpts[0], body=body)
+        self.said = submit(server, user, list(rcpts), message).split()[-1]
         return subject
 
     def stop(self):
         self.box.stop()
+        self.two.stop()
         for s in self.servers.values():
             s.close()
         self.dns.stop()
@@ -156,3 +175,64 @@ def test_who_was_unknown_is_forgotten(scene):
     assert between(row, "last", "expires") == 3
     wait_for(lambda: not scene.box.cli_json("suppress", "list"), what="the end of three seconds")
     scene.send("gone@slow.example")
+
+
+def test_another_dns_server_and_a_trust_anchor_in_a_file(scene):
+    """resolver.server, resolver.port, resolver.trust_anchor: what it says is vouched for by that anchor."""
+    steps = scene.two.cli_json("route", "a@both.example")["steps"]
+    answers = [s["text"] for s in steps if s["kind"] == "dns"]
+    assert answers and all("(signed)" in text for text in answers), steps
+    subject = scene.send("a@shared.example", server=scene.two)
+    wait_for(lambda: scene.servers["shared"].copies(subject), what="the mail")
+
+
+def test_a_trust_anchor_that_is_not_there(scene):
+    """A file that is missing is no reason to trust anything else."""
+    other = Ulak(scene.two.dir + "-bad", "bad.example", "192.0.2.137", None, extra={
+        "resolver": [f'server = "{scene.dns.address}"', 'trust_anchor = "/nonexistent/anchor"']})
+    other.init()
+    other.start(wait=False)
+    try:
+        wait_for(lambda: "resolver.trust_anchor" in other.log(), what="the reason")
+    finally:
+        os.killpg(other.process.pid, signal.SIGKILL)
+        other.process.wait()
+        other.process = None
+
+
+def test_mail_that_would_have_to_be_converted(scene):
+    """convert_8bit = false."""
+    scene.send("a@plain.example", server=scene.two, body="gr\u00fcn\r\n")
+    ident = scene.said
+    wait_for(lambda: "5.6.3" in scene.two.cli("trace", ident).stdout, what="its return")
+    assert not scene.servers["plain"].mails
+
+
+def test_two_on_a_connection_and_one_connection_for_all(scene):
+    """per_connection = 2; per_hosts = 1, whatever per_destination says."""
+    shared = scene.servers["shared"]
+    shared.gate.clear()
+    subjects = [scene.send("s@here.example", server=scene.two)]
+    wait_for(lambda: shared.now == 1, what="the first")
+    before, shared.most = shared.seen, 1
+    subjects += [scene.send(f"s{i}@{domain}.example", server=scene.two) for i in range(3) for domain in ("there", "here")]
+    shared.gate.set()
+    wait_for(lambda: all(shared.copies(s) for s in subjects), what="all seven")
+    assert shared.most == 1
+    assert shared.seen >= before + 3, "more than two mails on a connection"
+
+
+def test_how_long_we_keep_mail_for_others(scene):
+    """relay.lifetime = 3h; other mail has five days."""
+    two, slow = scene.two, scene.servers["slow"]
+    slow.answers["kept"] = "451 4.2.1 later"
+    two.cli("domain", "add", "late.example", "kind=relay", "target=slow.example")
+    two.cli("domain", "rcpt", "add", "late.example", "*")
+    scene.send("kept@late.example", server=two)
+    kept = scene.said
+    scene.send("kept@slow.example", server=two)
+    rows = [two.cli_json("queue", "show", ident) for ident in (kept, scene.said)]
+    rows = [r[0] if isinstance(r, list) else r for r in rows]
+    assert [round(between(r, "created", "expires") / 60) for r in rows] == [3 * 60, 5 * 24 * 60]
+    two.cli("queue", "delete", "--yes", "--recipient", "kept@late.example")
+    two.cli("queue", "delete", "--yes", "--recipient", "kept@slow.example")

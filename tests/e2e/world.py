@@ -20,6 +20,7 @@ BUILD = os.environ.get("ULAK_BUILD", os.path.join(ROOT, "build"))
 ULAK = os.path.join(BUILD, "ulak")
 CORPUS = os.path.join(ROOT, "tests", "corpus", "mail")
 DNS_ADDRESS = "192.0.2.53"
+DNS_OTHER_PORT = 5300  # it answers there, too
 PASSWORD = "correct horse battery"
 # Real root may become the roles' system users; root of a user namespace is
 # alone there.
@@ -99,7 +100,7 @@ class Dns:
 
     def write(self):
         """Children first, so that their DS records stand in the parents."""
-        conf = ["server:", f'  ip-address: {self.address}@53', '  username: ""', f'  zonesdir: "{self.dir}"',
+        conf = ["server:", f'  ip-address: {self.address}@53', f'  ip-address: {self.address}@{DNS_OTHER_PORT}', '  username: ""', f'  zonesdir: "{self.dir}"',
                 f'  database: ""', f'  pidfile: "{self.dir}/nsd.pid"', f'  xfrdfile: "{self.dir}/xfrd"',
                 f'  zonelistfile: "{self.dir}/zones"', "  server-count: 1", "  rrl-ratelimit: 0",
                 "  hide-version: yes", "remote-control:", "  control-enable: no"]

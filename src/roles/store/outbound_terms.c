@@ -152,7 +152,7 @@ out_limits(const struct outbound *o, struct slice route)
 		    t.value[TERMS_RATE] > 0 ? (uint32_t)t.value[TERMS_RATE] : 0,
 		.burst = (uint32_t)t.value[TERMS_BURST] };
 	l.most_shared = l.most;
-	if (from[TERMS_CONCURRENCY].len == 0 && l.most < o->settings->per_hosts)
+	if (from[TERMS_CONCURRENCY].len == 0)
 		l.most_shared = o->settings->per_hosts;
 	return l;
 }
