@@ -208,6 +208,34 @@ static void (*const on_reply[])(struct smtp_client *) = {
 	[SMTP_PHASE_QUIT] = on_quit,
 };
 
+/* What it answers has not even left us: the session is out of step from here
+ * on, and whatever it says next would be taken for the reply to something
+ * else. In the envelope commands behind the one that is answered may wait. */
+static bool
+is_too_early(const struct smtp_client *c)
+{
+	switch ((enum smtp_client_phase)c->phase) {
+	case SMTP_PHASE_EHLO:
+	case SMTP_PHASE_HELO:
+	case SMTP_PHASE_STARTTLS:
+	case SMTP_PHASE_AUTH:
+	case SMTP_PHASE_CHUNK:
+	case SMTP_PHASE_DOT:
+		return c->out.len > 0;
+	default:
+		return false;
+	}
+}
+
+static void
+on_too_early(struct smtp_client *c)
+{
+	if (is_in_mail(c))
+		client_on_early(c);
+	else
+		on_unasked(c);
+}
+
 static const char *const too_long_or_bad[] = {
 	[SMTP_REPLY_E_BAD] = "the server does not speak SMTP",
 	[SMTP_REPLY_E_TOO_LONG] = "the server's reply is too long",
@@ -236,6 +264,8 @@ smtp_client_feed(struct smtp_client *c, struct slice in)
 		/* 421 may come as the reply to anything (RFC 5321, 3.8). */
 		if (c->reply.code == 421 && c->phase != SMTP_PHASE_QUIT)
 			client_fail_by_reply(c);
+		else if (is_too_early(c))
+			on_too_early(c);
 		else
 			on_reply[c->phase](c);
 	}

@@ -480,7 +480,9 @@ keeps_the_dialogue(void **state)
 
 	(void)state;
 	smtp_client_init(&c, &config);
-	smtp_client_feed(&c, SLICE("220 mx\r\n250-a\r\n250 SIZE\r\n"));
+	smtp_client_feed(&c, SLICE("220 mx\r\n"));
+	smtp_client_sent(&c, smtp_client_out(&c).len);
+	smtp_client_feed(&c, SLICE("250-a\r\n250 SIZE\r\n"));
 	test_slice(smtp_client_dialogue(&c),
 	    SLICE("< 220 mx\n> EHLO here.example\n< 250-a\n< 250 SIZE\n"));
 	for (int i = 0; i < 10; i++) {
@@ -520,6 +522,7 @@ bounds_the_dialogue(void **state)
 	smtp_client_init(&c, &config);
 	says_much(&c, "220", 7, 1000);
 	test_true(smtp_client_dialogue(&c).len > 7000);
+	smtp_client_sent(&c, smtp_client_out(&c).len);
 	says_much(&c, "250", 7, 1000);
 	test_int(smtp_client_next(&c), SMTP_CLIENT_READY);
 	test_true(smtp_client_dialogue(&c).len > 14000);
@@ -530,6 +533,7 @@ bounds_the_dialogue(void **state)
 	smtp_client_feed(&c, SLICE("354 go\r\n"));
 	test_int(smtp_client_next(&c), SMTP_CLIENT_BODY);
 	smtp_client_end(&c);
+	smtp_client_sent(&c, smtp_client_out(&c).len);
 	smtp_client_feed(&c, SLICE("250 kept\r\n"));
 	test_int(smtp_client_next(&c), SMTP_CLIENT_MAIL_DONE);
 	test_int(c.outcomes[1].verdict.code, 250);
@@ -540,6 +544,44 @@ bounds_the_dialogue(void **state)
 	test_true(slice_ends(said, SLICE("\n...\n")));
 	test_int(slice_find(said, SLICE("...")), said.len - 4);
 	test_true(slice_find(said, SLICE("kept")) == SIZE_MAX);
+	smtp_client_deinit(&c);
+}
+
+/* A reply to what has not left us is none: the 250 is not believed. */
+static void
+a_reply_comes_behind_its_command(void **state)
+{
+	static struct smtp_client c;
+	struct smtp_client_config config = { .helo = "h.example" };
+	struct smtp_client_mail mail = { .rcpts = rcpts, .n_rcpts = 1 };
+	static const char *const said[] = { "220 mx\r\n", "250 mx\r\n",
+		"250 x\r\n", "250 x\r\n", "354 x\r\n" };
+
+	(void)state;
+	for (int early = 0; early < 2; early++) {
+		smtp_client_init(&c, &config);
+		for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+			smtp_client_feed(&c, slice_cstr(said[i]));
+			if (i == 1)
+				smtp_client_mail(&c, &mail);
+			smtp_client_sent(&c, smtp_client_out(&c).len);
+		}
+		test_int(smtp_client_next(&c), SMTP_CLIENT_BODY);
+		test_int(smtp_client_body(&c, SLICE("a\r\n")), 3);
+		smtp_client_end(&c);
+		smtp_client_sent(&c, smtp_client_out(&c).len - 1);
+		if (early == 0)
+			smtp_client_sent(&c, 1);
+		smtp_client_feed(&c, SLICE("250 2.0.0 kept\r\n"));
+		test_int(smtp_client_next(&c), SMTP_CLIENT_MAIL_DONE);
+		test_int(c.outcomes[0].is_done, early == 0);
+		test_int(c.is_closing, early == 1);
+		smtp_client_deinit(&c);
+	}
+	test_case("EHLO");
+	smtp_client_init(&c, &config);
+	smtp_client_feed(&c, SLICE("220 mx\r\n250 mx\r\n"));
+	test_int(smtp_client_next(&c), SMTP_CLIENT_CLOSED);
 	smtp_client_deinit(&c);
 }
 
@@ -557,7 +599,9 @@ pulls_the_body(void **state)
 	for (size_t i = 0; i < sizeof(body); i += 3)
 		memcpy(body + i, ".\r\n", 3);
 	smtp_client_init(&c, &config);
-	smtp_client_feed(&c, SLICE("220 mx\r\n250 mx\r\n"));
+	smtp_client_feed(&c, SLICE("220 mx\r\n"));
+	smtp_client_sent(&c, smtp_client_out(&c).len);
+	smtp_client_feed(&c, SLICE("250 mx\r\n"));
 	smtp_client_mail(&c, &mail);
 	smtp_client_feed(&c, SLICE("250 x\r\n"));
 	smtp_client_feed(&c, SLICE("250 x\r\n"));
@@ -633,4 +677,5 @@ lmtp_answers_for_each(void **state)
 
 TEST_MAIN(cmocka_unit_test(lmtp_answers_for_each), cmocka_unit_test(converses),
     cmocka_unit_test(keeps_the_dialogue), cmocka_unit_test(bounds_the_dialogue),
-    cmocka_unit_test(pulls_the_body))
+    cmocka_unit_test(pulls_the_body),
+    cmocka_unit_test(a_reply_comes_behind_its_command))

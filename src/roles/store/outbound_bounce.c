@@ -233,31 +233,40 @@ look(struct outbound *o, uint8_t kind, int64_t before)
 	store_read(o->store, &k->read);
 }
 
-/* Failures first. */
+static uint8_t
+first_wanted(const struct outbound *o)
+{
+	static const uint8_t order[] = { BOUNCE_FAILED, BOUNCE_SUCCESS };
+
+	for (size_t i = 0; i < sizeof(order); i++)
+		if ((o->wants_bounces & 1u << order[i]) != 0)
+			return order[i];
+	return BOUNCE_DELAYED;
+}
+
 void
 outbound_bounces_go_on(struct outbound *o)
 {
-	uint8_t kind = (o->wants_bounces & 1 << BOUNCE_FAILED) != 0
-	    ? BOUNCE_FAILED
-	    : BOUNCE_SUCCESS;
+	uint8_t kind = first_wanted(o);
 
 	if (o->wants_bounces == 0 || o->is_reading_bounces ||
 	    outbound_free_courier(o) == NULL || o->bounces.n >= OUT_BOUNCES)
 		return; /* called again when a slot is free */
 	o->wants_bounces &= (uint8_t) ~(1u << kind);
-	look(o, kind, 0);
+	look(o, kind, kind == BOUNCE_DELAYED ? o->late_before : 0);
 }
 
 void
 outbound_bounces_look(struct outbound *o)
 {
-	o->wants_bounces = 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
+	o->wants_bounces |= 1 << BOUNCE_FAILED | 1 << BOUNCE_SUCCESS;
 	outbound_bounces_go_on(o);
 }
 
 void
 outbound_bounces_look_late(struct outbound *o, int64_t before)
 {
-	if (!o->is_reading_bounces && outbound_free_courier(o) != NULL)
-		look(o, BOUNCE_DELAYED, before);
+	o->late_before = before;
+	o->wants_bounces |= 1 << BOUNCE_DELAYED;
+	outbound_bounces_go_on(o);
 }

@@ -72,6 +72,7 @@ struct outbound {
 	bool is_reading_bounces, is_sweeping, is_started;
 	bool is_full;          /* the disk took no result: nothing is begun */
 	uint8_t wants_bounces; /* 1 << BOUNCE_* */
+	int64_t late_before;   /* of the sweep whose late rows are wanted */
 	struct route_table routes;
 	bool is_reading_routes, routes_are_stale;
 	uint8_t routes_seed[MAP_SEED];
@@ -108,8 +109,8 @@ struct out_attempt {
 	/* of IPv4 and IPv6: whose warm-up counts it; empty: none */
 	char warm[2][WARMUP_ADDRESS_MAX];
 	bool has_no_source[2]; /* of ours that is configured */
-	int64_t began;      /* env_now, when the courier was given it */
-	int64_t deliver_by; /* RFC 2852 */
+	int64_t began;         /* env_now, when the courier was given it */
+	int64_t deliver_by;    /* RFC 2852 */
 	uint8_t by_mode;
 	bool by_trace, is_discarded;
 	struct env_timer lease; /* until its result comes */
