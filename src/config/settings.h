@@ -185,6 +185,7 @@ struct settings {
 	char outbound_source4[64], outbound_source6[64]; /* may be empty */
 	char outbound_own[SETTINGS_TEXT]; /* networks: ours, outside a NAT */
 	bool convert_8bit;                /* mail/convert */
+	bool chunking;                    /* RFC 3030, on the way out */
 	bool mta_sts;                     /* RFC 8461 */
 	int64_t mta_sts_timeout, mta_sts_wait; /* us */
 	uint8_t outbound_tls; /* enum tls_minimum, never DEFAULT */

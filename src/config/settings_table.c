@@ -335,6 +335,11 @@ const struct settings_key settings_keys[] = {
 	    "decode "
 	    "to the same octets. A DKIM signature of its body is broken by "
 	    "that. With false such mail comes back (5.6.3)." },
+	{ "outbound", "chunking", KIND_BOOL, MEMBER(chunking), "true", 0, 0,
+	    false,
+	    "Mail goes by BDAT (RFC 3030) to a server that offers CHUNKING, as "
+	    "one chunk. One that offers it and does not know it gets DATA "
+	    "instead. With false only binary mail goes by BDAT." },
 	{ "outbound", "mta_sts", KIND_BOOL, MEMBER(mta_sts), "true", 0, 0,
 	    false,
 	    "Looks for the MTA-STS policies of domains (RFC 8461) and keeps "

@@ -120,6 +120,11 @@ client_fail_by_reply(struct smtp_client *c)
 {
 	uint8_t text[LIMIT_SMTP_REPLY_LINE];
 
+	/* a yes to what was not asked is no reason that could be told */
+	if (!client_is_refusal(c)) {
+		client_fail_out_of_step(c);
+		return;
+	}
 	end_with(c,
 	    (struct verdict){ c->reply.code, c->reply.esc,
 		flatten(&c->reply, text, sizeof(text)) },

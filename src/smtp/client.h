@@ -4,7 +4,8 @@
  *
  *   start ─▶ greeting ─▶ EHLO (HELO) ─▶ [STARTTLS, EHLO] ─▶ [AUTH] ─▶ READY
  *   READY ─mail()─▶ MAIL RCPT… DATA ─▶ BODY ─end()─▶ dot ─▶ MAIL_DONE ─▶ READY
- *                        binary: RCPT ─▶ BODY ◀─▶ BDAT ─end()─▶ BDAT 0 LAST
+ *   where CHUNKING is offered:  RCPT… ─▶ BDAT size LAST, BODY ─end()─▶ "dot"
+ *                        binary: RCPT… ─▶ BODY ◀─▶ BDAT ─end()─▶ BDAT 0 LAST
  *
  * What the driver does: gives bytes read to feed(), sends what out() shows and
  * tells sent(), and after each of these asks next() until it says WAIT. Time
@@ -46,7 +47,8 @@ struct smtp_client_config {
 	 * which is not used without. */
 	const char *user, *password, *nonce;
 	bool plain_auth;
-	bool is_lmtp; /* RFC 2033: LHLO, and replies for each recipient */
+	bool is_lmtp;   /* RFC 2033: LHLO, and replies for each recipient */
+	bool no_chunks; /* DATA, whatever is offered; binary mail needs BDAT */
 };
 
 /* What next() says. */
@@ -119,6 +121,10 @@ struct smtp_client {
 	size_t n_accepted;
 	bool has_open_transaction, needs_reset;
 	bool mail_was_refused, is_closing, body_is_void;
+	bool is_chunked; /* by BDAT */
+	/* CHUNKING was offered, and BDAT is not known: not learnt about who
+	 * was accepted is what becomes of them. */
+	bool chunks_were_refused;
 	struct smtp_stuff stuff;
 	uint64_t body_sent;
 
@@ -166,6 +172,9 @@ size_t smtp_client_body(struct smtp_client *c, struct slice bytes);
 /* In BODY only: the final dot. Whether it may still be sent (the lease) is the
  * driver's to know. */
 void smtp_client_end(struct smtp_client *c);
+/* The body is one chunk: behind its last octet it is the server's, and end()
+ * says no more. */
+bool smtp_client_ends_itself(const struct smtp_client *c);
 /* In READY only. */
 void smtp_client_quit(struct smtp_client *c);
 

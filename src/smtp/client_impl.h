@@ -5,6 +5,7 @@
  *   client.c        phases, the dialogue, the end, what the driver asks
  *   client_hello.c  from the greeting to READY: EHLO, STARTTLS, AUTH
  *   client_mail.c   the envelope, the body, and the replies to them
+ *   client_chunk.c  a body by BDAT
  *
  * The envelope is a row of items: RSET (when a transaction was left open),
  * MAIL, one RCPT for each recipient, DATA. With PIPELINING all are sent at
@@ -61,7 +62,22 @@ void client_say_hello(struct smtp_client *c, bool is_ehlo);
 
 void client_on_envelope(struct smtp_client *c);
 void client_on_early(struct smtp_client *c);
-void client_on_chunk(struct smtp_client *c);
 void client_on_dot(struct smtp_client *c);
+/* Recipients that are still open get this verdict; before DATA all of them,
+ * after it those that the server had accepted. */
+void client_settle(struct smtp_client *c, struct verdict v, bool is_local);
+void client_end_mail(struct smtp_client *c);
+/* 5.6.11 for all that are open; the session is of no more use. */
+void client_fail_line_end(struct smtp_client *c);
+
+/* -- client_chunk.c: a body by BDAT -- */
+
+bool client_may_chunk(const struct smtp_client *c);
+void client_begin_body(struct smtp_client *c);
+size_t client_chunk_body(struct smtp_client *c, struct slice bytes);
+void client_chunk_end(struct smtp_client *c);
+/* The reply says that BDAT is not known, although CHUNKING was offered. */
+bool client_is_chunk_unknown(const struct smtp_client *c);
+void client_on_chunk(struct smtp_client *c);
 
 #endif

@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	CHUNK_LINE = 40 /* "BDAT 131072" and its end */
-};
-
 static void
 say_mail(struct smtp_client *c)
 {
@@ -51,8 +47,8 @@ skip_void(struct smtp_client *c)
 		c->n_replied++;
 }
 
-static void
-end_mail(struct smtp_client *c)
+void
+client_end_mail(struct smtp_client *c)
 {
 	if (c->phase != SMTP_PHASE_CLOSED)
 		client_enter(c, SMTP_PHASE_MAIL_DONE);
@@ -75,13 +71,13 @@ pump(struct smtp_client *c)
 			return;
 		if (i == client_item_data(c) && c->n_replied == i &&
 		    c->n_accepted == 0) {
-			end_mail(c); /* nobody to send it to */
+			client_end_mail(c); /* nobody to send it to */
 			return;
 		}
-		if (i == client_item_data(c) && c->mail.is_binary) {
+		if (i == client_item_data(c) && c->is_chunked) {
 			/* BDAT needs no leave, but somebody to send it to */
 			if (c->n_replied == i)
-				client_enter(c, SMTP_PHASE_BODY);
+				client_begin_body(c);
 			return;
 		}
 		c->n_sent++;
@@ -100,8 +96,8 @@ pump(struct smtp_client *c)
 
 /* Recipients that are still open get this verdict; before DATA all of them,
  * after it those that the server had accepted. */
-static void
-settle(struct smtp_client *c, struct verdict v, bool is_local)
+void
+client_settle(struct smtp_client *c, struct verdict v, bool is_local)
 {
 	for (size_t i = 0; i < c->mail.n_rcpts; i++) {
 		if (c->outcomes[i].is_done)
@@ -121,10 +117,10 @@ on_mail_reply(struct smtp_client *c)
 		client_fail_out_of_step(c);
 		return;
 	}
-	settle(c, client_verdict_of_reply(c), false);
+	client_settle(c, client_verdict_of_reply(c), false);
 	c->mail_was_refused = true;
 	if (!c->offer.pipelining)
-		end_mail(c);
+		client_end_mail(c);
 }
 
 /* RFC 5321, 4.5.3.1.10: RFC 821 had 552 for "too many recipients", so behind
@@ -183,8 +179,8 @@ on_data_reply(struct smtp_client *c)
 		client_fail_out_of_step(c);
 		return;
 	}
-	settle(c, client_verdict_of_reply(c), false);
-	end_mail(c);
+	client_settle(c, client_verdict_of_reply(c), false);
+	client_end_mail(c);
 }
 
 void
@@ -224,23 +220,11 @@ client_on_early(struct smtp_client *c)
 		client_fail_out_of_step(c);
 		return;
 	}
-	settle(c, client_verdict_of_reply(c), false);
+	if (client_is_chunk_unknown(c))
+		c->chunks_were_refused = true;
+	else
+		client_settle(c, client_verdict_of_reply(c), false);
 	client_fail_by_reply(c);
-}
-
-/* RFC 3030, 2: a chunk that is refused ends the mail; what comes next is RSET
- */
-void
-client_on_chunk(struct smtp_client *c)
-{
-	if (client_is_class(c, 2)) {
-		client_enter(c, SMTP_PHASE_BODY);
-	} else if (client_is_refusal(c)) {
-		settle(c, client_verdict_of_reply(c), false);
-		end_mail(c);
-	} else {
-		client_fail_out_of_step(c);
-	}
 }
 
 /* RFC 2033, 4.2: a reply for each recipient that was accepted, in their order.
@@ -259,7 +243,7 @@ on_lmtp_dot(struct smtp_client *c)
 		break;
 	}
 	c->has_open_transaction = false;
-	end_mail(c);
+	client_end_mail(c);
 }
 
 void
@@ -269,14 +253,18 @@ client_on_dot(struct smtp_client *c)
 		client_fail_out_of_step(c);
 		return;
 	}
+	if (client_is_chunk_unknown(c)) {
+		client_on_early(c);
+		return;
+	}
 	if (c->config.is_lmtp) {
 		on_lmtp_dot(c);
 		return;
 	}
 	c->has_open_transaction = false;
 	if (!c->body_is_void)
-		settle(c, client_verdict_of_reply(c), false);
-	end_mail(c);
+		client_settle(c, client_verdict_of_reply(c), false);
+	client_end_mail(c);
 }
 
 /* What the server cannot take: of an address that it cannot take either, that
@@ -294,7 +282,7 @@ settle_content(struct smtp_client *c, struct verdict v)
 			    smtp_envelope_check_rcpt(&c->offer, &c->mail, i);
 			o->is_done = o->is_local = o->verdict.code != 0;
 		}
-	settle(c, v, true);
+	client_settle(c, v, true);
 }
 
 void
@@ -310,6 +298,7 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 	memset(c->outcomes, 0, sizeof(c->outcomes));
 	c->n_sent = c->n_replied = c->n_accepted = 0;
 	c->mail_was_refused = c->body_is_void = false;
+	c->is_chunked = client_may_chunk(c);
 	c->needs_reset = c->has_open_transaction;
 	c->stuff = (struct smtp_stuff){ 0 };
 	c->body_sent = 0;
@@ -328,30 +317,20 @@ smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 		is_any_open = is_any_open || !o->is_done;
 	}
 	if (!is_any_open) {
-		end_mail(c);
+		client_end_mail(c);
 		return;
 	}
 	pump(c);
 }
 
-/* One is on its way at a time: what a server says to it is heard before more
- * is sent. */
-static size_t
-send_chunk(struct smtp_client *c, struct slice bytes)
+void
+client_fail_line_end(struct smtp_client *c)
 {
-	char line[CHUNK_LINE];
-	size_t room = buf_room(&c->out);
+	struct verdict v = VERDICT(554, 5, 6, 11,
+	    "the message has a CR or LF that stands alone");
 
-	if (room <= CHUNK_LINE || bytes.len == 0)
-		return 0;
-	bytes = slice_upto(bytes, room - CHUNK_LINE);
-	(void)snprintf(line, sizeof(line), "BDAT %zu", bytes.len);
-	client_say(c, line);
-	client_put(c, bytes);
-	c->body_sent += bytes.len;
-	if (!c->is_closing)
-		client_enter(c, SMTP_PHASE_CHUNK);
-	return bytes.len;
+	client_settle(c, v, true);
+	client_fail(c, 6, 11, "the message has a CR or LF that stands alone");
 }
 
 size_t
@@ -361,16 +340,11 @@ smtp_client_body(struct smtp_client *c, struct slice bytes)
 	int r;
 
 	assert(c->phase == SMTP_PHASE_BODY);
-	if (c->mail.is_binary)
-		return send_chunk(c, bytes);
+	if (c->is_chunked)
+		return client_chunk_body(c, bytes);
 	r = smtp_stuff_add(&c->stuff, &rest, &c->out);
 	if (r == SMTP_STUFF_E_LINE_END) {
-		struct verdict v = VERDICT(554, 5, 6, 11,
-		    "the message has a CR or LF that stands alone");
-
-		settle(c, v, true);
-		client_fail(c, 6, 11,
-		    "the message has a CR or LF that stands alone");
+		client_fail_line_end(c);
 		return bytes.len;
 	}
 	if (r < 0) {
@@ -388,10 +362,8 @@ smtp_client_end(struct smtp_client *c)
 	int r;
 
 	assert(c->phase == SMTP_PHASE_BODY);
-	if (c->mail.is_binary) {
-		client_say(c, "BDAT 0 LAST");
-		if (!c->is_closing)
-			client_enter(c, SMTP_PHASE_DOT);
+	if (c->is_chunked) {
+		client_chunk_end(c);
 		return;
 	}
 	(void)snprintf(line, sizeof(line), "(%" PRIu64 " bytes) .",
@@ -399,12 +371,7 @@ smtp_client_end(struct smtp_client *c)
 	client_note(c, "> ", slice_cstr(line));
 	r = smtp_stuff_end(&c->stuff, &c->out);
 	if (r == SMTP_STUFF_E_LINE_END) {
-		struct verdict v = VERDICT(554, 5, 6, 11,
-		    "the message has a CR or LF that stands alone");
-
-		settle(c, v, true);
-		client_fail(c, 6, 11,
-		    "the message has a CR or LF that stands alone");
+		client_fail_line_end(c);
 		return;
 	}
 	if (r != 0) {

@@ -41,7 +41,7 @@ drive(struct smtp_client *c, unsigned *n_mails, uint8_t *last)
 		{ (const uint8_t *)"no address", 10 },
 		{ (const uint8_t *)"c@b.example", 11 } };
 	struct smtp_client_mail mail = {
-		.rcpts = rcpts, .n_rcpts = 3, .size = 100, .is_8bit = true
+		.rcpts = rcpts, .n_rcpts = 3, .size = 8, .is_8bit = true
 	};
 
 	for (;;) {

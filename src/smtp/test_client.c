@@ -96,6 +96,10 @@ static const struct {
 	{ "EHLO refused for now", SMTP_TLS_MAY, false,
 	    "< 220 mx\n> EHLO here.example\n< 450 later\nX\nF 450\n" },
 	{ "no greeting", SMTP_TLS_MAY, false, "< 554 5.7.1 no\nX\nF 554\n" },
+	{ "a greeting that is none", SMTP_TLS_MAY, false,
+	    "< 250 mx\nX\nF 451\n" },
+	{ "354 to EHLO", SMTP_TLS_MAY, false,
+	    "< 220 mx\n> EHLO here.example\n< 354 go\nX\nF 451\n" },
 	{ "greeting of many lines", SMTP_TLS_MAY, false,
 	    "< 220-mx\n< 220-be nice\n< 220 go\n> EHLO here.example\n" },
 	{ "STARTTLS", SMTP_TLS_MAY, false,
@@ -140,6 +144,44 @@ static const struct {
 	    "> BDAT 7\n= a\\nb\\r.\\r\\n\nW\nt block\n< 250 ok\nB\nb .\n"
 	    "> BDAT 1\n= .\n< 250 ok\nB\ne\n> BDAT 0 LAST\nt dot\n"
 	    "< 250 kept\nD\nO 0 550\nO 1 250\nR\n" },
+	{ "CHUNKING is offered: all of it in one chunk, no dots put in",
+	    SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 PIPELINING\nR\nM 2 short\n> MAIL FROM:<a@one.example>\n"
+	    "> RCPT TO:<r0@two.example>\n> RCPT TO:<r1@two.example>\nW\n"
+	    "< 250 ok\n< 250 ok\n< 550 no\nB\n> BDAT 7 LAST\nt block\n"
+	    "b a\\r\\n.b\\r\\n\n= a\\r\\n.b\\r\\n\ne\nt dot\n"
+	    "< 250 kept\nD\nO 0 250\nO 1 550\nR\nM 1 short\n"
+	    "> MAIL FROM:<a@one.example>\n" },
+	{ "BDAT is refused as content", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 PIPELINING\nR\nM 1 short\n> MAIL FROM:<a@one.example>\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\n< 250 ok\nB\n"
+	    "> BDAT 7 LAST\nb a\\r\\n.b\\r\\n\n= a\\r\\n.b\\r\\n\ne\n"
+	    "< 554 5.6.0 no\nD\nO 0 554\nR\n" },
+	{ "and while it is sent", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
+	    "M 1 short\n> MAIL FROM:<a@one.example>\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\n> BDAT 7 LAST\n"
+	    "b a\\r\\n\n= a\\r\\n\n< 552 5.3.4 large\nD\nO 0 552\nX\n" },
+	{ "BDAT is not known, although it is offered", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
+	    "M 2 short\n> MAIL FROM:<a@one.example>\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\n"
+	    "> RCPT TO:<r1@two.example>\n< 550 no\nB\n> BDAT 7 LAST\n"
+	    "b a\\r\\n.b\\r\\n\n= a\\r\\n.b\\r\\n\ne\n"
+	    "< 502 5.5.1 what?\nD\nO 0 -\nO 1 550\nX\nF 502\n" },
+	{ "nothing of a mail that is longer than its chunk", SMTP_TLS_NEVER,
+	    false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
+	    "M 1 short\n> MAIL FROM:<a@one.example>\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\n> BDAT 7 LAST\n"
+	    "b 12345678\nD\nO 0 -\nX\nF 451\n" },
+	{ "nor of a shorter one", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
+	    "M 1 short\n> MAIL FROM:<a@one.example>\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\n> BDAT 7 LAST\n"
+	    "b 12345\\r\n= 12345\\r\ne\nD\nO 0 -\nX\nF 451\n" },
 	{ "a chunk is refused: RSET before the next mail", SMTP_TLS_NEVER,
 	    false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
@@ -365,7 +407,7 @@ begin_mail(struct smtp_client *c, const char *words)
 	struct smtp_client_mail mail = { .sender = SLICE("a@one.example"),
 		.rcpts = strstr(words, "bad") == NULL ? rcpts : bad_rcpts,
 		.n_rcpts = (size_t)(words[0] - '0'),
-		.size = 5000,
+		.size = strstr(words, "short") != NULL ? 7 : 5000,
 		.is_8bit = strstr(words, "8bit") != NULL,
 		.is_binary = strstr(words, "binary") != NULL,
 		.is_smtputf8 = strstr(words, "utf8") != NULL,
@@ -585,6 +627,62 @@ a_reply_comes_behind_its_command(void **state)
 	smtp_client_deinit(&c);
 }
 
+/* No CR or LF stands alone in a chunk either, wherever the body is cut. */
+static void
+chunks_have_whole_line_ends(void **state)
+{
+	static const struct {
+		const char *body;
+		bool is_good;
+	} bodies[] = {
+		{ "a\r\nb\r\n", true },
+		{ "\r\n\r\n", true },
+		{ "no end", true },
+		{ "a\nb\r\n", false },
+		{ "\nb\r\n", false },
+		{ "a\rb\r\n", false },
+		{ "a\r\r\n", false },
+		{ "a\r\n\n", false },
+		{ "a\r\nb\r", false },
+		{ "\r", false },
+	};
+	struct smtp_client_config config = { .helo = "h.example" };
+	static struct smtp_client c;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * 10 * 8; i++) {
+		struct slice body = slice_cstr(bodies[i % 10].body), rest;
+		struct smtp_client_mail mail = {
+			.rcpts = rcpts, .n_rcpts = 1, .size = body.len
+		};
+		static const char *const said[] = { "220 mx\r\n",
+			"250-mx\r\n250 CHUNKING\r\n", "250 x\r\n",
+			"250 x\r\n" };
+
+		test_case(bodies[i % 10].body);
+		smtp_client_init(&c, &config);
+		for (size_t k = 0; k < sizeof(said) / sizeof(said[0]); k++) {
+			smtp_client_feed(&c, slice_cstr(said[k]));
+			if (k == 1)
+				smtp_client_mail(&c, &mail);
+			smtp_client_sent(&c, smtp_client_out(&c).len);
+		}
+		rest = slice_from(body, i / 20 % 8);
+		(void)smtp_client_body(&c,
+		    slice_upto(body, body.len - rest.len));
+		if (c.phase == SMTP_PHASE_BODY)
+			(void)smtp_client_body(&c, rest);
+		if (c.phase == SMTP_PHASE_BODY)
+			smtp_client_end(&c);
+		test_int(c.phase,
+		    bodies[i % 10].is_good ? SMTP_PHASE_DOT
+					   : SMTP_PHASE_MAIL_DONE);
+		if (!bodies[i % 10].is_good)
+			test_int(c.outcomes[0].verdict.code, 554);
+		smtp_client_deinit(&c);
+	}
+}
+
 /* A long body through an output that is drained in small pieces. */
 static void
 pulls_the_body(void **state)
@@ -678,4 +776,5 @@ lmtp_answers_for_each(void **state)
 TEST_MAIN(cmocka_unit_test(lmtp_answers_for_each), cmocka_unit_test(converses),
     cmocka_unit_test(keeps_the_dialogue), cmocka_unit_test(bounds_the_dialogue),
     cmocka_unit_test(pulls_the_body),
+    cmocka_unit_test(chunks_have_whole_line_ends),
     cmocka_unit_test(a_reply_comes_behind_its_command))

@@ -5,12 +5,27 @@ A Receiver listens on port 25 of an address of its own and speaks SMTP well;
 a subclass overrides the one step that it does badly. Each keeps what it was
 told (`lines`) and what it took (`mails`: sender, recipients, bytes).
 """
+import re
 import socket
 import ssl
 import threading
 import time
 
 from world import add_address
+
+
+CASES = []
+
+
+def case(expect, why="", **more):
+    """expect: delivered, bounced, kept; why: status or reason (a regexp)."""
+    def add(cls):
+        cls.expect, cls.why = expect, why
+        cls.copies_max = more.get("copies", 1 if expect == "delivered" else 0)
+        cls.label = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        CASES.append(cls)
+        return cls
+    return add
 
 
 class Hangup(Exception):

@@ -21,25 +21,14 @@ import time
 
 import pytest
 
+import lies
 import strict_dsn
 from mua import compose, imap, inject, submit
-from receivers import Receiver
+from receivers import CASES, Receiver, case
 from world import Dns, PATIENCE, Ulak, soon, wait_for
 
 USER = "user@box.example"
 N_DEAD = 250
-CASES = []
-
-
-def case(expect, why="", **more):
-    """expect: delivered, bounced, kept; why: status or reason (a regexp)."""
-    def add(cls):
-        cls.expect, cls.why = expect, why
-        cls.copies_max = more.get("copies", 1 if expect == "delivered" else 0)
-        cls.label = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        CASES.append(cls)
-        return cls
-    return add
 
 
 @case("delivered")
@@ -596,7 +585,8 @@ class World:
         self.box = self.server("box.example", "192.0.2.150", {"outbound": ["suppress_after = 2"], "smtp": ["max_per_client = 10000"]})
         self.brief = self.server("brief.example", "192.0.2.151", {
             "outbound": ['lifetime = "6s"', 'delay_warning = "2s"'], "smtp": ["max_per_client = 10000"]})
-        self.subjects = {cls.label: self.send(f"rcpt@{cls.label}.example", more=getattr(cls, "more", ""))
+        self.subjects = {cls.label: self.send(f"rcpt@{cls.label}.example", more=getattr(cls, "more", ""),
+                                               body=getattr(cls, "text", "hello\r\n"))
                          for cls in CASES}
 
     def receiver(self, cls, label, address, tls=None, mx=True):
@@ -759,6 +749,14 @@ def test_receiver(net, cls):
         assert all(re.match(kind[0], row["status"]) and re.match(kind[1], row["class"]) for row in rows(net.box, address)), kind
         assert not bounces(net.box, subject, USER)
         assert not r.copies(subject)
+
+
+@pytest.mark.parametrize("label,verb,times", lies.ASKED)
+def test_what_it_was_asked(net, label, verb, times):
+    """By BDAT where CHUNKING is offered, and once where it is not known; TLS once."""
+    r = net.receivers[label]
+    wait_for(lambda: r.copies(net.subjects[label]), 40, label)
+    assert r.count_of(verb) == times
 
 
 # -- where to

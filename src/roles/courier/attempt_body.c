@@ -118,8 +118,12 @@ give(struct attempt *a, struct smtp_client *client, struct slice bytes)
 bool
 attempt_give_body(struct attempt *a, struct smtp_client *client)
 {
+	bool is_open = env_now(a->courier->env) < a->lease_end;
 	size_t n;
 
+	/* the last octet of a chunk of known size is as good as a dot */
+	if (smtp_client_ends_itself(client) && !is_open)
+		return false;
 	while (client->phase == SMTP_PHASE_BODY &&
 	    (a->body_at < a->body.len || a->converted.len > 0)) {
 		n = give(a, client,
@@ -138,7 +142,7 @@ attempt_give_body(struct attempt *a, struct smtp_client *client)
 	}
 	/* The point of no return: behind the dot the message is the remote's.
 	 * Without the lease somebody else may be sending it already. */
-	if (env_now(a->courier->env) >= a->lease_end)
+	if (!is_open)
 		return false;
 	smtp_client_end(client);
 	return true;

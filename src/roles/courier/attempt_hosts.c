@@ -267,7 +267,7 @@ attempt_on_failed(struct attempt *a, enum attempt_failure what,
 	a->is_clear_next = what == ATTEMPT_TLS_FAILED &&
 	    !tls_demand_is_firm(&a->demand) && attempt_hop_may_be_clear(a);
 	a->is_full_next = what == ATTEMPT_RESUMPTION;
-	a->is_again_next =
-	    what == ATTEMPT_UNHEARD && a->n_unheard++ < COURIER_UNHEARD;
+	a->is_again_next = what == ATTEMPT_CHUNKS ||
+	    (what == ATTEMPT_UNHEARD && a->n_unheard++ < COURIER_UNHEARD);
 	attempt_go_on(a);
 }

@@ -101,6 +101,9 @@ carrier_fail(struct carrier *k, enum attempt_failure what, struct verdict why,
 	struct attempt *a = k->attempt;
 	char text[LIMIT_SMTP_REPLY_LINE];
 
+	if (k->client.is_chunked && k->last_phase >= SMTP_PHASE_BODY &&
+	    k->last_phase <= SMTP_PHASE_DOT)
+		courier_chunks_failed(k->courier, &k->peer.remote);
 	/* the words lie in the client */
 	(void)slice_to_cstr(why.text, text, sizeof(text));
 	why.text = slice_cstr(text);
@@ -240,7 +243,8 @@ carrier_open(struct attempt *a, const struct carrier_target *t)
 		.user = a->hop.login,
 		.password = a->hop.password,
 		.plain_auth = a->hop.auth_clear,
-		.is_lmtp = a->hop.kind == HOP_LMTP };
+		.is_lmtp = a->hop.kind == HOP_LMTP,
+		.no_chunks = !courier_may_chunk(c, &t->address) };
 	struct carrier *k = calloc(1, sizeof(*k));
 	int r;
 

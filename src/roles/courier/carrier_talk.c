@@ -261,6 +261,8 @@ on_mail_done(struct carrier *k)
 
 	if (n == 0)
 		return STEP_AGAIN;
+	if (k->client.chunks_were_refused)
+		courier_chunks_failed(k->courier, &k->peer.remote);
 	carrier_take_notes(k);
 	k->attempt = NULL;
 	a->carrier = NULL;
@@ -284,8 +286,9 @@ on_closed(struct carrier *k)
 	if (k->last_phase == SMTP_PHASE_AUTH && !k->client.failure_is_local)
 		why = attempt_hop_login_failed(k->attempt, &why);
 	carrier_fail(k,
-	    carrier_is_unheard(k)
-		? ATTEMPT_UNHEARD
+	    carrier_is_unheard(k) ? ATTEMPT_UNHEARD
+		: k->client.chunks_were_refused
+		? ATTEMPT_CHUNKS
 		: carrier_failure_of(k, !k->client.failure_is_local),
 	    why, k->client.failure_is_local);
 	return STEP_GONE;

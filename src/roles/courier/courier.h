@@ -38,6 +38,7 @@ enum {
 	COURIER_TRIES = 40,  /* addresses knocked at in one attempt */
 	COURIER_OWN = 256,   /* addresses at which we answer ourselves */
 	COURIER_TURNS = 32,  /* routes with several hosts */
+	COURIER_PLAIN = 64,  /* hosts that get no BDAT */
 	COURIER_QUESTIONS = 3 * ROUTE_QUESTIONS,
 	SECURITY_FACTS = 8, /* as in ATTEMPT_RESULT */
 	SECURITY_TEXT = 420,
@@ -78,10 +79,18 @@ struct courier {
 	struct route_own own[COURIER_OWN];
 	size_t n_own;
 	struct courier_turns turns[COURIER_TURNS];
+	struct env_addr without_chunks[COURIER_PLAIN]; /* a ring; chunks.c */
+	size_t next_without_chunks;
 	uint64_t next_body;
 	uint32_t next_ticket;
 	bool is_stopping;
 };
+
+/* -- chunks.c: who offers CHUNKING and does not know it
+ * --------------------------------------------------- */
+
+bool courier_may_chunk(const struct courier *c, const struct env_addr *host);
+void courier_chunks_failed(struct courier *c, const struct env_addr *host);
 
 /* -- attempts
  * ------------------------------------------------------------------ */
@@ -155,7 +164,7 @@ struct attempt {
 	bool is_patient;    /* at those of the host that were given up early */
 	uint16_t given_up;  /* which: a bit for each address */
 	bool is_full_next;  /* the same, with no session to be resumed */
-	bool is_again_next; /* the same, for it has heard nothing of it */
+	bool is_again_next; /* the same: nothing was heard of it, or by DATA */
 	uint8_t n_unheard;
 
 	/* security.c */
@@ -277,6 +286,7 @@ enum attempt_failure {
 	ATTEMPT_UNHEARD,    /* no greeting: its queue was full; once more */
 	ATTEMPT_TLS_FAILED, /* once more in the clear, if that is allowed */
 	ATTEMPT_RESUMPTION, /* the handshake, with an old session */
+	ATTEMPT_CHUNKS,     /* BDAT is not known: once more with DATA */
 	ATTEMPT_SESSION,    /* later */
 	ATTEMPT_DOT         /* the last reply is lost: the remote may have it */
 };
