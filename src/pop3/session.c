@@ -1,58 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/limits.h"
-#include "pop3/session.h"
-#include "pop3/stuff.h"
-
-enum {
-	PUMP_ROOM = 4096,
-	OUT_MAX = 4 * POP3_ASK_BYTES, /* one window, every byte a bare LF */
-	SASL_MAX = LIMIT_SMTP_AUTH_LINE,
-	ROWS_PIECE = 100,
-	AUTHS_MAX = 5
-};
-
-typedef void then_fn(struct pop3_session *s, const struct pop3_answer *a);
-typedef void more_fn(struct pop3_session *s);
-
-struct pop3_session {
-	const struct pop3_host *host;
-	void *ctx;
-	const struct pop3_config *config;
-	enum pop3_state state;
-	bool has_tls, wants_tls, is_sasl, is_too_long;
-	unsigned n_errors, n_auths;
-	struct buf line, out;
-	char user[LIMIT_ADDRESS + 1];
-	bool has_user;
-
-	struct pop3_row *rows;
-	size_t n, size;
-	size_t n_deleted;
-
-	then_fn *then;
-	enum pop3_question asked;
-	more_fn *more;
-	bool is_uidl;
-	size_t at; /* row of LIST, UIDL, RETR, of the deletion */
-	uint32_t *uids;
-	bool has_failed;
-
-	struct pop3_stuff stuff;
-	uint64_t read, window_end, total;
-	bool has_begun;
-};
+#include "pop3/session_impl.h"
 
 /* -- saying
  * -------------------------------------------------------------------- */
 
-static void
-drain(struct pop3_session *s)
+void
+pop3_drain(struct pop3_session *s)
 {
 	size_t n = s->out.len, room;
 
@@ -67,8 +25,8 @@ drain(struct pop3_session *s)
 		buf_reset(&s->out, 0);
 }
 
-static void
-end(struct pop3_session *s)
+void
+pop3_end(struct pop3_session *s)
 {
 	if (s->state == POP3_OVER)
 		return;
@@ -78,29 +36,30 @@ end(struct pop3_session *s)
 	s->host->end(s->ctx);
 }
 
-static void
-say(struct pop3_session *s, const char *text)
+void
+pop3_say(struct pop3_session *s, const char *text)
 {
 	if (s->state == POP3_OVER)
 		return;
 	if (buf_add_cstr(&s->out, text) != BUF_OK ||
 	    buf_add(&s->out, SLICE("\r\n")) != BUF_OK)
-		end(s);
-	drain(s);
+		pop3_end(s);
+	pop3_drain(s);
 }
 
-static void
-err(struct pop3_session *s, const char *text)
+void
+pop3_err(struct pop3_session *s, const char *text)
 {
-	say(s, text);
+	pop3_say(s, text);
 	if (++s->n_errors >= LIMIT_POP3_ERRORS) {
-		say(s, "-ERR Too many errors");
-		end(s);
+		pop3_say(s, "-ERR Too many errors");
+		pop3_end(s);
 	}
 }
 
-static bool
-ask(struct pop3_session *s, const struct pop3_ask *question, then_fn *then)
+bool
+pop3_ask(struct pop3_session *s, const struct pop3_ask *question,
+    pop3_then_fn *then)
 {
 	s->then = then;
 	s->asked = question->what;
@@ -111,8 +70,8 @@ ask(struct pop3_session *s, const struct pop3_ask *question, then_fn *then)
 	return false;
 }
 
-static const char *
-trouble(enum pop3_result result)
+const char *
+pop3_trouble(enum pop3_result result)
 {
 	switch (result) {
 	case POP3_IN_USE:
@@ -149,8 +108,8 @@ add_row(struct pop3_session *s, const struct pop3_row *row)
 	return true;
 }
 
-static void
-leave(struct pop3_session *s)
+void
+pop3_leave(struct pop3_session *s)
 {
 	struct pop3_ask question = { .what = POP3_ASK_CLOSE };
 
@@ -170,15 +129,15 @@ then_scan(struct pop3_session *s, const struct pop3_answer *a)
 		ok = add_row(s, &a->rows[i]);
 	if (!ok) {
 		s->then = NULL;
-		leave(s);
-		say(s, trouble(a->result));
+		pop3_leave(s);
+		pop3_say(s, pop3_trouble(a->result));
 		return;
 	}
 	if (a->more)
 		return;
 	s->state = POP3_TRANSACTION;
 	(void)snprintf(text, sizeof(text), "+OK %zu messages", s->n);
-	say(s, text);
+	pop3_say(s, text);
 }
 
 static void
@@ -187,11 +146,11 @@ then_open(struct pop3_session *s, const struct pop3_answer *a)
 	struct pop3_ask question = { .what = POP3_ASK_SCAN };
 
 	if (a->result != POP3_OK) {
-		say(s, trouble(a->result));
+		pop3_say(s, pop3_trouble(a->result));
 		return;
 	}
-	if (!ask(s, &question, then_scan))
-		say(s, trouble(POP3_TROUBLE));
+	if (!pop3_ask(s, &question, then_scan))
+		pop3_say(s, pop3_trouble(POP3_TROUBLE));
 }
 
 /* RFC 5034, section 4 */
@@ -201,11 +160,11 @@ on_challenge(struct pop3_session *s, struct slice challenge)
 	char text[2 + BASE64_ENCODED(SASL_CHALLENGE_MAX) + 1] = "+ ";
 
 	if (challenge.len > SASL_CHALLENGE_MAX) {
-		say(s, trouble(POP3_TROUBLE));
+		pop3_say(s, pop3_trouble(POP3_TROUBLE));
 		return;
 	}
 	text[2 + base64_encode(challenge, text + 2)] = '\0';
-	say(s, text);
+	pop3_say(s, text);
 	s->is_sasl = true;
 }
 
@@ -219,17 +178,17 @@ then_login(struct pop3_session *s, const struct pop3_answer *a)
 		return;
 	}
 	if (a->result == POP3_MALFORMED) {
-		err(s, "-ERR Not what the mechanism wants");
+		pop3_err(s, "-ERR Not what the mechanism wants");
 		return;
 	}
 	if (a->result != POP3_OK) {
-		say(s, trouble(a->result));
+		pop3_say(s, pop3_trouble(a->result));
 		if (a->result == POP3_REFUSED && ++s->n_auths >= AUTHS_MAX)
-			end(s);
+			pop3_end(s);
 		return;
 	}
-	if (!ask(s, &question, then_open))
-		say(s, trouble(POP3_TROUBLE));
+	if (!pop3_ask(s, &question, then_open))
+		pop3_say(s, pop3_trouble(POP3_TROUBLE));
 }
 
 static bool
@@ -251,7 +210,7 @@ check_privacy(struct pop3_session *s)
 {
 	if (may_auth(s))
 		return true;
-	err(s, "-ERR Start TLS first");
+	pop3_err(s, "-ERR Start TLS first");
 	return false;
 }
 
@@ -261,7 +220,7 @@ check_login(struct pop3_session *s)
 	if (!check_privacy(s))
 		return false;
 	if (!may_login(s))
-		err(s, "-ERR USER and PASS are switched off");
+		pop3_err(s, "-ERR USER and PASS are switched off");
 	return may_login(s);
 }
 
@@ -271,21 +230,21 @@ on_user(struct pop3_session *s, struct slice args)
 	if (!check_login(s))
 		return;
 	if (args.len == 0 || args.len > LIMIT_ADDRESS) {
-		err(s, "-ERR USER name");
+		pop3_err(s, "-ERR USER name");
 		return;
 	}
 	/* Whether there is such a user is not told. */
 	memcpy(s->user, args.at, args.len);
 	s->user[args.len] = 0;
 	s->has_user = slice_find_byte(args, 0) == SIZE_MAX;
-	say(s, "+OK Say PASS");
+	pop3_say(s, "+OK Say PASS");
 }
 
 static void
 ask_auth(struct pop3_session *s, const struct pop3_ask *question)
 {
-	if (!ask(s, question, then_login))
-		say(s, trouble(POP3_TROUBLE));
+	if (!pop3_ask(s, question, then_login))
+		pop3_say(s, pop3_trouble(POP3_TROUBLE));
 }
 
 static void
@@ -298,12 +257,12 @@ on_pass(struct pop3_session *s, struct slice args)
 	if (!check_login(s))
 		return;
 	if (!s->has_user) {
-		err(s, "-ERR USER first");
+		pop3_err(s, "-ERR USER first");
 		return;
 	}
 	s->has_user = false;
 	if (args.len > SASL_PASSWORD_MAX)
-		err(s, trouble(POP3_REFUSED));
+		pop3_err(s, pop3_trouble(POP3_REFUSED));
 	else
 		ask_auth(s, &question);
 }
@@ -313,11 +272,11 @@ list_mechanisms(struct pop3_session *s)
 {
 	unsigned mask = may_auth(s) ? s->config->mechanisms : 0;
 
-	say(s, "+OK");
+	pop3_say(s, "+OK");
 	for (unsigned m = 0; m < N_SASL_MECHANISMS; m++)
 		if ((mask & SASL_BIT(m)) != 0)
-			say(s, sasl_mechanism_names[m]);
-	say(s, ".");
+			pop3_say(s, sasl_mechanism_names[m]);
+	pop3_say(s, ".");
 }
 
 /* RFC 5034; without an argument the list of RFC 1734's time */
@@ -335,14 +294,14 @@ on_auth(struct pop3_session *s, struct slice args)
 	question.bytes = args;
 	question.mechanism = sasl_mechanism_find(mechanism);
 	if (question.mechanism == N_SASL_MECHANISMS) {
-		err(s, "-ERR No such mechanism");
+		pop3_err(s, "-ERR No such mechanism");
 		return;
 	}
 	if (!check_privacy(s))
 		return;
 	s->has_user = false;
 	if ((s->config->mechanisms & SASL_BIT(question.mechanism)) == 0)
-		err(s, "-ERR No such mechanism");
+		pop3_err(s, "-ERR No such mechanism");
 	else
 		ask_auth(s, &question);
 }
@@ -363,7 +322,7 @@ on_response(struct pop3_session *s, struct slice line)
 
 	if (slice_equal(line, SLICE("*"))) {
 		abort_auth(s);
-		err(s, "-ERR Cancelled");
+		pop3_err(s, "-ERR Cancelled");
 		return;
 	}
 	s->is_sasl = false;
@@ -375,10 +334,10 @@ on_stls(struct pop3_session *s, struct slice args)
 {
 	(void)args;
 	if (s->has_tls || !s->config->may_start_tls) {
-		err(s, "-ERR No TLS to be started");
+		pop3_err(s, "-ERR No TLS to be started");
 		return;
 	}
-	say(s, "+OK Begin TLS");
+	pop3_say(s, "+OK Begin TLS");
 	s->wants_tls = true;
 	s->has_user = false;
 	s->host->start_tls(s->ctx);
@@ -395,330 +354,24 @@ say_sasl(struct pop3_session *s)
 		if ((s->config->mechanisms & SASL_BIT(m)) != 0)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s",
 			    sasl_mechanism_names[m]);
-	say(s, text);
+	pop3_say(s, text);
 }
 
 static void
 on_capa(struct pop3_session *s, struct slice args)
 {
 	(void)args;
-	say(s,
+	pop3_say(s,
 	    "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
 	    "PIPELINING\r\nEXPIRE NEVER");
 	if (may_login(s))
-		say(s, "USER");
+		pop3_say(s, "USER");
 	if (may_auth(s) && s->config->mechanisms != 0)
 		say_sasl(s);
 	if (!s->has_tls && s->config->may_start_tls &&
 	    s->state == POP3_AUTHORIZATION)
-		say(s, "STLS");
-	say(s, "IMPLEMENTATION Ulak\r\n.");
-}
-
-/* -- about messages
- * ------------------------------------------------------------------ */
-
-/* msg: 1*DIGIT, of a message that is there and not marked as deleted */
-static bool
-take_message(struct pop3_session *s, struct slice *args, size_t *ret)
-{
-	uint64_t n;
-
-	if (!slice_take_u64(args, UINT32_MAX, &n) || n == 0 || n > s->n ||
-	    (args->len > 0 && !slice_skip_byte(args, ' '))) {
-		err(s, "-ERR No such message");
-		return false;
-	}
-	if (s->rows[n - 1].is_deleted) {
-		err(s, "-ERR That message is deleted");
-		return false;
-	}
-	*ret = (size_t)n - 1;
-	return true;
-}
-
-static uint64_t
-total_size(const struct pop3_session *s)
-{
-	uint64_t ret = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		if (!s->rows[i].is_deleted)
-			ret += s->rows[i].size;
-	return ret;
-}
-
-static void
-on_stat(struct pop3_session *s, struct slice args)
-{
-	char text[96];
-
-	(void)args;
-	(void)snprintf(text, sizeof(text), "+OK %zu %" PRIu64,
-	    s->n - s->n_deleted, total_size(s));
-	say(s, text);
-}
-
-static void
-print_row(const struct pop3_session *s, size_t i, char text[96])
-{
-	char id[ID_TEXT + 1];
-
-	if (s->is_uidl) {
-		/* IMAP can copy a message into the same mailbox: the id of the
-		 * message alone would not be unique (RFC 1939, section 7). */
-		id_print(&s->rows[i].id, id);
-		(void)snprintf(text, 96, "%zu %s.%u", i + 1, id,
-		    s->rows[i].uid);
-	} else {
-		(void)snprintf(text, 96, "%zu %u", i + 1, s->rows[i].size);
-	}
-}
-
-static void
-list_more(struct pop3_session *s)
-{
-	char text[96];
-
-	for (int i = 0; i < ROWS_PIECE && s->at < s->n; s->at++) {
-		if (s->rows[s->at].is_deleted)
-			continue;
-		print_row(s, s->at, text);
-		say(s, text);
-		i++;
-	}
-	if (s->at < s->n)
-		return;
-	s->more = NULL;
-	say(s, ".");
-}
-
-/* msg, and nothing behind it */
-static bool
-take_only_message(struct pop3_session *s, struct slice args, size_t *ret)
-{
-	if (slice_find_byte(args, ' ') == SIZE_MAX)
-		return take_message(s, &args, ret);
-	err(s, "-ERR One message number was expected");
-	return false;
-}
-
-static void
-list(struct pop3_session *s, struct slice args, bool is_uidl)
-{
-	char text[96], line[110];
-	size_t i;
-
-	s->is_uidl = is_uidl;
-	if (args.len > 0) {
-		if (!take_only_message(s, args, &i))
-			return;
-		print_row(s, i, text);
-		(void)snprintf(line, sizeof(line), "+OK %s", text);
-		say(s, line);
-		return;
-	}
-	(void)snprintf(text, sizeof(text),
-	    "+OK %zu messages (%" PRIu64 " octets)", s->n - s->n_deleted,
-	    total_size(s));
-	say(s, text);
-	s->at = 0;
-	s->more = list_more;
-}
-
-static void
-on_list(struct pop3_session *s, struct slice args)
-{
-	list(s, args, false);
-}
-
-static void
-on_uidl(struct pop3_session *s, struct slice args)
-{
-	list(s, args, true);
-}
-
-static void
-on_dele(struct pop3_session *s, struct slice args)
-{
-	size_t i;
-
-	if (!take_only_message(s, args, &i))
-		return;
-	s->rows[i].is_deleted = true;
-	s->n_deleted++;
-	say(s, "+OK Marked");
-}
-
-static void
-on_rset(struct pop3_session *s, struct slice args)
-{
-	(void)args;
-	for (size_t i = 0; i < s->n; i++)
-		s->rows[i].is_deleted = false;
-	s->n_deleted = 0;
-	say(s, "+OK");
-}
-
-static void
-on_noop(struct pop3_session *s, struct slice args)
-{
-	(void)args;
-	say(s, "+OK");
-}
-
-/* -- RETR and TOP
- * ------------------------------------------------------------------------ */
-
-static void retr_more(struct pop3_session *s);
-
-/* Nothing can be said any more that would not look like the message. */
-static void
-retr_failed(struct pop3_session *s, enum pop3_result result)
-{
-	s->then = NULL;
-	s->more = NULL;
-	if (s->has_begun)
-		end(s);
-	else
-		say(s, trouble(result));
-}
-
-static void
-then_bytes(struct pop3_session *s, const struct pop3_answer *a)
-{
-	char text[64];
-
-	if (a->result != POP3_OK || a->bytes.len > s->window_end - s->read) {
-		retr_failed(s, a->result == POP3_OK ? POP3_TROUBLE : a->result);
-		return;
-	}
-	if (!s->has_begun) {
-		(void)snprintf(text, sizeof(text), "+OK %" PRIu64 " octets",
-		    s->total);
-		say(s, s->stuff.is_limited ? "+OK" : text);
-		s->has_begun = true;
-	}
-	s->read += a->bytes.len;
-	if (pop3_stuff_add(&s->stuff, a->bytes, &s->out) != BUF_OK) {
-		end(s);
-		return;
-	}
-	if (a->more)
-		return;
-	if (s->read != s->window_end)
-		retr_failed(s, POP3_TROUBLE);
-	else
-		s->more = retr_more;
-}
-
-static void
-retr_more(struct pop3_session *s)
-{
-	uint64_t left = s->total - s->read;
-	struct pop3_ask question = { .what = POP3_ASK_BODY,
-		.uid = s->rows[s->at].uid,
-		.offset = s->read };
-
-	if (s->stuff.is_done || (s->has_begun && left == 0)) {
-		s->more = NULL;
-		if (pop3_stuff_end(&s->stuff, &s->out) != BUF_OK)
-			end(s);
-		drain(s);
-		return;
-	}
-	question.length = left < POP3_ASK_BYTES ? left : POP3_ASK_BYTES;
-	s->window_end = s->read + question.length;
-	if (!ask(s, &question, then_bytes))
-		retr_failed(s, POP3_TROUBLE);
-}
-
-static void
-start_retr(struct pop3_session *s, size_t i, bool is_top, uint32_t lines)
-{
-	s->stuff = (struct pop3_stuff){ .is_limited = is_top, .lines = lines };
-	s->at = i;
-	s->read = 0;
-	s->total = s->rows[i].size;
-	s->has_begun = false;
-	s->more = retr_more;
-}
-
-static void
-on_retr(struct pop3_session *s, struct slice args)
-{
-	size_t i;
-
-	if (take_only_message(s, args, &i))
-		start_retr(s, i, false, 0);
-}
-
-static void
-on_top(struct pop3_session *s, struct slice args)
-{
-	uint64_t lines;
-	size_t i;
-
-	if (!take_message(s, &args, &i))
-		return;
-	if (slice_to_u64(args, UINT32_MAX, &lines))
-		start_retr(s, i, true, (uint32_t)lines);
-	else
-		err(s, "-ERR TOP message lines");
-}
-
-/* -- QUIT
- * ----------------------------------------------------------------------------------
- */
-
-static void update_more(struct pop3_session *s);
-
-static void
-then_expunged(struct pop3_session *s, const struct pop3_answer *a)
-{
-	s->has_failed |= a->result != POP3_OK;
-	update_more(s);
-}
-
-static void
-update_more(struct pop3_session *s)
-{
-	struct pop3_ask question = { .what = POP3_ASK_EXPUNGE };
-
-	for (; s->at < s->n && question.n_uids < POP3_ASK_UIDS; s->at++)
-		if (s->rows[s->at].is_deleted)
-			s->uids[question.n_uids++] = s->rows[s->at].uid;
-	question.uids = s->uids;
-	if (question.n_uids > 0) {
-		if (ask(s, &question, then_expunged))
-			return;
-		s->has_failed = true;
-	}
-	leave(s);
-	say(s,
-	    s->has_failed
-		? "-ERR [SYS/TEMP] Not all deleted messages were removed"
-		: "+OK Goodbye");
-	end(s);
-}
-
-static void
-on_quit(struct pop3_session *s, struct slice args)
-{
-	(void)args;
-	s->at = 0;
-	if (s->state == POP3_TRANSACTION && s->n_deleted > 0) {
-		s->uids = calloc(POP3_ASK_UIDS, sizeof(*s->uids));
-		if (s->uids != NULL) {
-			update_more(s);
-			return;
-		}
-		s->has_failed = true;
-	}
-	if (s->state == POP3_TRANSACTION)
-		leave(s);
-	say(s, s->has_failed ? trouble(POP3_TROUBLE) : "+OK Goodbye");
-	end(s);
+		pop3_say(s, "STLS");
+	pop3_say(s, "IMPLEMENTATION Ulak\r\n.");
 }
 
 /* -- the table
@@ -737,17 +390,17 @@ static const struct verb {
 } verbs[] = {
 	{ "AUTH", POP3_AUTHORIZATION, true, on_auth },
 	{ "CAPA", ANY, false, on_capa },
-	{ "DELE", POP3_TRANSACTION, true, on_dele },
-	{ "LIST", POP3_TRANSACTION, true, on_list },
-	{ "NOOP", POP3_TRANSACTION, false, on_noop },
+	{ "DELE", POP3_TRANSACTION, true, pop3_on_dele },
+	{ "LIST", POP3_TRANSACTION, true, pop3_on_list },
+	{ "NOOP", POP3_TRANSACTION, false, pop3_on_noop },
 	{ "PASS", POP3_AUTHORIZATION, true, on_pass },
-	{ "QUIT", ANY, false, on_quit },
-	{ "RETR", POP3_TRANSACTION, true, on_retr },
-	{ "RSET", POP3_TRANSACTION, false, on_rset },
-	{ "STAT", POP3_TRANSACTION, false, on_stat },
+	{ "QUIT", ANY, false, pop3_on_quit },
+	{ "RETR", POP3_TRANSACTION, true, pop3_on_retr },
+	{ "RSET", POP3_TRANSACTION, false, pop3_on_rset },
+	{ "STAT", POP3_TRANSACTION, false, pop3_on_stat },
 	{ "STLS", POP3_AUTHORIZATION, false, on_stls },
-	{ "TOP", POP3_TRANSACTION, true, on_top },
-	{ "UIDL", POP3_TRANSACTION, true, on_uidl },
+	{ "TOP", POP3_TRANSACTION, true, pop3_on_top },
+	{ "UIDL", POP3_TRANSACTION, true, pop3_on_uidl },
 	{ "USER", POP3_AUTHORIZATION, true, on_user },
 };
 
@@ -764,14 +417,14 @@ run_line(struct pop3_session *s, struct slice line)
 		if (!slice_equal_nocase(word, slice_cstr(v->name)))
 			continue;
 		if ((v->states & (unsigned)s->state) == 0)
-			err(s, "-ERR Not in this state");
+			pop3_err(s, "-ERR Not in this state");
 		else if (!v->has_args && args.len > 0)
-			err(s, "-ERR No argument was expected");
+			pop3_err(s, "-ERR No argument was expected");
 		else
 			v->run(s, args);
 		return;
 	}
-	err(s, "-ERR Unknown command");
+	pop3_err(s, "-ERR Unknown command");
 }
 
 static void
@@ -780,7 +433,7 @@ on_line(struct pop3_session *s, struct slice line)
 	if (!slice_ends(line, SLICE("\r\n"))) {
 		if (s->is_sasl)
 			abort_auth(s);
-		err(s, "-ERR Lines end in CRLF");
+		pop3_err(s, "-ERR Lines end in CRLF");
 		return;
 	}
 	line.len -= 2;
@@ -804,7 +457,7 @@ read_line(struct pop3_session *s, struct slice part)
 		if (is_whole) {
 			if (s->is_sasl)
 				abort_auth(s);
-			err(s, "-ERR Line too long");
+			pop3_err(s, "-ERR Line too long");
 		}
 		return;
 	}
@@ -843,7 +496,7 @@ pop3_session_input(struct pop3_session *s, struct slice in)
 void
 pop3_session_pump(struct pop3_session *s)
 {
-	drain(s);
+	pop3_drain(s);
 	while (s->more != NULL && s->out.len == 0 &&
 	    s->host->room(s->ctx) >= PUMP_ROOM)
 		s->more(s);
@@ -852,7 +505,7 @@ pop3_session_pump(struct pop3_session *s)
 void
 pop3_session_answer(struct pop3_session *s, const struct pop3_answer *a)
 {
-	then_fn *then = s->then;
+	pop3_then_fn *then = s->then;
 
 	if (then == NULL || a->what != s->asked)
 		return;
@@ -903,7 +556,7 @@ pop3_session_start(struct pop3_session *s, bool has_tls)
 	s->has_tls = has_tls;
 	(void)snprintf(text, sizeof(text), "+OK %s Ulak ready",
 	    s->config->hostname);
-	say(s, text);
+	pop3_say(s, text);
 }
 
 void
@@ -920,8 +573,8 @@ pop3_session_bye(struct pop3_session *s, const char *why)
 	/* Inside of a list or a message, words would be taken for its. */
 	if (s->more == NULL && s->out.len == 0 &&
 	    (s->then == NULL || s->asked != POP3_ASK_BODY))
-		say(s, why);
-	end(s);
+		pop3_say(s, why);
+	pop3_end(s);
 }
 
 void
@@ -931,7 +584,7 @@ pop3_session_lost_keeper(struct pop3_session *s)
 	    s->asked == POP3_ASK_OPEN)
 		return;
 	s->then = NULL;
-	say(s, trouble(POP3_TROUBLE));
+	pop3_say(s, pop3_trouble(POP3_TROUBLE));
 	pop3_session_pump(s);
 }
 
@@ -943,11 +596,11 @@ pop3_session_lost_store(struct pop3_session *s)
 	if (s->state == POP3_AUTHORIZATION) {
 		s->then = NULL;
 		if (was_waiting)
-			say(s, trouble(POP3_TROUBLE));
+			pop3_say(s, pop3_trouble(POP3_TROUBLE));
 		pop3_session_pump(s);
 		return;
 	}
-	pop3_session_bye(s, trouble(POP3_TROUBLE));
+	pop3_session_bye(s, pop3_trouble(POP3_TROUBLE));
 }
 
 enum pop3_state
