@@ -104,7 +104,7 @@ enum {
 						  * row is usual */
 	LIMIT_GREYLIST_ALLOWED = 1000, /* who never waits; each is compared */
 	LIMIT_THROTTLES = 10000, /* senders, tenants and routes together */
-	LIMIT_WARMUPS = 64, /* source addresses at a time */
+	LIMIT_WARMUPS = 64,      /* source addresses at a time */
 	LIMIT_TERMS = 10000,     /* destinations with terms of their own */
 	/* content filters (milter, Rspamd, clamd) */
 	LIMIT_HOOKS = 8,                    /* filters that are configured */
@@ -119,15 +119,16 @@ enum {
 	/* a front's patience with its peers (roles/front/peer_watch.h) */
 	LIMIT_STORE_SILENCE_S = 60, /* a question; clients wait five minutes */
 	LIMIT_COMMIT_SILENCE_S = 300, /* of a mail; they wait ten behind it */
-	LIMIT_PEER_LOST_S = 30, /* a channel has ended and none comes */
+	LIMIT_PEER_LOST_S = 30,       /* a channel has ended and none comes */
 	LIMIT_HTTP_LINE = 8192,
 	LIMIT_HTTP_HEAD = 64 * 1024,
 	LIMIT_HTTP_CONTENT = 1024 * 1024, /* Rspamd's reply */
 
 	/* DNS as the courier sees it */
 	LIMIT_DNS_RECORDS = 200,
-	LIMIT_MX_HOSTS = 20, /* hosts tried for one attempt */
-	LIMIT_ROUTES = 1000, /* that an operator has set */
+	LIMIT_MX_HOSTS = 20,           /* hosts tried for one attempt */
+	LIMIT_FRESH = 8 * 1024 * 1024, /* mail that has just come, in memory */
+	LIMIT_ROUTES = 1000,           /* that an operator has set */
 	LIMIT_ROUTE_PATTERNS = 20000,
 	LIMIT_ROUTE_TABLE = 64 * 1024 * 1024, /* all of them, in memory */
 

@@ -471,6 +471,44 @@ destination_came(struct destinations *s, struct destination *d, int64_t flow)
 	d->is_stale = true;
 }
 
+/* With few in front of it, and none outside, its turn is near anyway. */
+static bool
+may_give(const struct destination *d, const struct queue_row *row, int64_t now)
+{
+	size_t n = d->n_window - d->window_at;
+
+	return !d->is_filling && d->failures == 0 && d->retry_at <= now &&
+	    d->least_due > now && n < FEW &&
+	    (n == 0 || d->window[d->n_window - 1].priority >= row->priority);
+}
+
+bool
+destination_give(struct destinations *s, struct destination *d,
+    const struct queue_row *row, int64_t now)
+{
+	size_t n = d->n_window - d->window_at;
+	struct queue_row *window;
+
+	if (!may_give(d, row, now))
+		return false;
+	if (d->window_at > 0)
+		memmove(d->window, d->window + d->window_at,
+		    n * sizeof(*d->window));
+	d->window_at = 0;
+	d->n_window = n;
+	window = reallocarray(d->window, n + 1, sizeof(*window));
+	if (window == NULL)
+		return false;
+	d->window = window;
+	d->window[d->n_window++] = *row;
+	if (n == 0) {
+		d->has_given = d->is_stale = false;
+		d->filled_at = d->turn_at = now;
+	}
+	place(s, d);
+	return true;
+}
+
 bool
 destination_window_is_empty(const struct destination *d)
 {

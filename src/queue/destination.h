@@ -112,6 +112,11 @@ bool destination_forget(struct destinations *s, struct destination *d);
 /* A row that is not in the window is (or will be) due. */
 void destination_row_due(struct destinations *s, struct destination *d,
     int64_t due);
+/* A row that is due and that the caller has at hand: into the window, behind
+ * the others. False where it must be read with what else is due, so that each
+ * gets its turn (then destination_row_due). */
+bool destination_give(struct destinations *s, struct destination *d,
+    const struct queue_row *row, int64_t now);
 /* Sets the back-off, after failures and at the start. */
 void destination_back_off(struct destinations *s, struct destination *d,
     uint32_t failures, int64_t retry_at);

@@ -460,7 +460,73 @@ who_comes_late_is_not_kept_out(void **state)
 	destinations_deinit(&s);
 }
 
-TEST_MAIN(cmocka_unit_test(who_comes_late_is_not_kept_out),
+/* Into the window without a look into the database, where nobody is kept out
+ * by that. */
+static void
+what_is_at_hand_need_not_be_read(void **state)
+{
+	struct queue_row r = row(1, 1), got[4];
+	struct destinations s;
+	struct destination *d;
+
+	(void)state;
+	destinations_init(&s, seed, 5);
+	d = get(&s, "a.example", 0);
+	test_true(destination_give(&s, d, &r, 100));
+	test_true(destinations_next(&s, 99) == NULL);
+	test_true(destinations_next(&s, 100) == d);
+	test_true(!destination_window_is_empty(d));
+	r = row(2, 1); /* of the same message */
+	test_true(destination_give(&s, d, &r, 100));
+	r = row(3, 2);
+	r.priority = 5; /* before the others: it must be read */
+	test_true(!destination_give(&s, d, &r, 100));
+	test_int(destination_take(&s, d, got, 4), 2);
+	test_int(got[0].row, 1);
+	test_int(got[1].row, 2);
+	test_true(destination_give(&s, d, &r, 100));
+	destination_row_due(&s, d, 90); /* others are due outside */
+	r = row(4, 3);
+	test_true(!destination_give(&s, d, &r, 100));
+	test_int(destination_take(&s, d, got, 4), 1);
+	test_int(got[0].row, 3);
+	destination_fill_begin(&s, d);
+	test_true(!destination_give(&s, d, &r, 100));
+	test_int(destination_fill_end(&s, d, &r, 1, 500), 0);
+	r = row(5, 4);
+	test_true(destination_give(&s, d, &r, 100));
+	destination_back_off(&s, d, 1, 200); /* a host that fails */
+	r = row(6, 5);
+	test_true(!destination_give(&s, d, &r, 150));
+	test_true(!destination_give(&s, d, &r, 250));
+	destination_back_off(&s, d, 0, 0);
+	test_true(!destination_give(&s, d, &r, 500)); /* read with the other */
+	destinations_deinit(&s);
+}
+
+static void
+a_long_window_takes_none_by_hand(void **state)
+{
+	struct destinations s;
+	struct destination *d;
+	struct queue_row r;
+	unsigned n = 0;
+
+	(void)state;
+	destinations_init(&s, seed, 5);
+	d = get(&s, "a.example", 0);
+	for (;; n++) {
+		r = row(n + 1, (uint8_t)n);
+		if (!destination_give(&s, d, &r, 1))
+			break;
+	}
+	test_int(n, 20);
+	destinations_deinit(&s);
+}
+
+TEST_MAIN(cmocka_unit_test(what_is_at_hand_need_not_be_read),
+    cmocka_unit_test(a_long_window_takes_none_by_hand),
+    cmocka_unit_test(who_comes_late_is_not_kept_out),
     cmocka_unit_test(what_the_window_has_no_room_for_is_read_again),
     cmocka_unit_test(a_destination_waits_for_its_least_row),
     cmocka_unit_test(rows_of_a_message_go_together),

@@ -602,6 +602,12 @@ body_len(const struct body *b)
 	return b->len;
 }
 
+struct slice
+body_bytes(const struct body *b)
+{
+	return b->is_big ? (struct slice){ 0 } : buf_slice(&b->mem);
+}
+
 static void
 become_big(struct body *b)
 {

@@ -44,6 +44,9 @@ int body_new(struct appender *a, uint64_t max, const struct body_ops *ops,
     void *ctx, struct body **ret);
 void *body_ctx(struct body *b);
 uint64_t body_len(const struct body *b);
+/* All of it while it is small and in memory, else nothing. Until body_append.
+ */
+struct slice body_bytes(const struct body *b);
 /* 0, -EMSGSIZE, -ENOMEM; on failure the body is good for body_free only. */
 int body_add(struct body *b, struct slice chunk);
 void body_free(struct body *b); /* at any time before body_append */

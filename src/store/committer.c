@@ -10,7 +10,9 @@
 
 enum {
 	/* 4 MiB of log: then it is moved into the database between groups. */
-	CHECKPOINT_PAGES = 1024
+	CHECKPOINT_PAGES = 1024,
+	/* that many that are patient are worth a group of their own */
+	PATIENT_MAX = 64
 };
 
 struct committer {
@@ -19,6 +21,9 @@ struct committer {
 	const struct committer_ops *ops;
 	void *ctx;
 	struct list lanes[STORE_N_LANES];
+	size_t n_hasty, n_patient; /* in the lanes */
+	struct env_timer patience; /* runs while only patient ones are there */
+	bool is_patience_over;
 	/* The group at work; the thread's until `job` is done. */
 	struct list group;
 	struct env_job job, checkpoint_job;
@@ -141,6 +146,8 @@ break_down(struct committer *c, int r)
 	c->is_broken = true;
 	for (unsigned i = 0; i < STORE_N_LANES; i++)
 		list_move_all(&c->failed, &c->lanes[i]);
+	c->n_hasty = c->n_patient = 0;
+	env_timer_stop(c->env, &c->patience);
 	if (!list_is_empty(&c->failed))
 		env_defer(c->env, &c->tell_failed);
 	c->ops->broken(c->ctx, r, db_trouble(c->db));
@@ -186,6 +193,16 @@ after_checkpoint(struct env_job *job)
 	start(c);
 }
 
+static void
+count(struct committer *c, const struct list *link, int d)
+{
+	size_t *n = LIST_ENTRY(link, struct store_write, link)->is_patient
+	    ? &c->n_patient
+	    : &c->n_hasty;
+
+	*n += (size_t)d;
+}
+
 static size_t
 take_group(struct committer *c)
 {
@@ -201,9 +218,23 @@ take_group(struct committer *c)
 		    (link = list_take_first(&c->lanes[i])) != NULL) {
 			list_add_last(&c->group, link);
 			n++;
+			count(c, link, -1);
 		}
 	}
 	return n;
+}
+
+/* Whether a group is to begin; if not now, a timer says when. */
+static bool
+is_wanted(struct committer *c)
+{
+	if (c->n_hasty > 0 || c->n_patient >= PATIENT_MAX ||
+	    (c->is_patience_over && c->n_patient > 0))
+		return true;
+	if (c->n_patient == 0 || c->patience.slot != 0)
+		return false;
+	return env_timer_set(c->env, &c->patience,
+		   env_now(c->env) + COMMITTER_PATIENCE) != 0;
 }
 
 /* A reader may hold the log where it is, and a full disk may keep its pages
@@ -244,8 +275,11 @@ start(struct committer *c)
 		if (c->is_busy)
 			return;
 	}
-	if (take_group(c) == 0)
+	if (!is_wanted(c))
 		return;
+	env_timer_stop(c->env, &c->patience);
+	c->is_patience_over = false;
+	(void)take_group(c);
 	c->is_busy = true;
 	c->job = (struct env_job){ .run = on_group, .done = after_group };
 	r = env_work(c->env, ENV_LANE_COMMIT, &c->job);
@@ -257,6 +291,15 @@ static void
 on_start_later(struct env_defer *d)
 {
 	start(LIST_ENTRY(d, struct committer, start_later));
+}
+
+static void
+on_patience_over(struct env_timer *t)
+{
+	struct committer *c = LIST_ENTRY(t, struct committer, patience);
+
+	c->is_patience_over = true;
+	start(c);
 }
 
 static void
@@ -286,6 +329,7 @@ committer_submit(struct committer *c, struct store_write *w)
 		return;
 	}
 	list_add_last(&c->lanes[w->lane], &w->link);
+	count(c, &w->link, 1);
 	if (!c->is_busy)
 		env_defer(c->env, &c->start_later);
 }
@@ -319,6 +363,7 @@ committer_new(struct env *env, struct db *writer,
 	list_init(&c->failed);
 	c->tell_failed.run = on_tell_failed;
 	list_init(&c->tell_failed.link);
+	c->patience.fire = on_patience_over;
 	c->start_later.run = on_start_later;
 	list_init(&c->start_later.link);
 	*ret = c;
@@ -332,6 +377,7 @@ committer_free(struct committer *c)
 		return;
 	env_defer_cancel(c->env, &c->tell_failed);
 	env_defer_cancel(c->env, &c->start_later);
+	env_timer_stop(c->env, &c->patience);
 	free(c);
 }
 

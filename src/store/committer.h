@@ -6,7 +6,8 @@
  * it needs to know, and submits it on the loop. In the COMMIT lane the writes
  * that gathered meanwhile run in one transaction, each inside a savepoint of
  * its own; when that is durable (or has failed), done() comes on the loop, in
- * the order of submission within a lane. No timer makes groups.
+ * the order of submission within a lane. No timer makes groups of what somebody
+ * waits for; what nobody waits for (is_patient) goes along with those.
  *
  * apply() runs in the writer's thread: it may use the database and what hangs
  * on the write, nothing else of the store. It must be repeatable: a write
@@ -16,6 +17,7 @@
 #define STORE_COMMITTER_H
 
 #include "base/list.h"
+#include "base/time.h"
 #include "store/db.h"
 #include "sys/env.h"
 
@@ -48,10 +50,15 @@ struct store_write {
 	 * did the last time is durable. When it is called again without this,
 	 * what it did was rolled back. apply() clears it. */
 	bool was_kept;
+	/* Nobody waits for it: it begins no group before COMMITTER_PATIENCE is
+	 * over, or many like it are there, but goes along with any. */
+	bool is_patient;
 	/* the committer's own */
 	int result;
 	struct list link;
 };
+
+#define COMMITTER_PATIENCE (10 * TIME_MS)
 
 struct committer;
 

@@ -45,6 +45,7 @@ db_commit(struct db *db)
 void
 db_rollback(struct db *db)
 {
+	db->n_numbers = 0; /* the counter may not know that they were taken */
 	if (db->engine->is_in_transaction(db))
 		(void)command(db, DB_ROLLBACK);
 }
@@ -66,6 +67,7 @@ db_rollback_to(struct db *db)
 {
 	int r = command(db, DB_ROLLBACK_TO);
 
+	db->n_numbers = 0;
 	return r != 0 ? r : command(db, DB_RELEASE);
 }
 

@@ -35,6 +35,7 @@ struct db_query {
 	const char *name;
 	const char *sql[DB_N_ENGINES];
 	unsigned n_in, n_out;
+	bool is_many; /* its rows come after what was bound may be gone */
 };
 extern const struct db_query db_queries[];
 extern const unsigned db_n_queries;
@@ -142,6 +143,9 @@ enum db_command {
 
 struct db {
 	const struct db_engine *engine;
+	/* Taken from a counter and not yet used; the writer's (message.c). */
+	uint64_t next_number;
+	unsigned n_numbers;
 };
 
 struct db_kept {

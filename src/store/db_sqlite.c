@@ -12,6 +12,7 @@
 struct stmt {
 	struct db_stmt base;
 	sqlite3_stmt *st;
+	sqlite3_destructor_type keeping; /* of what is bound */
 };
 
 struct db_sqlite {
@@ -187,6 +188,7 @@ prepare(struct db_sqlite *d, unsigned query, struct stmt **ret)
 	if (st == NULL)
 		return ERR_ORIGIN(-ENOMEM);
 	st->base.db = &d->base;
+	st->keeping = q->is_many ? SQLITE_TRANSIENT : SQLITE_STATIC;
 	st->base.kept = calloc(q->n_out + 1u, sizeof(*st->base.kept));
 	if (st->base.kept == NULL) {
 		free(st);
@@ -230,8 +232,9 @@ on_bind_i64(struct db_stmt *base, unsigned n, int64_t value)
 		base->bad = -EINVAL;
 }
 
-/* The bytes are the caller's and live until the statement ends; a `many`
- * query copies, since its rows come after its open() returned. */
+/* The bytes are the caller's and live until the statement ends, which is when
+ * the call returns; a `many` query copies, since its rows come later. What a
+ * statement at rest points to is bound anew before it runs again. */
 static void
 on_bind_bytes(struct db_stmt *base, unsigned n, struct slice s, bool text)
 {
@@ -240,11 +243,11 @@ on_bind_bytes(struct db_stmt *base, unsigned n, struct slice s, bool text)
 	int rc;
 
 	if (text)
-		rc = sqlite3_bind_text64(st->st, (int)n, at, s.len,
-		    SQLITE_TRANSIENT, SQLITE_UTF8);
+		rc = sqlite3_bind_text64(st->st, (int)n, at, s.len, st->keeping,
+		    SQLITE_UTF8);
 	else
-		rc = sqlite3_bind_blob64(st->st, (int)n, at, s.len,
-		    SQLITE_TRANSIENT);
+		rc =
+		    sqlite3_bind_blob64(st->st, (int)n, at, s.len, st->keeping);
 	if (rc != SQLITE_OK)
 		base->bad = rc == SQLITE_NOMEM ? -ENOMEM : -EINVAL;
 }

@@ -181,7 +181,8 @@ def main():
         check(q)
         texts = [numbered(q, e) for e in ENGINES]
         c.append(f"\t[Q_{q.name.upper()}] = {{ \"{q.name}\", {{ {c_string(texts[0])},\n"
-                 f"\t    {c_string(texts[1])} }}, {len(q.ins)}, {len(q.outs)} }},\n")
+                 f"\t    {c_string(texts[1])} }}, {len(q.ins)}, {len(q.outs)},\n"
+                 f"\t    {'true' if q.shape == 'many' else 'false'} }},\n")
         h.append(f"/* {q.shape} */\n" + struct(f"q_{q.name}_in", q.ins))
         if q.outs:
             h.append(struct(f"q_{q.name}", q.outs))

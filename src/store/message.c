@@ -11,6 +11,10 @@
 #include "store/store.h"
 #include "store/terms.h"
 
+enum {
+	ROW_BLOCK = 256
+};
+
 int
 message_exists(struct db *db, const struct id *id)
 {
@@ -42,6 +46,14 @@ set_columns(struct q_message_insert_in *in, struct slice summary)
 	in->first_to = c.first_to;
 	in->first_cc = c.first_cc;
 	in->msgid_hash = (int64_t)c.message_id;
+}
+
+uint32_t
+message_attributes(struct slice summary)
+{
+	struct summary_columns c;
+
+	return summary_columns_read(summary, &c) ? c.flags : 0;
 }
 
 int
@@ -93,28 +105,62 @@ int
 message_ref(struct db *db, const struct id *id, int64_t d)
 {
 	struct q_message_ref row;
+	struct q_message_drop gone;
 	struct q_segment_drop_record segment;
-	int r = DB_ONE(message_ref, db, &row, .id = *id, .d = d);
+	int r = DB_NONE;
 
-	if (r != 0 || row.refs > 0)
-		return ERR_TRACE(r);
-	r = DB_EXEC(message_delete, db, .id = *id);
+	if (d < 0) /* mostly it is the last one */
+		r = DB_ONE(message_drop, db, &gone, .id = *id, .d = d);
 	if (r == 0)
 		r = DB_ONE(segment_drop_record, db, &segment,
-		    .segment = row.segment, .len = row.record_len);
+		    .segment = gone.segment, .len = gone.record_len);
+	else if (r == DB_NONE)
+		r = DB_ONE(message_ref, db, &row, .id = *id, .d = d);
 	return ERR_TRACE(r);
 }
 
+/* Numbers of rows are taken from the counter in blocks. Those of a transaction
+ * that is rolled back are not used (db_rollback): there are gaps. */
+static int
+next_row(struct db *db, uint64_t *ret)
+{
+	struct q_counter_next counter;
+	int r;
+
+	if (db->n_numbers == 0) {
+		r = DB_ONE(counter_next, db, &counter, .name = SLICE("queue"),
+		    .n = ROW_BLOCK);
+		if (r != 0)
+			return ERR_TRACE(r);
+		db->n_numbers = ROW_BLOCK;
+		db->next_number = counter.last - ROW_BLOCK + 1;
+	}
+	db->n_numbers--;
+	*ret = db->next_number++;
+	return 0;
+}
+
 int
-queue_add(struct db *db, const struct queue_add *q)
+queue_leave(struct db *db, struct slice route, uint8_t lane)
+{
+	struct q_destination_less left;
+	int r = DB_ONE(destination_less, db, &left, .route = route,
+	    .lane = lane, .n = 1);
+
+	if (r == 0 && left.n_rows <= 0)
+		r = DB_EXEC(destination_tidy, db, .route = route, .lane = lane);
+	return r == DB_NONE ? 0 : ERR_TRACE(r);
+}
+
+int
+queue_add(struct db *db, struct queue_add *q)
 {
 	bool is_done = q->state == ROW_DELIVERED || q->state == ROW_EXPANDED;
 	int64_t due = q->due > q->now ? q->due : q->now;
 	bool is_held = q->hold.len > 0 &&
 	    (q->state == ROW_WAITING || q->state == ROW_LOCAL);
 	int64_t lifetime, warning, expires = q->expires;
-	struct q_counter_next row;
-	int r = DB_ONE(counter_next, db, &row, .name = SLICE("queue"), .n = 1);
+	int r = next_row(db, &q->row);
 
 	if (r == 0)
 		r = store_terms_times(db, q->route, &lifetime, &warning);
@@ -122,15 +168,14 @@ queue_add(struct db *db, const struct queue_add *q)
 		expires = due + lifetime;
 	if (r == 0)
 		r = DB_EXEC(queue_insert, db, .message = q->message, .n = q->n,
-		    .row = row.last, .tenant = q->tenant, .sender = q->sender,
-		    .flow = fair_flow(q->sender),
-		    .rcpt = q->rcpt, .rcpt_canon = q->rcpt_canon,
-		    .route = q->route, .lane = q->lane, .state = q->state,
-		    .due = due, .created = q->now, .late = due,
-		    .expires = expires, .notify = q->notify, .orcpt = q->orcpt,
-		    .by_at = q->by, .by_mode = q->by_mode,
-		    .priority = q->priority, .rrvs = q->rrvs,
-		    .rrvs_continue = q->rrvs_continue,
+		    .row = q->row, .tenant = q->tenant, .sender = q->sender,
+		    .flow = fair_flow(q->sender), .rcpt = q->rcpt,
+		    .rcpt_canon = q->rcpt_canon, .route = q->route,
+		    .lane = q->lane, .state = q->state, .due = due,
+		    .created = q->now, .late = due, .expires = expires,
+		    .notify = q->notify, .orcpt = q->orcpt, .by_at = q->by,
+		    .by_mode = q->by_mode, .priority = q->priority,
+		    .rrvs = q->rrvs, .rrvs_continue = q->rrvs_continue,
 		    .code = is_done ? 250 : 0, .class = is_done ? 2 : 0,
 		    .hold = is_held, .text = is_held ? q->hold : SLICE(""),
 		    .warned = warning == 0,

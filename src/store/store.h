@@ -161,6 +161,9 @@ enum {
 int mailbox_deliver(struct db *db, struct delivery *d);
 
 /* One row of the queue, in the transaction that makes the message ours. */
+/* What message_insert() makes of a summary: SUMMARY_*. */
+uint32_t message_attributes(struct slice summary);
+
 struct queue_add {
 	struct id message;
 	uint32_t n; /* recipients of a message count from 0 */
@@ -179,8 +182,11 @@ struct queue_add {
 	int64_t rrvs; /* RFC 7293 */
 	bool rrvs_continue;
 	struct slice hold; /* not empty: it is held, and why */
+	uint64_t row;      /* the result: its number */
 };
-int queue_add(struct db *db, const struct queue_add *q); /* one reference */
+int queue_add(struct db *db, struct queue_add *q); /* one reference */
+/* A row that went there does not any more. */
+int queue_leave(struct db *db, struct slice route, uint8_t lane);
 
 /* Who is this address to us? For apply() and run(): looks up without a cache.
  * canonical: policy/canon.h. DB_NONE when it is no account of ours. */

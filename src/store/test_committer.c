@@ -11,6 +11,7 @@
 
 enum {
 	EXTRA = 10,
+	MANY = 64, /* patient ones are worth a group */
 	N = LIMIT_GROUP + EXTRA,
 	BULK = 3
 };
@@ -68,6 +69,21 @@ submit(struct bench *b, unsigned i, enum store_lane lane)
 		.bench = b,
 		.number = i
 	};
+	b->f.n_waiting++;
+	committer_submit(store_committer(b->f.store), &one->write);
+}
+
+static void
+submit_patient(struct bench *b, unsigned i)
+{
+	struct one *one = &b->one[i];
+
+	*one = (struct one){ .write = { .lane = STORE_LANE_QUEUE,
+				 .apply = apply,
+				 .done = done,
+				 .is_patient = true },
+		.bench = b,
+		.number = i };
 	b->f.n_waiting++;
 	committer_submit(store_committer(b->f.store), &one->write);
 }
@@ -161,6 +177,52 @@ one_slice_of_bulk_work_a_group(void **state)
 	close_bench(&b, BULK + 1);
 }
 
+/* What nobody waits for goes along with what somebody does. */
+static void
+patient_ones_go_with_the_next(void **state)
+{
+	static struct bench b;
+	int64_t began;
+
+	(void)state;
+	open_bench(&b);
+	began = env_now(b.f.env);
+	submit_patient(&b, 0);
+	submit_patient(&b, 1);
+	fixture_run(&b.f); /* alone they wait for company, and not for ever */
+	test_true(env_now(b.f.env) - began >= COMMITTER_PATIENCE);
+	test_int(b.one[1].seen, 0);
+	submit_patient(&b, 2);
+	submit(&b, 3, STORE_LANE_ACCEPT);
+	fixture_run(&b.f);
+	test_int(b.one[2].seen, 2); /* of one group */
+	test_int(b.one[3].seen, 2);
+	close_bench(&b, 4);
+}
+
+/* Were they counted wrongly, they would wait, or the group would be empty. */
+static void
+many_patient_ones_do_not_wait(void **state)
+{
+	static struct bench b;
+	int64_t began;
+
+	(void)state;
+	open_bench(&b);
+	for (unsigned i = 0; i < MANY; i++)
+		submit_patient(&b, i);
+	fixture_run(&b.f);
+	for (unsigned i = 0; i < MANY; i++)
+		test_int(b.one[i].seen, 0);
+	began = env_now(b.f.env);
+	submit_patient(&b, MANY);
+	fixture_run(&b.f);
+	test_true(env_now(b.f.env) - began >= COMMITTER_PATIENCE);
+	close_bench(&b, MANY + 1);
+}
+
 TEST_MAIN(cmocka_unit_test(a_batch_above_the_bound_is_two_groups),
     cmocka_unit_test(lanes_share_the_bound),
-    cmocka_unit_test(one_slice_of_bulk_work_a_group))
+    cmocka_unit_test(one_slice_of_bulk_work_a_group),
+    cmocka_unit_test(patient_ones_go_with_the_next),
+    cmocka_unit_test(many_patient_ones_do_not_wait))

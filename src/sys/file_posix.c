@@ -80,7 +80,8 @@ file_pread(struct env_file *f, void *at, size_t n, uint64_t offset)
 	return (ssize_t)done;
 }
 
-/* One run of at most IOV_AT_ONCE pieces; v is ours to change. */
+/* What a short write left of at most IOV_AT_ONCE pieces; v is ours to change.
+ */
 static int
 write_pieces(int fd, struct iovec *v, size_t n, uint64_t *offset)
 {
@@ -107,18 +108,53 @@ write_pieces(int fd, struct iovec *v, size_t n, uint64_t *offset)
 	return 0;
 }
 
+/* Not in write_run: the compiler clears the copy wherever it stands. */
+static int __attribute__((noinline)) write_rest(int fd, const struct iovec *v,
+    size_t n, size_t done, uint64_t *offset)
+{
+	struct iovec copy[IOV_AT_ONCE];
+	size_t i = 0;
+
+	for (; i < n && done >= v[i].iov_len; i++)
+		done -= v[i].iov_len;
+	if (i == n)
+		return 0;
+	memcpy(copy, v + i, (n - i) * sizeof(*v));
+	copy[0].iov_base = (char *)copy[0].iov_base + done;
+	copy[0].iov_len -= done;
+	return ERR_TRACE(write_pieces(fd, copy, n - i, offset));
+}
+
+/* One run of at most IOV_AT_ONCE pieces; mostly one call writes it all. */
+static int
+write_run(int fd, const struct iovec *v, size_t n, uint64_t *offset)
+{
+	size_t all = 0;
+	ssize_t put;
+
+	for (size_t i = 0; i < n; i++)
+		all += v[i].iov_len;
+	put = pwritev(fd, v, (int)n, (off_t)*offset);
+	if (put == -1 && errno != EINTR)
+		return ERR_ORIGIN(-errno);
+	if (put == -1)
+		put = 0;
+	else if (put == 0 && all > 0)
+		return ERR_ORIGIN(-EIO);
+	*offset += (uint64_t)put;
+	if ((size_t)put == all)
+		return 0;
+	return ERR_TRACE(write_rest(fd, v, n, (size_t)put, offset));
+}
+
 static int
 file_pwritev(struct env_file *f, const struct iovec *v, size_t n,
     uint64_t offset)
 {
-	struct iovec copy[IOV_AT_ONCE];
-
 	while (n > 0) {
 		size_t now = n < IOV_AT_ONCE ? n : IOV_AT_ONCE;
-		int r;
+		int r = write_run(FILE_OF(f)->fd, v, now, &offset);
 
-		memcpy(copy, v, now * sizeof(*v));
-		r = write_pieces(FILE_OF(f)->fd, copy, now, &offset);
 		if (r < 0)
 			return ERR_TRACE(r);
 		v += now;

@@ -18,7 +18,8 @@
 #include "store/forward.h"
 
 enum {
-	BULK_RCPTS = 20 /* more foreign recipients than this are bulk */
+	BULK_RCPTS = 20, /* more foreign recipients than this are bulk */
+	FRESH_ROWS = 20  /* that need not be read for their first attempt */
 };
 
 struct local {
@@ -45,6 +46,7 @@ struct remote {
 	bool is_relay;          /* for a domain that we pass on for */
 	bool is_left_out;       /* only for who was left out */
 	uint8_t notify, state;  /* ROW_* */
+	uint64_t row;           /* its number, when it has one */
 };
 
 struct acceptance {
@@ -62,6 +64,7 @@ struct acceptance {
 	struct slice hold; /* why nobody gets it yet, or empty */
 	uint8_t lane;
 	bool is_repeat, is_per_rcpt;
+	struct fresh_mail *mail;   /* for its first attempt; may be NULL */
 	uint8_t fresh[SRS_SECRET]; /* random; for store/forward */
 };
 
@@ -232,8 +235,7 @@ deliver(struct db *db, struct acceptance *a, struct local *to)
 }
 
 static int
-enqueue(struct db *db, struct acceptance *a, const struct remote *to,
-    uint32_t n)
+enqueue(struct db *db, struct acceptance *a, struct remote *to, uint32_t n)
 {
 	int64_t due = a->row.hold_until > a->now ? a->row.hold_until : a->now;
 	struct queue_add q = { .message = a->row.id,
@@ -259,6 +261,7 @@ enqueue(struct db *db, struct acceptance *a, const struct remote *to,
 		.hold = a->hold };
 	int r = queue_add(db, &q);
 
+	to->row = q.row;
 	a->row.refs += r == 0;
 	return r < 0 ? ERR_TRACE(r) : r;
 }
@@ -425,7 +428,9 @@ note_remote(const struct acceptance *a, const struct remote *to)
 	if (is_on_its_way && a->hold.len > 0)
 		return; /* due when somebody releases it */
 	outbound_queued(s->outbound,
-	    &(struct outbound_row){ .route = to->route,
+	    &(struct outbound_row){ .row = to->row,
+		.message = a->row.id,
+		.route = to->route,
 		.lane = a->lane,
 		.state = to->state,
 		.due = a->row.hold_until,
@@ -526,6 +531,60 @@ note_accepted(struct acceptance *a)
 		expander_look(s);
 }
 
+/* As message_insert() has put it there. */
+static struct q_message_place
+fresh_place(const struct acceptance *a)
+{
+	const struct message_row *m = &a->row;
+
+	return (struct q_message_place){ .stored_len =
+					     a->d.append.place.stored_len,
+		.relay_from = m->relay_from,
+		.is_8bit = m->is_8bit,
+		.ret = m->ret,
+		.envid = m->envid,
+		.sender = m->sender,
+		.is_binary = m->is_binary,
+		.is_smtputf8 = m->is_smtputf8,
+		.requires_tls = m->requires_tls,
+		.deliver_by = m->deliver_by,
+		.by_mode = m->by_mode,
+		.by_trace = m->by_trace,
+		.priority = m->priority,
+		.attributes = message_attributes(m->summary) };
+}
+
+/* As queue_add() has. */
+static struct out_fresh_row
+fresh_row(const struct acceptance *a, const struct remote *to)
+{
+	return (struct out_fresh_row){ .row = to->row,
+		.is = { .message = a->row.id,
+		    .sender = to->sender.len > 0 ? to->sender : a->row.sender,
+		    .rcpt = to->name.typed,
+		    .rcpt_canon = to->name.canonical,
+		    .notify = to->notify,
+		    .orcpt = to->orcpt,
+		    .due = a->now,
+		    .rrvs = to->rrvs,
+		    .rrvs_continue = to->rrvs_continue } };
+}
+
+static void
+keep_fresh(struct acceptance *a)
+{
+	struct q_message_place place = fresh_place(a);
+	struct out_fresh_row rows[FRESH_ROWS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_remotes && n < FRESH_ROWS; i++)
+		if (a->remotes[i].state == ROW_WAITING &&
+		    !a->remotes[i].is_left_out)
+			rows[n++] = fresh_row(a, &a->remotes[i]);
+	outbound_fresh_keep(a->asker.role->outbound, a->mail, &a->arena, &place,
+	    rows, n);
+}
+
 /* A login at its limit: its owner, and the administrator, may want to know. */
 static void
 note_limited(struct acceptance *a, const char *text)
@@ -605,8 +664,11 @@ done_acceptance(struct store_write *w, int r)
 	if (r == STORE_E_NO_ACCOUNT || r == STORE_E_NO_MAILBOX)
 		accept_forget_addresses(a->asker.role);
 	answer_commit(a, asker_channel(&a->asker), r);
-	if (r == 0 && !a->is_repeat)
+	if (r == 0 && !a->is_repeat) {
 		note_accepted(a);
+		if (a->mail != NULL)
+			keep_fresh(a);
+	}
 	acceptance_free(a);
 }
 
@@ -920,6 +982,17 @@ discard(struct channel *c, const struct wire_head *h,
 		.id = m->id, .verdict = accept_verdict(s, 0) });
 }
 
+static bool
+is_sent_at_once(const struct acceptance *a)
+{
+	if (a->hold.len > 0 || a->row.hold_until > a->now)
+		return false;
+	for (size_t i = 0; i < a->n_remotes; i++)
+		if (a->remotes[i].state == ROW_WAITING)
+			return true;
+	return false;
+}
+
 int
 on_commit(struct channel *c, const struct wire_head *h,
     const struct wire_commit *m)
@@ -938,6 +1011,9 @@ on_commit(struct channel *c, const struct wire_head *h,
 	if (t != NULL)
 		txn_free(p, t);
 	if (a != NULL) {
+		if (is_sent_at_once(a))
+			a->mail =
+			    outbound_fresh_new(&a->arena, body_bytes(body));
 		deposit_submit(p->role->store, &a->d, body);
 		return 0;
 	}

@@ -25,6 +25,16 @@ outbound_pump_soon(struct outbound *o)
 	env_defer(o->env, &o->pump);
 }
 
+bool
+outbound_take_in_hand(struct outbound *o, uint64_t row, void *holder)
+{
+	if (map_get_number(&o->in_hand, row) != NULL ||
+	    map_put_number(&o->in_hand, row, holder) < 0)
+		return false;
+	out_fresh_forget(o, row);
+	return true;
+}
+
 struct out_courier *
 outbound_free_courier(struct outbound *o)
 {
@@ -172,6 +182,20 @@ outbound_sweep_by(struct outbound *o, int64_t wall)
 	(void)env_timer_set(o->env, &o->sweep, at);
 }
 
+/* Where nobody else waits it need not be looked for. */
+static bool
+give_to_window(struct outbound *o, struct destination *d,
+    const struct outbound_row *row, int64_t now)
+{
+	const struct queue_row r = { .row = row->row,
+		.flow = fair_flow(row->sender),
+		.message = row->message,
+		.priority = (int8_t)row->priority };
+
+	return row->row != 0 && row->due <= now && row->sender.at != NULL &&
+	    destination_give(&o->destinations, d, &r, now);
+}
+
 static void
 queued_to_send(struct outbound *o, const struct outbound_row *row)
 {
@@ -181,11 +205,14 @@ queued_to_send(struct outbound *o, const struct outbound_row *row)
 	/* one that cannot be remembered now is found by the next start */
 	if (destination_get(&o->destinations, row->route, row->lane, &d) < 0)
 		return;
-	destination_row_due(&o->destinations, d,
-	    row->due > now ? row->due : now);
-	destination_urgent(&o->destinations, d, (int8_t)row->priority);
-	if (row->sender.at != NULL)
-		destination_came(&o->destinations, d, fair_flow(row->sender));
+	if (!give_to_window(o, d, row, now)) {
+		destination_row_due(&o->destinations, d,
+		    row->due > now ? row->due : now);
+		destination_urgent(&o->destinations, d, (int8_t)row->priority);
+		if (row->sender.at != NULL)
+			destination_came(&o->destinations, d,
+			    fair_flow(row->sender));
+	}
 	outbound_pump_soon(o);
 	if (row->by != 0)
 		outbound_sweep_by(o, row->by);
@@ -423,6 +450,8 @@ outbound_new(struct env *env, struct store *store,
 	throttles_init(&o->throttles, seed);
 	map_init(&o->attempts, seed);
 	map_init(&o->in_hand, seed);
+	list_init(&o->fresh);
+	map_init(&o->fresh_rows, seed);
 	map_init(&o->bounces, seed);
 	talks_init(&o->talks);
 	memcpy(o->routes_seed, seed, sizeof(seed));
@@ -490,6 +519,8 @@ outbound_free(struct outbound *o)
 	throttles_deinit(&o->throttles);
 	map_deinit(&o->attempts);
 	map_deinit(&o->in_hand);
+	out_fresh_forget_all(o);
+	map_deinit(&o->fresh_rows);
 	map_deinit(&o->bounces);
 	talks_deinit(&o->talks);
 	route_table_deinit(&o->routes);

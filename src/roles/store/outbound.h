@@ -11,6 +11,7 @@
  *   outbound.c          destinations, slots: who is next
  *   outbound_window.c   which of its rows: tenants and senders take turns
  *   outbound_attempt.c  ATTEMPT
+ *   outbound_fresh.c    what it needs, of mail that has just come
  *   outbound_body.c     its body
  *   outbound_result.c   ATTEMPT_RESULT: what becomes of each row
  *   outbound_bounce.c   bounces, and notices of delay and success; of one:
@@ -60,6 +61,8 @@ void outbound_routes_changed(struct outbound *o);
 
 /* A queue row was committed. Safe to call for rows it knows already. */
 struct outbound_row {
+	uint64_t row; /* 0: it is looked for when it is its turn */
+	struct id message;
 	struct slice route;
 	uint8_t lane, state; /* ROW_* */
 	int64_t due, by;     /* 0: at once; never */
@@ -67,6 +70,24 @@ struct outbound_row {
 	struct slice sender; /* at NULL: not known */
 };
 void outbound_queued(struct outbound *o, const struct outbound_row *row);
+
+/* A mail that is being kept, for its first attempt (outbound_fresh.c). body:
+ * all of it as it is stored; NULL when it is too large to stay in memory, or
+ * there is none. Lives in the arena until outbound_fresh_keep. */
+struct fresh_mail;
+struct fresh_mail *outbound_fresh_new(struct arena *arena, struct slice body);
+/* Its rows were committed, as `is` says; all slices lie in the arena, which is
+ * taken over (or left as it was, when memory is short). */
+struct out_fresh_row {
+	uint64_t row;
+	struct q_queue_row is;
+	/* outbound_fresh.c's own */
+	struct fresh_mail *mail;
+	bool is_gone;
+};
+void outbound_fresh_keep(struct outbound *o, struct fresh_mail *m,
+    struct arena *arena, const struct q_message_place *place,
+    const struct out_fresh_row *rows, size_t n);
 
 /* A courier's channel ended: call before the channel is freed. */
 void outbound_courier_lost(struct outbound *o, struct channel *c);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "mail/summary.h"
@@ -99,17 +100,10 @@ struct load {
 };
 
 static int
-load_row(struct db *db, struct load *l, size_t i)
+load_row(struct load *l, size_t i, struct q_queue_row row)
 {
 	struct slice local, domain;
-	struct q_queue_row row;
-	int e = DB_ONE(queue_row, db, &row, .row = l->rows[i]);
 
-	l->due[i] = QUEUE_NEVER;
-	if (e == DB_NONE)
-		return 0;
-	if (e != 0)
-		return ERR_TRACE(e);
 	if (row.state != 0 || row.hold || !id_equal(&row.message, &l->message))
 		return 0;
 	if (row.due > l->now) {
@@ -190,6 +184,18 @@ load_message(struct load *l, const struct q_message_place *p)
 }
 
 static int
+read_row(struct db *db, struct load *l, size_t i)
+{
+	struct q_queue_row row;
+	int e = DB_ONE(queue_row, db, &row, .row = l->rows[i]);
+
+	l->due[i] = QUEUE_NEVER;
+	if (e != 0)
+		return e == DB_NONE ? 0 : ERR_TRACE(e);
+	return ERR_TRACE(load_row(l, i, row));
+}
+
+static int
 load_run(struct db *db, struct store_read *r)
 {
 	struct load *l = LIST_ENTRY(r, struct load, read);
@@ -198,7 +204,7 @@ load_run(struct db *db, struct store_read *r)
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < l->n; i++)
-		e = load_row(db, l, i);
+		e = read_row(db, l, i);
 	/* whose rows have all gone meanwhile may itself be no more */
 	if (e != 0 || !l->has_row)
 		return ERR_TRACE(e);
@@ -372,6 +378,56 @@ load_done(struct store_read *r, int result)
 	free(l);
 }
 
+/* Nothing is to be read: all of it has just come. */
+static bool
+is_fresh(const struct outbound *o, const struct load *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (out_fresh_find(o, l->rows[i]) == NULL)
+			return false;
+	return l->n > 0;
+}
+
+static int
+load_fresh(struct outbound *o, struct load *l)
+{
+	const struct q_message_place *place = NULL;
+	struct slice body = { 0 };
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < l->n; i++) {
+		const struct out_fresh_row *row = out_fresh_find(o, l->rows[i]);
+
+		l->due[i] = QUEUE_NEVER;
+		place = out_fresh_place(row, &body);
+		e = load_row(l, i, row->is);
+	}
+	if (e == 0 && l->has_row)
+		e = load_message(l, place);
+	if (e == 0 && l->has_row && body.len == place->stored_len)
+		l->message_fields.body =
+		    slice_from(body, (size_t)place->relay_from);
+	return ERR_TRACE(e);
+}
+
+static void
+load(struct outbound *o, struct load *l)
+{
+	uint64_t rows[OUT_ROWS];
+	size_t n = l->n;
+
+	memcpy(rows, l->rows, n * sizeof(rows[0]));
+	if (is_fresh(o, l)) {
+		l->read.done(&l->read, load_fresh(o, l));
+	} else {
+		l->read.run = load_run;
+		l->read.is_short = true;
+		store_read(o->store, &l->read);
+	}
+	for (size_t i = 0; i < n; i++)
+		out_fresh_forget(o, rows[i]);
+}
+
 /* A row that a sweep or the administrator has in hand just now stays theirs;
  * one for which the map has no room stays out too. The next window finds both
  * again, if there is still something to be done. */
@@ -423,10 +479,8 @@ out_attempt_start(struct outbound *o, struct destination *d,
 	arena_init(&l->arena, ATTEMPT_ARENA);
 	out_throttles_take(a, rows[0].flow);
 	put_in_hand(a, l, rows, n);
-	l->read.run = load_run;
 	l->read.done = load_done;
-	l->read.is_short = true;
-	store_read(o->store, &l->read);
+	load(o, l);
 	return 0;
 }
 

@@ -123,17 +123,6 @@ move_row(struct db *db, uint64_t row, const struct q_queue_row *q,
 	return r;
 }
 
-static int
-leave_destination(struct db *db, struct slice route, uint8_t lane)
-{
-	int r =
-	    DB_EXEC(destination_less, db, .route = route, .lane = lane, .n = 1);
-
-	if (r == 0)
-		r = DB_EXEC(destination_tidy, db, .route = route, .lane = lane);
-	return r;
-}
-
 /* `to` is an address, whose domain is where it goes then, or only where. What
  * its sender is told stays the first address (RFC 3461, ORCPT). */
 int
@@ -160,7 +149,7 @@ apply_redirect(struct db *db, const struct args *a, uint64_t row, int64_t now)
 		    SLICE_FMT(q.rcpt));
 	r = move_row(db, row, &q, route, lane);
 	if (r == 0 && !slice_equal(slice_cstr(old), route))
-		r = leave_destination(db, slice_cstr(old), lane);
+		r = queue_leave(db, slice_cstr(old), lane);
 	if (r == 0)
 		r = at == SIZE_MAX
 		    ? DB_EXEC(queue_set_via, db, .row = row, .via = to)
@@ -193,7 +182,7 @@ apply_priority(struct db *db, const struct args *a, uint64_t row, int64_t now)
 	(void)slice_to_cstr(q.route, route, sizeof(route));
 	r = move_row(db, row, &q, slice_cstr(route), lane);
 	if (r == 0 && lane != old)
-		r = leave_destination(db, slice_cstr(route), old);
+		r = queue_leave(db, slice_cstr(route), old);
 	if (r == 0)
 		r = DB_EXEC(queue_set_priority, db, .row = row,
 		    .priority = a->priority);
@@ -356,8 +345,7 @@ take_rows(struct change *c)
 
 	c->n_busy = 0;
 	for (size_t i = 0; i < c->n; i++)
-		if (map_get_number(&o->in_hand, c->rows[i].row) == NULL &&
-		    map_put_number(&o->in_hand, c->rows[i].row, c) == 0)
+		if (outbound_take_in_hand(o, c->rows[i].row, c))
 			c->rows[kept++] = c->rows[i];
 		else if (!c->request.command->makes_due)
 			c->busy[c->n_busy++] = c->rows[i];

@@ -125,11 +125,8 @@ static int
 take_row(struct db *db, struct slice route, uint8_t lane,
     const struct id *message)
 {
-	int r =
-	    DB_EXEC(destination_less, db, .route = route, .lane = lane, .n = 1);
+	int r = queue_leave(db, route, lane);
 
-	if (r == 0)
-		r = DB_EXEC(destination_tidy, db, .route = route, .lane = lane);
 	if (r == 0)
 		r = message_ref(db, message, -1);
 	return r <= 0 ? ERR_TRACE(r) : ERR_ORIGIN(-EBADMSG);

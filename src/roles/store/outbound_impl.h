@@ -62,7 +62,10 @@ struct outbound {
 	struct list controls; /* admin requests at work */
 	struct map attempts;  /* by number */
 	struct map in_hand;   /* queue rows, by row: their attempt */
-	struct map bounces;   /* by number */
+	struct list fresh;    /* outbound_fresh.c */
+	struct map fresh_rows;
+	size_t fresh_bytes;
+	struct map bounces; /* by number */
 	struct talks talks;
 	uint64_t next_number;
 	unsigned n_fills;
@@ -121,6 +124,9 @@ struct out_attempt {
 
 int64_t outbound_time(struct outbound *o); /* schedule_time of now */
 void outbound_pump_soon(struct outbound *o);
+/* What is to be changed is in one hand, and what was known of it is not true
+ * any more. False: it is in another's, or there is no memory. */
+bool outbound_take_in_hand(struct outbound *o, uint64_t row, void *holder);
 /* The courier with the most free slots, or NULL. */
 struct out_courier *outbound_free_courier(struct outbound *o);
 void outbound_event(struct outbound *o, const struct id *message,
@@ -147,6 +153,17 @@ void out_attempt_release(struct out_attempt *a, size_t i, int64_t due);
 void out_attempt_free(struct out_attempt *a);
 /* Its courier is done with it: only the result is to be written. */
 void out_attempt_settle(struct out_attempt *a);
+
+/* -- outbound_fresh.c
+ * ---------------------------------------------------------------- */
+
+/* NULL: read it. */
+const struct out_fresh_row *out_fresh_find(const struct outbound *o,
+    uint64_t row);
+const struct q_message_place *out_fresh_place(const struct out_fresh_row *row,
+    struct slice *ret_body);
+void out_fresh_forget(struct outbound *o, uint64_t row);
+void out_fresh_forget_all(struct outbound *o);
 
 /* -- outbound_body.c ------------------------------------------------------- */
 

@@ -116,8 +116,7 @@ apply_destination(struct db *db, const struct result *x)
 		if (r != 0)
 			return ERR_TRACE(r);
 	}
-	return ERR_TRACE(DB_EXEC(destination_tidy, db, .route = x->route,
-	    .lane = x->lane));
+	return 0;
 }
 
 /* Whom there is no use in sending to again (store/suppress). */
@@ -488,6 +487,7 @@ outbound_on_attempt_result(struct outbound *o, struct channel *c,
 	x->write.lane = STORE_LANE_QUEUE;
 	x->write.apply = result_apply;
 	x->write.done = result_done;
+	x->write.is_patient = true;
 	store_submit(o->store, &x->write);
 	return 0;
 }

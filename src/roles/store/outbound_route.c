@@ -209,15 +209,11 @@ move_apply(struct db *db, struct store_write *w)
 		    .to = to);
 		if (r != 0 || db_changed(db) == 0)
 			continue; /* it has left meanwhile */
-		r = DB_EXEC(destination_less, db, .route = from,
-		    .lane = m->lane, .n = 1);
+		r = queue_leave(db, from, m->lane);
 		if (r == 0)
 			r = DB_EXEC(destination_add, db, .route = to,
 			    .lane = m->lane, .n = 1);
 	}
-	if (r == 0)
-		r = DB_EXEC(destination_tidy, db, .route = from,
-		    .lane = m->lane);
 	return ERR_TRACE(r);
 }
 

@@ -237,10 +237,8 @@ local_start(struct outbound *o, uint64_t row)
 {
 	struct local *l;
 
-	if (map_get_number(&o->in_hand, row) != NULL)
-		return;
 	l = calloc(1, sizeof(*l));
-	if (l == NULL || map_put_number(&o->in_hand, row, l) < 0) {
+	if (l == NULL || !outbound_take_in_hand(o, row, l)) {
 		free(l);
 		return;
 	}
@@ -475,8 +473,7 @@ take_in_hand(struct sweep *s)
 			s->is_more = true;
 			break;
 		}
-		if (map_get_number(&o->in_hand, s->rows[i]) == NULL &&
-		    map_put_number(&o->in_hand, s->rows[i], s) == 0)
+		if (outbound_take_in_hand(o, s->rows[i], s))
 			s->rows[kept++] = s->rows[i];
 	}
 	s->n = kept;

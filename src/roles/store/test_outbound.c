@@ -29,7 +29,9 @@ struct wish {
 
 struct scene {
 	struct fixture f;
-	struct wish wish; /* of the letters sent from here on */
+	struct wish wish;  /* of the letters sent from here on */
+	const char *fresh; /* not NULL: told as the recipient of the row that
+			    * has just come */
 	bool offers_dsn, offers_deliverby;
 	bool bounce_is_full;
 	bool has_no_dns;             /* its lookups fail */
@@ -517,6 +519,7 @@ struct letter {
 	int64_t lifetime;
 	struct scene *s;
 	int result;
+	uint64_t row; /* of its last recipient */
 };
 
 static struct slice
@@ -582,8 +585,36 @@ letter_apply(struct db *db, struct store_write *w)
 			.priority = row.priority };
 
 		r = queue_add(db, &q);
+		l->row = q.row;
 	}
 	return r != 0 ? r : message_insert(db, &row);
+}
+
+/* Not what the database has: so it is seen which of both was used. */
+static void
+keep_fresh(struct letter *l)
+{
+	struct slice none = SLICE("");
+	struct out_fresh_row row = { .row = l->row,
+		.is = { .message = l->d.append.header.id,
+		    .sender = slice_cstr(l->sender),
+		    .rcpt = slice_cstr(l->s->fresh),
+		    .rcpt_canon = slice_cstr(l->s->fresh),
+		    .orcpt = none } };
+	const struct q_message_place place = { .stored_len =
+						   l->d.append.place.stored_len,
+		.relay_from = 4,
+		.sender = slice_cstr(l->sender),
+		.envid = none };
+	struct fresh_mail *m;
+	struct arena arena;
+
+	arena_init(&arena, 10000);
+	m = outbound_fresh_new(&arena,
+	    SLICE("HOMESubject: hi\r\n\r\nbody\r\n"));
+	test_true(m != NULL);
+	outbound_fresh_keep(l->s->outbound, m, &arena, &place, &row, 1);
+	arena_reset(&arena);
 }
 
 static void
@@ -599,12 +630,17 @@ letter_done(struct store_write *w, int r)
 	l->s->f.n_waiting--;
 	for (size_t i = 0; i < RCPTS && l->rcpts[i] != NULL; i++)
 		outbound_queued(l->s->outbound,
-		    &(struct outbound_row){ .route = domain_of(l->rcpts[i]),
+		    &(struct outbound_row){
+			.row = l->rcpts[1] == NULL ? l->row : 0,
+			.message = l->d.append.header.id,
+			.route = domain_of(l->rcpts[i]),
 			.state = state_of(l, i),
 			.due = wish->hold_in == 0 ? 0 : now + wish->hold_in,
 			.by = wish->by_in == 0 ? 0 : now + wish->by_in,
 			.priority = wish->priority,
 			.sender = slice_cstr(l->sender) });
+	if (l->s->fresh != NULL)
+		keep_fresh(l);
 }
 
 static void
@@ -1599,7 +1635,92 @@ rows_follow_a_changed_route(void **state)
 	scene_close(&s, 0);
 }
 
-TEST_MAIN(cmocka_unit_test(taken_rows_are_gone),
+/* The first attempt takes what has just come, all others the database. */
+static void
+fresh_mail_is_not_read(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	s.fresh = "later-fresh@two.example";
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok@two.example"), 0);
+	test_slice(slice_cstr(s.seen), SLICE("later-fresh@two.example "));
+	test_int(s.outbound->fresh_bytes, 0);
+	admin(&s, "queue retry", "recipient", "ok@two.example");
+	test_slice(slice_cstr(s.seen),
+	    SLICE("later-fresh@two.example ok@two.example "));
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
+/* What the administrator has changed is not sent as it was. */
+static void
+a_changed_row_is_not_fresh(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	admin_opens(&s);
+	courier_leaves(&s);
+	s.fresh = "no@two.example";
+	send_letter(&s, "anna@one.example", RCPTS_OF("ok@two.example"), 0);
+	test_true(s.outbound->fresh_bytes > 0);
+	admin(&s, "queue hold", "recipient", "ok@two.example");
+	test_int(s.outbound->fresh_bytes, 0);
+	courier_joins(&s);
+	scene_run(&s);
+	test_int(s.n_attempts, 0);
+	admin(&s, "queue release", "recipient", "ok@two.example");
+	scene_run(&s);
+	test_slice(slice_cstr(s.seen), SLICE("ok@two.example "));
+	admin_closes(&s);
+	scene_close(&s, 0);
+}
+
+/* The oldest make room; a row that was in hand when it came is none. */
+static void
+fresh_mail_has_a_bound(void **state)
+{
+	enum {
+		N = 300
+	};
+	static uint8_t body[OUT_BODY_WITH + 1];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	for (uint64_t i = 1; i <= N; i++) {
+		struct out_fresh_row row = { .row = i };
+		const struct q_message_place place = { .stored_len = 1 };
+		struct fresh_mail *m;
+		struct arena arena;
+
+		arena_init(&arena, 100000);
+		if (i == N)
+			test_int(map_put_number(&s.outbound->in_hand, i, &s),
+			    0);
+		test_true(outbound_fresh_new(&arena,
+			      slice_of(body, OUT_BODY_WITH + 1)) == NULL);
+		m = outbound_fresh_new(&arena, slice_of(body, OUT_BODY_WITH));
+		test_true(m != NULL);
+		outbound_fresh_keep(s.outbound, m, &arena, &place, &row, 1);
+		arena_reset(&arena);
+		test_true(s.outbound->fresh_bytes <= LIMIT_FRESH);
+	}
+	test_true(out_fresh_find(s.outbound, 1) == NULL);
+	test_true(out_fresh_find(s.outbound, N - 1) != NULL);
+	test_true(out_fresh_find(s.outbound, N) == NULL);
+	(void)map_take_number(&s.outbound->in_hand, N);
+	scene_close(&s, 0);
+}
+
+TEST_MAIN(cmocka_unit_test(fresh_mail_is_not_read),
+    cmocka_unit_test(a_changed_row_is_not_fresh),
+    cmocka_unit_test(fresh_mail_has_a_bound),
+    cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_change_waits_for_the_attempt),
     cmocka_unit_test(a_change_waits_at_the_end),
     cmocka_unit_test(who_wants_to_hear_of_success_does),
