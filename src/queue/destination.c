@@ -471,15 +471,23 @@ destination_came(struct destinations *s, struct destination *d, int64_t flow)
 	d->is_stale = true;
 }
 
-/* With few in front of it, and none outside, its turn is near anyway. */
+/* With few in front of it, and none outside, its turn is near anyway. All rows
+ * of a message go together, in one transaction if they can. */
 static bool
 may_give(const struct destination *d, const struct queue_row *row, int64_t now)
 {
 	size_t n = d->n_window - d->window_at;
+	const struct queue_row *last;
 
-	return !d->is_filling && d->failures == 0 && d->retry_at <= now &&
-	    d->least_due > now && n < FEW &&
-	    (n == 0 || d->window[d->n_window - 1].priority >= row->priority);
+	if (d->is_filling || d->failures > 0 || d->retry_at > now ||
+	    d->least_due <= now)
+		return false;
+	if (n == 0)
+		return true;
+	last = &d->window[d->n_window - 1];
+	return last->priority >= row->priority &&
+	    (n < FEW ||
+		(n < QUEUE_WINDOW && id_equal(&last->message, &row->message)));
 }
 
 bool

@@ -521,6 +521,9 @@ a_long_window_takes_none_by_hand(void **state)
 			break;
 	}
 	test_int(n, 20);
+	r.message = row(0, (uint8_t)(n - 1)).message; /* as the last one's */
+	for (; n < 100; n++)
+		test_true(destination_give(&s, d, &r, 1));
 	destinations_deinit(&s);
 }
 
