@@ -55,6 +55,14 @@ suppress_note(struct db *db, uint64_t row, const struct verdict *v, int64_t now,
 }
 
 int
+suppress_any(struct db *db)
+{
+	struct q_suppress_any row;
+
+	return ERR_TRACE(DB_ONE(suppress_any, db, &row));
+}
+
+int
 suppress_check(struct db *db, struct slice sender, struct slice rcpt,
     uint32_t after, int64_t now, bool *ret_is_suppressed)
 {

@@ -25,5 +25,7 @@ int suppress_note(struct db *db, uint64_t row, const struct verdict *v,
  * or more (0: those are never refused). */
 int suppress_check(struct db *db, struct slice sender, struct slice rcpt,
     uint32_t after, int64_t now, bool *ret_is_suppressed);
+/* 0: somebody is; DB_NONE: nobody at all. */
+int suppress_any(struct db *db);
 
 #endif

@@ -250,3 +250,18 @@ def test_what_is_over_it_goes_by_the_other_family(scene):
 def test_warmups_are_refused(scene, args, why):
     out = scene.box.cli("warmup", *args, check=False)
     assert out.returncode in (1, 2, 64) and why in out.stderr, out
+
+
+def test_who_becomes_suppressed_is_refused_at_once(scene):
+    """A network's recipients are remembered for a moment while nobody is suppressed; and not a moment longer."""
+    def rcpt(address):
+        with smtplib.SMTP(scene.box.address, 25, timeout=60) as s:
+            s.ehlo("client.box.example")
+            s.mail("jo@small.example")
+            return s.rcpt(address)[0]
+    assert [rcpt("fine@open.example") for _ in range(3)] == [250] * 3
+    scene.box.cli("suppress", "add", "small.example", "fine@open.example")
+    assert rcpt("fine@open.example") == 550
+    assert rcpt("other@open.example") == 250
+    scene.box.cli("suppress", "remove", "small.example", "fine@open.example")
+    assert rcpt("fine@open.example") == 250

@@ -45,6 +45,7 @@ cached_free(struct store_role *s, struct cached *e)
 void
 accept_forget_addresses(struct store_role *s)
 {
+	s->n_forgotten++;
 	while (!list_is_empty(&s->cached))
 		cached_free(s, LIST_ENTRY(s->cached.next, struct cached, link));
 }
@@ -135,6 +136,8 @@ struct rcpt_job {
 	bool may_relay;  /* it has logged in, or its network may */
 	bool by_network; /* then the sender may have to be one of ours */
 	bool is_suppressed;
+	bool none_is;     /* suppressed: none at all */
+	uint64_t changes; /* suppression_changes() when it was asked */
 	size_t rcpt_len, orcpt_len, sender_len, local_len;
 	uint8_t rcpt[LIMIT_ADDRESS];
 	uint8_t orcpt[512];
@@ -393,6 +396,20 @@ check_network_sender(struct db *db, struct rcpt_job *j)
 }
 
 static int
+check_suppressed(struct db *db, struct rcpt_job *j,
+    const struct rcpt_request *ask)
+{
+	int r = suppress_any(db);
+
+	j->none_is = r == DB_NONE;
+	if (r != 0)
+		return r < 0 ? ERR_TRACE(r) : 0;
+	return ERR_TRACE(suppress_check(db, ask->sender, ask->typed,
+	    j->asker.role->settings->suppress_after, j->now,
+	    &j->is_suppressed));
+}
+
+static int
 run_rcpt(struct db *db, struct store_read *r)
 {
 	struct rcpt_job *j = LIST_ENTRY(r, struct rcpt_job, read);
@@ -413,10 +430,43 @@ run_rcpt(struct db *db, struct store_read *r)
 	q = accept_lookup(db, j->asker.role->settings,
 	    slice_of(j->local, j->local_len), &ask, &j->arena, &j->result);
 	if (q == 0 && j->result.outcome == RCPT_FOREIGN && j->may_relay)
-		q = suppress_check(db, ask.sender, ask.typed,
-		    j->asker.role->settings->suppress_after, j->now,
-		    &j->is_suppressed);
+		q = check_suppressed(db, j, &ask);
 	return q < 0 ? ERR_TRACE(q) : q;
+}
+
+/* Moves when somebody may have become suppressed. */
+static uint64_t
+suppression_changes(const struct store_role *s)
+{
+	return s->n_forgotten + outbound_refusals(s->outbound);
+}
+
+static void
+note_suppression(const struct rcpt_job *j)
+{
+	struct store_role *s = j->asker.role;
+
+	if (!j->none_is || j->changes != suppression_changes(s))
+		return;
+	s->unsuppressed_changes = j->changes;
+	s->unsuppressed_until = env_now(s->env) + CACHE_TIME;
+}
+
+/* A login's limits, a network's sender, who is suppressed (as long as somebody
+ * is) and an address of ours are looked at each time. */
+static bool
+may_remember(const struct rcpt_job *j)
+{
+	const struct store_role *s = j->asker.role;
+
+	if (j->account != 0 || j->local_len > 0)
+		return false;
+	if (!j->may_relay)
+		return true;
+	return j->by_network &&
+	    (j->sender_len == 0 || !s->settings->relay_own_senders) &&
+	    env_now(s->env) <= s->unsuppressed_until &&
+	    s->unsuppressed_changes == suppression_changes(s);
 }
 
 static void
@@ -430,6 +480,8 @@ done_rcpt(struct store_read *r, int result)
 	if (result == 0 && !j->result.depends_on_sender && j->local_len == 0)
 		cached_put(j->asker.role, slice_of(j->rcpt, j->rcpt_len),
 		    &j->result);
+	if (result == 0)
+		note_suppression(j);
 	if (c != NULL) {
 		v = result == 0 ? decide(peer_of(c), j, &j->result)
 		    : result == STORE_E_SENDING
@@ -505,6 +557,7 @@ rcpt_job_new(struct channel *c, const struct wire_head *h,
 	j->size = m->size;
 	j->rrvs = m->rrvs;
 	j->now = env_wall(peer_of(c)->role->env);
+	j->changes = suppression_changes(peer_of(c)->role);
 	j->rrvs_continue = m->rrvs_continue;
 	memcpy(j->rcpt, m->rcpt.at, m->rcpt.len);
 	j->rcpt_len = m->rcpt.len;
@@ -541,11 +594,7 @@ on_rcpt_ask(struct channel *c, const struct wire_head *h,
 	    !m->by_filter)
 		greylist_ticket_make(s->greylist, m->client, m->rdns, m->sender,
 		    m->rcpt, &j->grey);
-	/* a login's limits, a network's sender and an address of ours are
-	 * looked at each time */
-	e = j->account != 0 || j->may_relay || j->local_len > 0
-	    ? NULL
-	    : cached_find(s, m->rcpt);
+	e = may_remember(j) ? cached_find(s, m->rcpt) : NULL;
 	if (e != NULL) {
 		v = decide(p, j, &e->result);
 		answer_verify(c, j, &v, &e->result);

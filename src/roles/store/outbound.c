@@ -25,6 +25,12 @@ outbound_pump_soon(struct outbound *o)
 	env_defer(o->env, &o->pump);
 }
 
+uint64_t
+outbound_refusals(const struct outbound *o)
+{
+	return o->n_refusals;
+}
+
 bool
 outbound_take_in_hand(struct outbound *o, uint64_t row, void *holder)
 {

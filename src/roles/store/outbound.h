@@ -89,6 +89,9 @@ void outbound_fresh_keep(struct outbound *o, struct fresh_mail *m,
     struct arena *arena, const struct q_message_place *place,
     const struct out_fresh_row *rows, size_t n);
 
+/* How often rows were refused for good: any of them may suppress somebody. */
+uint64_t outbound_refusals(const struct outbound *o);
+
 /* A courier's channel ended: call before the channel is freed. */
 void outbound_courier_lost(struct outbound *o, struct channel *c);
 

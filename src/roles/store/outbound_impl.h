@@ -68,6 +68,7 @@ struct outbound {
 	struct map bounces; /* by number */
 	struct talks talks;
 	uint64_t next_number;
+	uint64_t n_refusals; /* written */
 	unsigned n_fills;
 	struct env_timer wake, sweep;
 	int64_t sweep_at; /* env_now */

@@ -251,6 +251,8 @@ result_done(struct store_write *w, int r)
 		out_attempt_release(a, i, due_after(x, &x->rows[i]));
 		has_failed |= x->rows[i].fate == FATE_FAILED ||
 		    x->rows[i].fate == FATE_TOLD;
+		o->n_refusals += x->rows[i].fate == FATE_FAILED ||
+		    x->rows[i].fate == FATE_DROPPED;
 	}
 	if (a->courier != NULL)
 		(void)wire_send_attempt_noted(a->courier->channel, a->number, 0,

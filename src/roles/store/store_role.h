@@ -58,6 +58,10 @@ struct store_role {
 	uint64_t next_serial;
 	struct ip_networks relay; /* may send anywhere without a login */
 	struct map cache;         /* rcpt as typed -> struct cached */
+	uint64_t n_forgotten;     /* times that the cache was emptied */
+	/* until then nobody is suppressed, if nothing changes (accept_rcpt) */
+	int64_t unsuppressed_until;
+	uint64_t unsuppressed_changes;
 	struct list cached;
 	struct map watched; /* account -> struct watched */
 	struct list notes;  /* scan.c: of what was told, not long written */
