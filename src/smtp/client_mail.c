@@ -261,7 +261,8 @@ client_on_dot(struct smtp_client *c)
 		on_lmtp_dot(c);
 		return;
 	}
-	c->has_open_transaction = false;
+	/* behind a refused chunk the server may wait for RSET */
+	c->has_open_transaction = c->is_chunked && client_is_refusal(c);
 	if (!c->body_is_void)
 		client_settle(c, client_verdict_of_reply(c), false);
 	client_end_mail(c);

@@ -158,7 +158,14 @@ static const struct {
 	    "< 250 PIPELINING\nR\nM 1 short\n> MAIL FROM:<a@one.example>\n"
 	    "> RCPT TO:<r0@two.example>\n< 250 ok\n< 250 ok\nB\n"
 	    "> BDAT 7 LAST\nb a\\r\\n.b\\r\\n\n= a\\r\\n.b\\r\\n\ne\n"
-	    "< 554 5.6.0 no\nD\nO 0 554\nR\n" },
+	    "< 554 5.6.0 no\nD\nO 0 554\nR\nM 1 short\n> RSET\n" },
+	{ "the last chunk is refused: the same", SMTP_TLS_NEVER, false,
+	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250-CHUNKING\n"
+	    "< 250 BINARYMIME\nR\nM 1 binary\n"
+	    "> MAIL FROM:<a@one.example> BODY=BINARYMIME\n< 250 ok\n"
+	    "> RCPT TO:<r0@two.example>\n< 250 ok\nB\nb x\n> BDAT 1\n= x\n"
+	    "< 250 ok\nB\ne\n> BDAT 0 LAST\n< 452 4.3.1 full\nD\nO 0 452\n"
+	    "R\nM 1\n> RSET\n" },
 	{ "and while it is sent", SMTP_TLS_NEVER, false,
 	    "< 220 mx\n> EHLO here.example\n< 250-mx\n< 250 CHUNKING\nR\n"
 	    "M 1 short\n> MAIL FROM:<a@one.example>\n< 250 ok\n"
