@@ -225,6 +225,34 @@ static const struct {
 	{ "421 4.3.2 Service shutting down", NETWORK },
 	{ "521 5.3.2 This host never accepts mail", NETWORK },
 	{ "556 5.1.10 The domain accepts no mail", DNS },
+	{ "421 4.7.0 This message does not have authentication information "
+	  "or fails to pass authentication checks. To best protect our "
+	  "users from spam, the message has been blocked.",
+	    AUTH },
+	{ "550 5.7.27 Your email has been blocked because the sender is "
+	  "unauthenticated. Gmail requires all senders to authenticate "
+	  "with SPF.",
+	    AUTH },
+	{ "550 5.7.515 Access denied, sending domain ONE.EXAMPLE doesn't "
+	  "meet the required authentication level.",
+	    AUTH },
+	{ "550 #5.1.0 Address rejected.", USER },
+	{ "550 #5.7.1 Your access to submit messages to this e-mail system "
+	  "has been rejected.",
+	    POLICY },
+	{ "554 No SMTP service - IP address is black listed.", POLICY },
+	{ "550 Connection frequency limited.", RATE },
+	{ "550 Mail content denied.", POLICY },
+	{ "550 Please turn on SMTP Authentication in your mail client", AUTH },
+	/* of the sender, though the code is one of addresses */
+	{ "550 5.1.0 <a@one.example> sender rejected", POLICY },
+	{ "550 5.1.0 Sender Denied", POLICY },
+	/* a loop is not too much mail */
+	{ "554 5.4.6 Too many hops", OTHER },
+	{ "554 5.4.0 Error: too many hops", OTHER },
+	{ "554 too many hops, this message is looping (#5.4.6)", OTHER },
+	{ "554 5.4.14 Hop count exceeded - possible mail loop ATTR34", OTHER },
+	{ "554 5.4.6 too many of these", OTHER },
 	/* our own */
 	{ "451 4.4.1 cannot connect to mx.two.example [192.0.2.2]:25: "
 	  "Connection refused",
