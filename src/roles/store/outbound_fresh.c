@@ -29,12 +29,14 @@ struct fresh_mail {
 struct fresh_mail *
 outbound_fresh_new(struct arena *arena, struct slice body)
 {
-	struct fresh_mail *m = arena_alloc(arena, sizeof(*m));
+	struct fresh_mail *m;
 
-	if (m == NULL || body.len == 0 || body.len > OUT_BODY_WITH ||
-	    !arena_copy(arena, body, &m->body))
+	/* the rest is the transaction's, which would fail without it */
+	if (body.len == 0 || body.len > OUT_BODY_WITH ||
+	    arena->used > arena->cap / 2)
 		return NULL;
-	return m;
+	m = arena_alloc(arena, sizeof(*m));
+	return m != NULL && arena_copy(arena, body, &m->body) ? m : NULL;
 }
 
 static void

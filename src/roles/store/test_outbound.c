@@ -1680,6 +1680,22 @@ a_changed_row_is_not_fresh(void **state)
 	scene_close(&s, 0);
 }
 
+/* A mail to many needs the memory for itself. */
+static void
+fresh_mail_leaves_room(void **state)
+{
+	static uint8_t body[OUT_BODY_WITH];
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 100000);
+	test_true(arena_alloc(&arena, 60000) != NULL);
+	test_true(outbound_fresh_new(&arena, slice_of(body, sizeof(body))) ==
+	    NULL);
+	test_true(arena_alloc(&arena, 30000) != NULL);
+	arena_reset(&arena);
+}
+
 /* The oldest make room; a row that was in hand when it came is none. */
 static void
 fresh_mail_has_a_bound(void **state)
@@ -1720,6 +1736,7 @@ fresh_mail_has_a_bound(void **state)
 TEST_MAIN(cmocka_unit_test(fresh_mail_is_not_read),
     cmocka_unit_test(a_changed_row_is_not_fresh),
     cmocka_unit_test(fresh_mail_has_a_bound),
+    cmocka_unit_test(fresh_mail_leaves_room),
     cmocka_unit_test(taken_rows_are_gone),
     cmocka_unit_test(a_change_waits_for_the_attempt),
     cmocka_unit_test(a_change_waits_at_the_end),
