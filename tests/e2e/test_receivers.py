@@ -921,7 +921,17 @@ class RefusesBounces(Receiver):
             super().on_mail(c, line)
 
 
-PLAIN = {"reads-slowly": ReadsSlowly, "refuses-in-the-body": RefusesInTheBody, "tires-of-idlers": TiresOfIdlers,
+class ClosesAtFirst(Receiver):
+    is_shut = True
+
+    def on_mail(self, c, line):
+        if self.is_shut:
+            c.say("421 4.7.0 not now")
+            c.hang_up()
+        super().on_mail(c, line)
+
+
+PLAIN = {"closes-at-first": ClosesAtFirst, "reads-slowly": ReadsSlowly, "refuses-in-the-body": RefusesInTheBody, "tires-of-idlers": TiresOfIdlers,
          "one-mail-each": OneMailEach, "two-at-a-time": TwoAtATime, "crowd": Receiver, "target": Receiver}
 
 
@@ -951,6 +961,17 @@ def test_the_next_host_gets_a_large_body_whole(net):
     assert_delivered(net, "half", subject, address)
     assert sent_whole(r.copies(subject)[0], LARGE)
     assert net.receivers["half-first"].seen >= 1
+
+
+def test_who_took_nothing_teaches_no_rate(net):
+    """Only its back-off says when it is asked again, and that is what the queue's list shows."""
+    address, r = "rcpt@closes-at-first.example", net.receivers["closes-at-first"]
+    subject = net.send(address)
+    wait_for(lambda: [x for x in rows(net.box, address) if x["code"] == 421], 20, "the refusal")
+    terms = net.box.cli("destination", "show", "closes-at-first.example").stdout
+    assert "retry_at" in terms and "rate_at_most" not in terms, terms
+    r.is_shut = False
+    assert_delivered(net, "closes-at-first", subject, address)
 
 
 @pytest.mark.parametrize("label", ["tires-of-idlers", "one-mail-each", "two-at-a-time"])

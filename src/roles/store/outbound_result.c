@@ -366,6 +366,16 @@ decide(struct result *x, const struct out_attempt *a,
 	x->n = a->n_rcpts;
 }
 
+/* It has taken nothing, of this destination or another at the same hosts: there
+ * is no rate that could be halved, and its back-off says when it is asked
+ * again. */
+static bool
+has_no_rate(const struct destination *d)
+{
+	return !d->pace.is_proven &&
+	    (d->hosts == NULL || d->hosts->n_members <= 1);
+}
+
 /* What the replies say of our pace. */
 static void
 decide_pace(const struct result *x, struct destination *d, bool some_taken,
@@ -380,6 +390,8 @@ decide_pace(const struct result *x, struct destination *d, bool some_taken,
 
 	for (size_t i = 0; i < x->n && what == PACE_EASE; i++)
 		what = pace_pressure(&x->rows[i].verdict);
+	if (what == PACE_RATE && x->is_host_failure && has_no_rate(d))
+		what = PACE_EASE;
 	if (what == PACE_EASE && x->is_host_failure && is_alive)
 		what = PACE_CONNECTIONS;
 	if (some_taken && is_slow)
