@@ -45,6 +45,7 @@ route_table_init(struct route_table *t, const uint8_t seed[MAP_SEED])
 	map_init(&t->rules, seed);
 	map_init(&t->patterns, seed);
 	map_init(&t->targets, seed);
+	t->n_to = t->n_from = 0;
 }
 
 void
@@ -109,6 +110,9 @@ route_table_match(struct route_table *t, struct slice pattern,
 	if (p == NULL || !arena_copy(&t->arena, pattern, &p->text))
 		return ERR_ORIGIN(-ENOMEM);
 	p->held = held;
+	t->n_from += slice_starts(pattern, SLICE("from:"));
+	t->n_to += slice_starts(pattern, SLICE("to:")) &&
+	    !slice_equal(pattern, SLICE("to:*"));
 	return ERR_TRACE(map_put(&t->patterns, p->text, p));
 }
 
@@ -228,9 +232,10 @@ route_table_find(const struct route_table *t, struct slice sender,
 	target = map_get(&t->targets, domain);
 	if (target != NULL)
 		take_target(t, target, ret);
-	else if (!try_domain(t, "to", domain, ROUTE_WHY_DOMAIN,
-		     ROUTE_WHY_PARENT, ret) &&
-	    !try_sender(t, sender, ret))
+	else if (!(t->n_to > 0 &&
+		     try_domain(t, "to", domain, ROUTE_WHY_DOMAIN,
+			 ROUTE_WHY_PARENT, ret)) &&
+	    !(t->n_from > 0 && try_sender(t, sender, ret)))
 		(void)try_pattern(t, "to", "", SLICE("*"), ROUTE_WHY_ALL, ret);
 }
 
