@@ -1182,7 +1182,10 @@ def test_who_is_unknown_is_suppressed(net):
     assert told["answer"] == "bounces" and "550 5.1.1" in str([s["what"] for s in told["steps"]])
     assert [(s["what"], s["address"]) for s in told["steps"] if s["kind"] == "suppressed"] == [("refused", "box.example")]
     net.box.cli("suppress", "remove", "box.example", "gone@REFUSES-RCPT.example")
-    assert net.box.cli("suppress", "remove", "box.example", address, check=False).returncode == 1
+    again = net.box.cli("suppress", "remove", "box.example", address, check=False)
+    assert again.returncode == 1 and address + " is not in the list" in again.stderr, again
+    wrong = net.box.cli("suppress", "add", "box.example", "no address", check=False)
+    assert wrong.returncode == 1 and "no address is no address" in wrong.stderr, wrong
     assert bounces_of(net, address)
     # by hand: from the first mail on; what a server refuses for its policy is never here
     net.box.cli("suppress", "add", "*", "good@good.example", "--note", "asked to be left alone")

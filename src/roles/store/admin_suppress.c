@@ -44,6 +44,8 @@ read_rcpt(struct db *db, struct admin_job *j, struct slice *ret)
 	if (arg(j, "recipient").len == 0)
 		return 0;
 	r = address_read(db, arg(j, "recipient"), &a);
+	if (r > 0) /* not of the first operand, which is the sender */
+		say(j, "%.*s is no address", SLICE_FMT(arg(j, "recipient")));
 	return r != 0 ? r : keep(j, a.canonical, ret);
 }
 
@@ -134,5 +136,8 @@ remove_suppressed(struct db *db, struct admin_job *j)
 		    .rcpt = rcpt);
 	if (r != 0)
 		return r < 0 ? ERR_TRACE(r) : r;
-	return db_changed(db) == 0 ? ACCOUNT_E_ABSENT : 0;
+	if (db_changed(db) > 0)
+		return 0;
+	say(j, "%.*s is not in the list for these senders", SLICE_FMT(rcpt));
+	return ACCOUNT_E_ABSENT;
 }
