@@ -297,6 +297,9 @@ carrier_reuse(struct attempt *a)
 		    (k->peer.local.family == 4 && a->not_v4) ||
 		    (k->peer.local.family == 6 && a->not_v6))
 			continue; /* made under another demand */
+		/* another connection may have found out meanwhile */
+		k->client.config.no_chunks =
+		    !courier_may_chunk(c, &k->peer.remote);
 		list_remove(&k->link);
 		list_add_last(&c->carriers, &k->link);
 		c->n_idle--;
