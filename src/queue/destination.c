@@ -313,7 +313,9 @@ part(struct destinations *s, struct destination *d)
 	hosts_leave(&s->hosts, h);
 }
 
-/* The attempt that asks has been counted as the destination's already. */
+/* The attempt that asks has been counted as the destination's already. One that
+ * began before its hosts were known, and asks when another one has told them,
+ * may be too many as well. */
 bool
 destination_share(struct destinations *s, struct destination *d, uint64_t hosts)
 {
@@ -321,7 +323,9 @@ destination_share(struct destinations *s, struct destination *d, uint64_t hosts)
 	bool may = true;
 
 	if (hosts == destination_hosts(d))
-		return true;
+		return d->hosts == NULL ||
+		    d->hosts->in_flight <=
+		    hosts_concurrency(d->hosts, &d->limits);
 	part(s, d);
 	h = hosts_join(&s->hosts, hosts);
 	if (h != NULL) { /* else it goes without */

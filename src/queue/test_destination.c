@@ -527,7 +527,42 @@ a_long_window_takes_none_by_hand(void **state)
 	destinations_deinit(&s);
 }
 
-TEST_MAIN(cmocka_unit_test(what_is_at_hand_need_not_be_read),
+/* Both began two before they knew that they have the same hosts, which take two
+ * in all. */
+static void
+attempts_that_began_before_are_too_many(void **state)
+{
+	static const struct pace_limits two = { 2, 0, 1, 2 };
+	struct queue_row rows[4], got[1];
+	struct destination *d[2];
+	struct destinations s;
+	unsigned n_going = 0;
+
+	(void)state;
+	destinations_init(&s, seed, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		d[i] = get(&s, i == 0 ? "a.example" : "b.example", 0);
+		destination_limits(&s, d[i], &two);
+		for (unsigned n = 0; n < 2; n++) {
+			rows[n] = row(10 * i + n + 1, (uint8_t)(2 * i + n));
+			test_true(destination_give(&s, d[i], &rows[n], 1));
+			test_int(destination_take(&s, d[i], got, 1), 1);
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		bool goes = destination_share(&s, d[i % 2], 77);
+
+		n_going += goes;
+		if (!goes) /* taken back */
+			destination_done(&s, d[i % 2]);
+	}
+	test_int(n_going, 2);
+	test_int(d[0]->in_flight + d[1]->in_flight, 2);
+	destinations_deinit(&s);
+}
+
+TEST_MAIN(cmocka_unit_test(attempts_that_began_before_are_too_many),
+    cmocka_unit_test(what_is_at_hand_need_not_be_read),
     cmocka_unit_test(a_long_window_takes_none_by_hand),
     cmocka_unit_test(who_comes_late_is_not_kept_out),
     cmocka_unit_test(what_the_window_has_no_room_for_is_read_again),
