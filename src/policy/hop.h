@@ -7,8 +7,8 @@
  *   name   = host name in A-labels / "[" address "]"
  *
  * Lower preferences first (10 when it is not said), and among equals each has
- * the share of the mails that its weight (1) says (policy/turns). "mx:" stands for the mail hosts of
- * that name. Pure; what is read points into the text.
+ * the share of the mails that its weight (1) says (policy/turns). "mx:" stands
+ * for the mail hosts of that name. Pure; what is read points into the text.
  */
 #ifndef POLICY_HOP_H
 #define POLICY_HOP_H

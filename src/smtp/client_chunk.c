@@ -128,7 +128,8 @@ client_chunk_end(struct smtp_client *c)
 		client_enter(c, SMTP_PHASE_DOT);
 }
 
-/* RFC 5321, 4.2.4: unknown, out of sequence, not implemented. */
+/* The codes of RFC 5321, 4.2.4, by which a server says that it does not know a
+ * command; none of them is a verdict on the mail. */
 bool
 client_is_chunk_unknown(const struct smtp_client *c)
 {

@@ -192,15 +192,18 @@ patient_ones_go_with_the_next(void **state)
 	fixture_run(&b.f); /* alone they wait for company, and not for ever */
 	test_true(env_now(b.f.env) - began >= COMMITTER_PATIENCE);
 	test_int(b.one[1].seen, 0);
+	began = env_now(b.f.env);
 	submit_patient(&b, 2);
 	submit(&b, 3, STORE_LANE_ACCEPT);
 	fixture_run(&b.f);
+	test_true(env_now(b.f.env) - began < COMMITTER_PATIENCE);
 	test_int(b.one[2].seen, 2); /* of one group */
 	test_int(b.one[3].seen, 2);
 	close_bench(&b, 4);
 }
 
-/* Were they counted wrongly, they would wait, or the group would be empty. */
+/* Were they counted wrongly, they would wait, or the group would be empty. The
+ * fixture's clock is a made one. */
 static void
 many_patient_ones_do_not_wait(void **state)
 {
@@ -209,9 +212,11 @@ many_patient_ones_do_not_wait(void **state)
 
 	(void)state;
 	open_bench(&b);
+	began = env_now(b.f.env);
 	for (unsigned i = 0; i < MANY; i++)
 		submit_patient(&b, i);
 	fixture_run(&b.f);
+	test_true(env_now(b.f.env) - began < COMMITTER_PATIENCE);
 	for (unsigned i = 0; i < MANY; i++)
 		test_int(b.one[i].seen, 0);
 	began = env_now(b.f.env);

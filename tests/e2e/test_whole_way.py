@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A mail's whole way over two servers with real DNS, and what it carries."""
 import email
+import os
 import re
 import smtplib
 
@@ -162,3 +163,13 @@ def test_ten_megabytes(one, two):
     body = b"".join(b"%08d %s\r\n" % (i, b"z" * 60) for i in range(140000))
     submit(one, "user@one.example", ["user@two.example"], head + body)
     assert find(two, "user@two.example", subject, seconds=60).endswith(body)
+
+
+def test_roles_come_in_turn(one):
+    """Each is started as SCHED_BATCH (decision 0053), and so are its threads."""
+    roles = one.roles()
+    assert {"store", "courier", "mx", "user"} <= set(roles)
+    for role, pids in roles.items():
+        for pid in pids:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                assert os.sched_getscheduler(int(task)) == os.SCHED_BATCH, role
