@@ -44,6 +44,12 @@ int mailbox_subscribe(struct db *db, uint64_t account, struct slice name,
 struct uid_range {
 	uint32_t lo, hi;
 };
+/* Ranges of uids, malloc'd; how many of them count stands elsewhere, since a
+ * slice may run twice. */
+struct uid_list {
+	struct uid_range *at;
+	size_t size;
+};
 /* Work on the emails of a mailbox, slice by slice: zero it, fill the first
  * part, call again while STORE_AGAIN comes. */
 struct mailbox_work {
@@ -53,11 +59,14 @@ struct mailbox_work {
 	/* flags */
 	uint8_t mode, flags; /* FLAGS_* and FLAG_* */
 	struct slice keywords;
+	struct uid_list *modified; /* not NULL: RFC 7162, UNCHANGEDSINCE */
+	uint64_t unchanged_since;
 	/* expunge */
 	bool any_flag;
 	/* results */
 	uint64_t modseq;
 	uint32_t n;
+	size_t n_modified; /* ranges in *modified */
 	/* own */
 	size_t at;
 	uint32_t next;

@@ -280,6 +280,29 @@ set_deleted(struct db *db, struct mailbox_work *w, const struct item *it,
 	return ERR_TRACE(r);
 }
 
+/* RFC 7162, 3.1.3: it has changed since the client looked. */
+static int
+note_modified(struct mailbox_work *w, uint32_t uid)
+{
+	struct uid_list *l = w->modified;
+
+	if (w->n_modified > 0 && l->at[w->n_modified - 1].hi + 1 == uid) {
+		l->at[w->n_modified - 1].hi = uid;
+		return 0;
+	}
+	if (w->n_modified == l->size) {
+		size_t size = l->size == 0 ? 64 : l->size * 2;
+		struct uid_range *at = reallocarray(l->at, size, sizeof(*at));
+
+		if (at == NULL)
+			return ERR_ORIGIN(-ENOMEM);
+		l->at = at;
+		l->size = size;
+	}
+	l->at[w->n_modified++] = (struct uid_range){ uid, uid };
+	return 0;
+}
+
 static int
 change_one(struct db *db, struct mailbox_work *w, const struct item *it,
     struct buf *keywords, struct tally *t)
@@ -332,7 +355,10 @@ mailbox_flags(struct db *db, struct mailbox_work *w)
 	buf_init(&keywords, LIMIT_KEYWORDS + 1);
 	r = next_batch(db, w, &b);
 	for (size_t i = 0; i < b.n && r == 0; i++)
-		r = change_one(db, w, &b.items[i], &keywords, &t);
+		r = w->modified != NULL &&
+			b.items[i].modseq > w->unchanged_since
+		    ? note_modified(w, b.items[i].uid)
+		    : change_one(db, w, &b.items[i], &keywords, &t);
 	if (r == 0)
 		r = note_tally(db, w, &t);
 	buf_deinit(&keywords);

@@ -15,7 +15,8 @@
 #include "roles/store/store_role.h"
 
 enum {
-	PAIRS_ROWS = 1024
+	PAIRS_ROWS = 1024,
+	MODIFIED_ROWS = 1024
 };
 
 /* -- changing
@@ -31,6 +32,7 @@ struct change {
 	int64_t now;
 	struct mailbox_work work, next; /* next: when this slice is kept */
 	struct mailbox_copy copy;
+	struct uid_list modified;
 	uint8_t what;
 	struct mailbox_name name, to; /* not read, only kept */
 	char keywords[LIMIT_KEYWORDS];
@@ -49,6 +51,7 @@ static void
 change_free(struct change *c)
 {
 	free(c->copy.pairs);
+	free(c->modified.at);
 	free(c);
 }
 
@@ -216,8 +219,26 @@ answer_flags(struct change *c, struct channel *to, int r)
 {
 	struct wire_flags_done m = { .verdict = wire_verdict_box(r),
 		.modseq = c->modseq };
+	size_t n = r == 0 ? c->next.n_modified : 0, i = 0;
+	struct buf rows;
 
-	(void)wire_send_flags_done(to, c->asker.session, c->asker.ticket, &m);
+	buf_init(&rows, LIMIT_FRAME);
+	do {
+		uint32_t k = 0;
+
+		buf_reset(&rows, LIMIT_FRAME);
+		for (; i < n && k < MODIFIED_ROWS; i++, k++) {
+			struct wire_range range = { c->modified.at[i].lo,
+				c->modified.at[i].hi };
+
+			(void)wire_range_add(&rows, &range);
+		}
+		m.modified = (struct wire_list){ buf_slice(&rows), k };
+		m.more = i < n;
+		(void)wire_send_flags_done(to, c->asker.session,
+		    c->asker.ticket, &m);
+	} while (m.more);
+	buf_deinit(&rows);
 }
 
 int
@@ -229,6 +250,8 @@ on_flags_store(struct channel *c, const struct wire_head *h,
 	if (n != NULL) {
 		n->work.mode = m->mode;
 		n->work.flags = m->flags & (uint8_t)~FLAG_RECENT;
+		n->work.modified = m->is_conditional ? &n->modified : NULL;
+		n->work.unchanged_since = m->unchanged_since;
 		memcpy(n->keywords, m->keywords.at, m->keywords.len);
 		n->work.keywords = slice_of(n->keywords, m->keywords.len);
 		n->run = run_flags;

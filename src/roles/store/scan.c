@@ -291,6 +291,7 @@ struct scan {
 	struct waiting waiting;
 	struct asker asker;
 	uint64_t account, mailbox, since, upto;
+	uint64_t gone_since, modseq, floor;
 	uint32_t handle, uidnext;
 	uint32_t next, hi; /* rows still to be read: [next, hi] */
 	bool has_snapshot, is_done, is_held;
@@ -406,11 +407,15 @@ add_gone_range(struct scan *s, const struct wire_range *range)
 static int
 add_gone(struct db *db, struct scan *s)
 {
+	uint64_t since =
+	    s->gone_since == 0 || (s->since > 0 && s->since < s->gone_since)
+	    ? s->since
+	    : s->gone_since;
 	struct wire_range range = { 0 };
 	struct q_tombstone_scan row;
 	struct db_rows rows;
 	int r = DB_MANY(tombstone_scan, db, &rows, .mailbox = s->mailbox,
-	    .since = s->since);
+	    .since = since);
 
 	if (r != 0)
 		return ERR_TRACE(r);
@@ -445,6 +450,8 @@ take_snapshot(struct db *db, struct scan *s)
 	if (r != 0)
 		return ERR_TRACE(r < 0 ? r : -EBADMSG);
 	s->upto = account.modseq;
+	s->modseq = box.modseq;
+	s->floor = box.floor;
 	s->uidnext = box.uidnext;
 	s->has_snapshot = true;
 	return 0;
@@ -480,6 +487,8 @@ run_scan(struct db *db, struct store_read *read)
 	r = add_range(db, s, s->next, s->hi, JOB_ROWS, &n, &last);
 	s->is_done = n < JOB_ROWS || last >= s->hi;
 	s->next = last + 1;
+	if (r == 0 && s->is_done && s->gone_since > 0)
+		r = add_gone(db, s);
 	return ERR_TRACE(r);
 }
 
@@ -522,6 +531,8 @@ send_page(struct scan *s, struct channel *c, size_t i, size_t n)
 {
 	struct wire_scan_rows m = { .verdict = wire_verdict_box(s->result),
 		.upto = s->upto,
+		.modseq = s->modseq,
+		.floor = s->floor,
 		.uidnext = s->uidnext,
 		.more = s->result == 0 && (i + 1 < n || !s->is_done) };
 
@@ -605,6 +616,7 @@ on_scan(struct channel *c, const struct wire_head *h, const struct wire_scan *m)
 	s->handle = m->handle;
 	s->mailbox = m->mailbox;
 	s->since = m->since;
+	s->gone_since = m->gone_since;
 	s->next = m->lo;
 	s->hi = m->hi;
 	s->waiting.gone = scan_gone;

@@ -582,6 +582,59 @@ views_hear_of_changes(void **state)
 	test_int(scan(handle, box, 0).n_rows, 148);
 }
 
+/* RFC 7162, 3.1.3: decided where the change is made; 3.2.6: what left since
+ * any modseq, beside all rows. */
+static void
+conditional_changes_say_what_they_left(void **state)
+{
+	uint32_t handle = log_in(&w.a, USER_A, GRANT_READ | GRANT_WRITE);
+	uint64_t box = open_box(handle, false, 250);
+	struct wire_flags_done flags;
+	struct wire_expunged gone;
+	struct wire_scan_rows m;
+	struct wire_range range = { 0 };
+	struct scanned all;
+	struct buf b;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 10; i++)
+		deliver(i, 10);
+	all = scan(handle, box, 0);
+	PUT(&w.a, flags_store, FLAGS_STORE, 3, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 4, 5), .flags = FLAG_SEEN);
+	buf_deinit(&b);
+	GET(&w.a, flags_done, FLAGS_DONE, &flags);
+	test_int(flags.modified.n, 0);
+	PUT(&w.a, flags_store, FLAGS_STORE, 3, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 1, 10), .mode = FLAGS_ADD,
+	    .flags = FLAG_DELETED, .is_conditional = true,
+	    .unchanged_since = all.upto);
+	buf_deinit(&b);
+	GET(&w.a, flags_done, FLAGS_DONE, &flags);
+	test_int(flags.verdict.code, 250);
+	test_true(wire_range_next(&flags.modified, &range));
+	test_int(range.lo, 4);
+	test_int(range.hi, 5);
+	test_true(!wire_range_next(&flags.modified, &range) && !flags.more);
+
+	PUT(&w.a, expunge, EXPUNGE, 4, .handle = handle, .mailbox = box,
+	    .uids = one_range(&b, 1, UINT32_MAX));
+	buf_deinit(&b);
+	GET(&w.a, expunged, EXPUNGED, &gone);
+	test_int(gone.n, 8);
+	PUT(&w.a, scan, SCAN, 2, .handle = handle, .mailbox = box, .lo = 1,
+	    .hi = UINT32_MAX, .gone_since = all.upto);
+	GET(&w.a, scan_rows, SCAN_ROWS, &m);
+	test_int(m.rows.n, 2);
+	test_int(m.gone.n, 2);
+	test_int(m.modseq, gone.modseq);
+	test_true(m.floor < all.upto);
+	PUT(&w.a, scan, SCAN, 2, .handle = handle, .mailbox = box, .lo = 1,
+	    .hi = UINT32_MAX, .since = m.upto, .gone_since = m.upto);
+	GET(&w.a, scan_rows, SCAN_ROWS, &m);
+	test_int(m.rows.n + m.gone.n, 0);
+}
+
 /* More than a channel holds, asked for by a front that does not read yet. */
 static void
 changes_come_as_the_front_takes_them(void **state)
@@ -1559,6 +1612,7 @@ TEST_MAIN(CASE(only_the_approved_are_reached),
     cmocka_unit_test_setup_teardown(throttles_and_warmups_are_bounded,
 	setup_crowded, teardown),
     CASE(changes_come_as_the_front_takes_them),
+    CASE(conditional_changes_say_what_they_left),
     CASE(a_better_hash_replaces_only_its_own), CASE(app_passwords_come_and_go),
     CASE(certificates_come_and_go), CASE(what_is_verified_is_not_kept),
     CASE(a_new_password_ends_logins), CASE(a_full_mailbox_says_later),
