@@ -166,6 +166,7 @@ struct imap_command {
 	struct imap_search *search;
 	bool bad_charset;
 	unsigned status;
+	unsigned enable; /* IMAP_ENABLED_* (imap/capability.h) */
 	bool has_date;
 	int64_t date;
 	int zone;

@@ -371,6 +371,7 @@ ask_scan(struct fake_client *c, const struct imap_ask *ask,
 			.size = (uint32_t)m->len,
 			.date = m->date,
 			.zone = m->zone,
+			.modseq = e->modseq,
 			.flags = m->flags |
 			    (e->is_deleted ? (uint8_t)IMAP_DELETED : 0),
 			.keywords = slice_cstr(m->keywords),

@@ -12,10 +12,6 @@ enum {
 	PUMP_ROOM = 4096,          /* a piece is not begun with less */
 	OUT_MAX = 4 * 1024 * 1024, /* one response: a BODYSTRUCTURE of 1000
 				    * parts, a line of FLAGS */
-	SASL_MAX = LIMIT_SMTP_AUTH_LINE,
-	EARLY_LITERAL = 4096,                /* before the login */
-	LINE_ENDLESS = 16 * LIMIT_IMAP_LINE, /* nobody means that */
-	LINE_MAX_ALL = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
 };
 
 /* -- saying --------------------------------------------------------------- */
@@ -215,53 +211,6 @@ imap_ask(struct imap_session *s, const struct imap_ask *ask, imap_then_fn *then)
 
 /* -- commands of any state ------------------------------------------------ */
 
-static bool
-may_auth(const struct imap_session *s)
-{
-	return s->has_tls || s->config->plain_auth;
-}
-
-/* LOGIN is PLAIN in other words. */
-static bool
-may_login(const struct imap_session *s)
-{
-	return may_auth(s) &&
-	    (s->config->mechanisms & SASL_BIT(SASL_PLAIN)) != 0;
-}
-
-static void
-put_capabilities(const struct imap_session *s, struct buf *b)
-{
-	bool is_early = s->state == IMAP_NOT_AUTH;
-	(void)buf_add_cstr(b,
-	    "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE "
-	    "IDLE");
-	if (is_early && !s->has_tls && s->config->may_start_tls)
-		(void)buf_add_cstr(b, " STARTTLS");
-	if (is_early && may_auth(s))
-		(void)sasl_mechanisms_print(s->config->mechanisms, " AUTH=", b);
-	if (is_early && !may_login(s))
-		(void)buf_add_cstr(b, " LOGINDISABLED");
-	if (!is_early)
-		(void)buf_add_cstr(b,
-		    " NAMESPACE UNSELECT UIDPLUS CHILDREN "
-		    "MOVE SPECIAL-USE");
-}
-
-static void
-run_capability(struct imap_session *s)
-{
-	struct buf b;
-
-	buf_init(&b, 1024);
-	(void)buf_add_cstr(&b, "* ");
-	put_capabilities(s, &b);
-	(void)buf_add_cstr(&b, "\r\n");
-	imap_say_buf(s, &b);
-	buf_deinit(&b);
-	imap_done(s, "OK That is what I can");
-}
-
 static void
 run_noop(struct imap_session *s)
 {
@@ -276,172 +225,6 @@ run_logout(struct imap_session *s)
 	imap_done(s, "OK Goodbye");
 	drain(s);
 	imap_fatal(s, NULL);
-}
-
-/* RFC 2971: what we are; not in which version, which helps only attackers. */
-static void
-run_id(struct imap_session *s)
-{
-	imap_say(s, SLICE("* ID (\"name\" \"Ulak\")\r\n"));
-	imap_done(s, "OK Done");
-}
-
-/* RFC 5161: there is nothing to be enabled yet. */
-static void
-run_enable(struct imap_session *s)
-{
-	imap_say(s, SLICE("* ENABLED\r\n"));
-	imap_done(s, "OK Done");
-}
-
-static void
-run_namespace(struct imap_session *s)
-{
-	imap_say(s, SLICE("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
-	imap_done(s, "OK Done");
-}
-
-/* -- logging in ------------------------------------------------------------ */
-
-static void
-run_starttls(struct imap_session *s)
-{
-	if (s->has_tls || !s->config->may_start_tls) {
-		imap_done(s, "BAD No TLS to be started");
-		return;
-	}
-	imap_done(s, "OK Begin TLS");
-	s->wants_tls = true;
-	s->host->start_tls(s->ctx);
-}
-
-static void read_response(struct imap_session *s);
-
-/* RFC 3501, 6.2.2 */
-static void
-on_challenge(struct imap_session *s, struct slice challenge)
-{
-	char text[BASE64_ENCODED(SASL_CHALLENGE_MAX)];
-
-	if (challenge.len > SASL_CHALLENGE_MAX) {
-		imap_no(s, IMAP_TROUBLE);
-		return;
-	}
-	imap_say(s, SLICE("+ "));
-	imap_say(s, slice_of(text, base64_encode(challenge, text)));
-	imap_say(s, SLICE("\r\n"));
-	read_response(s);
-}
-
-static void
-then_login(struct imap_session *s, const struct imap_answer *a)
-{
-	struct buf b;
-
-	if (a->result == IMAP_CHALLENGE) {
-		on_challenge(s, a->bytes);
-		return;
-	}
-	if (a->result == IMAP_MALFORMED) {
-		imap_done(s, "BAD Not what the mechanism wants");
-		return;
-	}
-	if (a->result != IMAP_OK) {
-		imap_no(s, a->result);
-		if (a->result == IMAP_REFUSED &&
-		    ++s->n_auths >= LIMIT_IMAP_AUTHS)
-			imap_fatal(s, "Too many failed logins");
-		return;
-	}
-	s->state = IMAP_AUTH;
-	buf_init(&b, 1024);
-	put_capabilities(s, &b);
-	(void)buf_printf(&s->code, "[%.*s] ", SLICE_FMT(buf_slice(&b)));
-	s->code.lost |= b.lost;
-	buf_deinit(&b);
-	imap_done(s, "OK Logged in");
-}
-
-static bool
-check_privacy(struct imap_session *s)
-{
-	if (may_auth(s))
-		return true;
-	imap_done(s, "NO [PRIVACYREQUIRED] Start TLS first");
-	return false;
-}
-
-static void
-run_login(struct imap_session *s)
-{
-	struct imap_ask ask = { .what = IMAP_ASK_LOGIN,
-		.user = s->cmd.user,
-		.secret = s->cmd.secret };
-
-	if (!check_privacy(s))
-		return;
-	if (!may_login(s)) {
-		imap_done(s, "NO [CANNOT] LOGIN is switched off");
-		return;
-	}
-	if (ask.user.len > LIMIT_ADDRESS ||
-	    ask.secret.len > SASL_PASSWORD_MAX) {
-		struct imap_answer no = { .result = IMAP_REFUSED };
-
-		then_login(s, &no);
-		return;
-	}
-	(void)imap_ask(s, &ask, then_login);
-}
-
-static void
-run_authenticate(struct imap_session *s)
-{
-	struct imap_ask ask = { .what = IMAP_ASK_AUTH,
-		.mechanism = sasl_mechanism_find(s->cmd.user),
-		.has_initial = s->cmd.has_secret,
-		.bytes = s->cmd.secret };
-
-	if (ask.mechanism == N_SASL_MECHANISMS) {
-		imap_done(s, "NO [CANNOT] No such mechanism");
-		return;
-	}
-	if (!check_privacy(s))
-		return;
-	if ((s->config->mechanisms & SASL_BIT(ask.mechanism)) == 0) {
-		imap_done(s, "NO [CANNOT] No such mechanism");
-		return;
-	}
-	(void)imap_ask(s, &ask, then_login);
-}
-
-static void
-read_response(struct imap_session *s)
-{
-	s->reader = IMAP_READ_SASL;
-	s->line_at = s->line.len;
-}
-
-static void
-abort_auth(struct imap_session *s)
-{
-	struct imap_ask ask = { .what = IMAP_ASK_ABORT };
-
-	(void)s->host->ask(s->ctx, &ask);
-}
-
-static void
-on_sasl_line(struct imap_session *s, struct slice line)
-{
-	struct imap_ask ask = { .what = IMAP_ASK_RESPOND, .bytes = line };
-
-	s->reader = IMAP_READ_LINE;
-	if (slice_equal(line, SLICE("*"))) {
-		abort_auth(s);
-		imap_done(s, "BAD Cancelled");
-		return;
-	}
-	(void)imap_ask(s, &ask, then_login);
 }
 
 /* -- IDLE (RFC 2177) --------------------------------------------------------
@@ -465,8 +248,8 @@ run_idle(struct imap_session *s)
 		imap_sync_start(s, idle_on);
 }
 
-static void
-on_idle_line(struct imap_session *s, struct slice line)
+void
+imap_on_idle_line(struct imap_session *s, struct slice line)
 {
 	s->is_idling = false;
 	if (slice_equal_nocase(line, SLICE("DONE")))
@@ -492,30 +275,30 @@ static const struct row {
 	imap_more_fn *run;
 } table[IMAP_N_VERBS] = {
 	[IMAP_APPEND] = { LOGGED_IN, false, imap_run_append },
-	[IMAP_AUTHENTICATE] = { IMAP_NOT_AUTH, false, run_authenticate },
-	[IMAP_CAPABILITY] = { ANY, false, run_capability },
+	[IMAP_AUTHENTICATE] = { IMAP_NOT_AUTH, false, imap_run_authenticate },
+	[IMAP_CAPABILITY] = { ANY, false, imap_run_capability },
 	[IMAP_CHECK] = { IMAP_SELECTED, false, run_noop },
 	[IMAP_CLOSE] = { IMAP_SELECTED, false, imap_run_close },
 	[IMAP_COPY] = { IMAP_SELECTED, true, imap_run_copy },
 	[IMAP_CREATE] = { LOGGED_IN, false, imap_run_create },
 	[IMAP_DELETE] = { LOGGED_IN, false, imap_run_delete },
-	[IMAP_ENABLE] = { IMAP_AUTH, false, run_enable },
+	[IMAP_ENABLE] = { IMAP_AUTH, false, imap_run_enable },
 	[IMAP_EXAMINE] = { LOGGED_IN, false, imap_run_select },
 	[IMAP_EXPUNGE] = { IMAP_SELECTED, false, imap_run_expunge },
 	[IMAP_FETCH] = { IMAP_SELECTED, true, imap_run_fetch },
-	[IMAP_ID] = { ANY, false, run_id },
+	[IMAP_ID] = { ANY, false, imap_run_id },
 	[IMAP_IDLE] = { LOGGED_IN, false, run_idle },
 	[IMAP_LIST] = { LOGGED_IN, false, imap_run_list },
-	[IMAP_LOGIN] = { IMAP_NOT_AUTH, false, run_login },
+	[IMAP_LOGIN] = { IMAP_NOT_AUTH, false, imap_run_login },
 	[IMAP_LOGOUT] = { ANY, false, run_logout },
 	[IMAP_LSUB] = { LOGGED_IN, false, imap_run_list },
 	[IMAP_MOVE] = { IMAP_SELECTED, false, imap_run_copy },
-	[IMAP_NAMESPACE] = { LOGGED_IN, false, run_namespace },
+	[IMAP_NAMESPACE] = { LOGGED_IN, false, imap_run_namespace },
 	[IMAP_NOOP] = { ANY, false, run_noop },
 	[IMAP_RENAME] = { LOGGED_IN, false, imap_run_rename },
 	[IMAP_SEARCH] = { IMAP_SELECTED, true, imap_run_search },
 	[IMAP_SELECT] = { LOGGED_IN, false, imap_run_select },
-	[IMAP_STARTTLS] = { IMAP_NOT_AUTH, false, run_starttls },
+	[IMAP_STARTTLS] = { IMAP_NOT_AUTH, false, imap_run_starttls },
 	[IMAP_STATUS] = { LOGGED_IN, false, imap_run_status },
 	[IMAP_STORE] = { IMAP_SELECTED, true, imap_run_store },
 	[IMAP_SUBSCRIBE] = { LOGGED_IN, false, imap_run_subscribe },
@@ -524,8 +307,8 @@ static const struct row {
 };
 
 /* What is wrong with the command so far, or NULL. */
-static const char *
-check_begin(struct imap_session *s, struct imap_in *in)
+const char *
+imap_check_begin(struct imap_session *s, struct imap_in *in)
 {
 	static const char *const wrong[] = {
 		[IMAP_NOT_AUTH] = "BAD Log in first",
@@ -546,8 +329,8 @@ check_begin(struct imap_session *s, struct imap_in *in)
 	    : wrong[s->state];
 }
 
-static const char *
-args_text(int r)
+const char *
+imap_args_text(int r)
 {
 	switch (r) {
 	case IMAP_COMMAND_NAME:
@@ -559,19 +342,20 @@ args_text(int r)
 	}
 }
 
-static void
-run_line(struct imap_session *s, struct slice text)
+void
+imap_run_line(struct imap_session *s, struct slice text)
 {
 	struct imap_in in = { text, &s->arena, false };
-	const char *why = check_begin(s, &in);
+	const char *why = imap_check_begin(s, &in);
 	int r;
 
 	if (why == NULL) {
 		r = imap_command_args(&in, &s->cmd);
 		/* An APPEND that gets here had no literal. */
 		if (r != IMAP_COMMAND_OK || s->cmd.verb == IMAP_APPEND)
-			why = args_text(r == IMAP_COMMAND_OK ? IMAP_COMMAND_BAD
-							     : r);
+			why = imap_args_text(r == IMAP_COMMAND_OK
+				? IMAP_COMMAND_BAD
+				: r);
 	}
 	if (why != NULL) {
 		imap_done(s, why);
@@ -581,237 +365,6 @@ run_line(struct imap_session *s, struct slice text)
 	s->says_uid = s->cmd.is_uid;
 	table[s->cmd.verb].run(s);
 }
-
-/* -- reading -----------------------------------------------------------------
- */
-
-/* For what was refused: its tag, if it had one, and why. */
-static void
-say_refusal(struct imap_session *s)
-{
-	struct imap_in in = { buf_slice(&s->line), &s->arena, false };
-
-	if (!imap_take_tag(&in, &s->cmd.tag))
-		s->cmd.tag = slice_of("", 0);
-	imap_done(s, s->why);
-}
-
-static void
-refuse_rest(struct imap_session *s, const char *why)
-{
-	if (!s->is_discarding)
-		s->why = why;
-	s->is_discarding = true;
-}
-
-/* "{" number ["+"] "}" at the end of a line whose CRLF was taken off. */
-static bool
-find_literal(struct slice line, struct slice *ret_before, uint64_t *ret_n,
-    bool *ret_sync)
-{
-	size_t at = slice_find_last_byte(line, '{');
-	struct slice rest;
-	uint64_t n;
-
-	if (at == SIZE_MAX || line.at[line.len - 1] != '}')
-		return false;
-	rest = slice_from(line, at + 1);
-	if (!slice_take_u64(&rest, UINT32_MAX, &n))
-		return false;
-	*ret_sync = !slice_skip_byte(&rest, '+');
-	if (rest.len != 1)
-		return false;
-	*ret_before = slice_upto(line, at);
-	*ret_n = n;
-	return true;
-}
-
-static const char *
-check_literal(struct imap_session *s, struct slice before, uint64_t n,
-    bool *ret_append)
-{
-	struct imap_in in = { before, &s->arena, false };
-	const char *why = check_begin(s, &in);
-	int r;
-
-	*ret_append = false;
-	if (why != NULL)
-		return why;
-	if (s->cmd.verb == IMAP_APPEND) {
-		r = imap_command_args(&in, &s->cmd);
-		if (r == IMAP_COMMAND_OK)
-			*ret_append = true;
-		else if (r != IMAP_COMMAND_BAD)
-			return args_text(r);
-	}
-	if (*ret_append)
-		return NULL;
-	return n > LIMIT_IMAP_LITERAL ||
-		(s->state == IMAP_NOT_AUTH && n > EARLY_LITERAL) ||
-		n > LINE_MAX_ALL - 2 - s->line.len
-	    ? "BAD [LIMIT] Literal too long"
-	    : NULL;
-}
-
-static void
-on_literal(struct imap_session *s, struct slice before, uint64_t n, bool sync)
-{
-	const char *why;
-	bool is_append = false;
-
-	if (!s->is_discarding) {
-		why = check_literal(s, before, n, &is_append);
-		if (why != NULL)
-			refuse_rest(s, why);
-	}
-	if (s->is_discarding && sync) {
-		say_refusal(s); /* the client waits for "+" and gets this */
-		return;
-	}
-	s->literal_left = n;
-	if (s->is_discarding) {
-		s->reader = n > 0 ? IMAP_READ_SKIP : IMAP_READ_LINE;
-		s->line_at = s->line.len;
-		return;
-	}
-	if (is_append) {
-		s->append_waits = sync;
-		s->may_expunge = true;
-		imap_run_append(s);
-		return;
-	}
-	arena_reset(&s->arena); /* it will all be parsed again */
-	memset(&s->cmd, 0, sizeof(s->cmd));
-	if (sync)
-		imap_say(s, SLICE("+ OK\r\n"));
-	s->reader = n > 0 ? IMAP_READ_LITERAL : IMAP_READ_LINE;
-	s->line_at = s->line.len;
-}
-
-static void
-on_line(struct imap_session *s)
-{
-	struct slice all = buf_slice(&s->line);
-	struct slice line = slice_from(all, s->line_at), before;
-	uint64_t n;
-	bool sync;
-
-	if (!slice_ends(line, SLICE("\r\n"))) {
-		refuse_rest(s, "BAD Lines end in CRLF");
-		say_refusal(s);
-		return;
-	}
-	all.len -= 2;
-	line.len -= 2;
-	if (line.len > 0 && find_literal(line, &before, &n, &sync)) {
-		on_literal(s,
-		    slice_upto(all, all.len - (line.len - before.len)), n,
-		    sync);
-		return;
-	}
-	if (s->is_discarding)
-		say_refusal(s);
-	else
-		run_line(s, all);
-}
-
-static size_t
-read_line(struct imap_session *s, struct slice in)
-{
-	size_t lf = slice_find_byte(in, '\n');
-	struct slice part = lf == SIZE_MAX ? in : slice_upto(in, lf + 1);
-
-	if (s->n_text > LIMIT_IMAP_LINE ||
-	    part.len > LIMIT_IMAP_LINE - s->n_text ||
-	    buf_add(&s->line, part) != BUF_OK) {
-		s->n_text += part.len;
-		/* Only its beginning is kept, for the tag. */
-		if (s->line.len == 0)
-			(void)buf_add(&s->line, slice_upto(part, 100));
-		refuse_rest(s, "BAD [LIMIT] Line too long");
-		if (lf != SIZE_MAX)
-			say_refusal(s);
-		else if (s->n_text > LINE_ENDLESS)
-			imap_fatal(s, "A line has an end");
-		return part.len;
-	}
-	s->n_text += part.len;
-	if (lf != SIZE_MAX)
-		on_line(s);
-	return part.len;
-}
-
-static size_t
-read_literal(struct imap_session *s, struct slice in)
-{
-	struct slice part = slice_upto(in, (size_t)s->literal_left);
-
-	if (buf_add(&s->line, part) != BUF_OK) {
-		imap_fatal(s, "Out of memory");
-		return part.len;
-	}
-	s->literal_left -= part.len;
-	if (s->literal_left == 0) {
-		s->reader = IMAP_READ_LINE;
-		s->line_at = s->line.len;
-	}
-	return part.len;
-}
-
-static size_t
-read_skip(struct imap_session *s, struct slice in)
-{
-	size_t n = in.len < s->literal_left ? in.len : (size_t)s->literal_left;
-
-	s->literal_left -= n;
-	if (s->literal_left == 0)
-		s->reader = IMAP_READ_LINE;
-	return n;
-}
-
-/* SASL and DONE: a line that is no command. */
-static size_t
-read_other_line(struct imap_session *s, struct slice in)
-{
-	size_t lf = slice_find_byte(in, '\n');
-	struct slice part = lf == SIZE_MAX ? in : slice_upto(in, lf + 1);
-	struct slice line;
-
-	if (part.len > SASL_MAX - (s->line.len - s->line_at) ||
-	    buf_add(&s->line, part) != BUF_OK) {
-		imap_fatal(s, "Line too long");
-		return part.len;
-	}
-	if (lf == SIZE_MAX)
-		return part.len;
-	line = slice_from(buf_slice(&s->line), s->line_at);
-	/* The tag may have moved with the buffer. */
-	s->cmd.tag.at = buf_slice(&s->line).at;
-	if (!slice_ends(line, SLICE("\r\n"))) {
-		if (s->reader == IMAP_READ_SASL) {
-			abort_auth(s);
-			s->reader = IMAP_READ_LINE;
-		}
-		imap_done(s, "BAD Lines end in CRLF");
-		return part.len;
-	}
-	line.len -= 2;
-	if (s->reader == IMAP_READ_SASL)
-		on_sasl_line(s, line);
-	else
-		on_idle_line(s, line);
-	return part.len;
-}
-
-static size_t (*const readers[])(struct imap_session *, struct slice) = {
-	[IMAP_READ_LINE] = read_line,
-	[IMAP_READ_LITERAL] = read_literal,
-	[IMAP_READ_SKIP] = read_skip,
-	[IMAP_READ_SASL] = read_other_line,
-	[IMAP_READ_IDLE] = read_other_line,
-	[IMAP_READ_APPEND] = imap_append_input,
-	[IMAP_READ_APPEND_END] = imap_append_input,
-};
 
 bool
 imap_session_is_busy(const struct imap_session *s)
@@ -827,7 +380,7 @@ imap_session_input(struct imap_session *s, struct slice in)
 
 	while (eaten < in.len && !imap_session_is_busy(s)) {
 		enum imap_reader before = s->reader;
-		size_t n = readers[before](s, slice_from(in, eaten));
+		size_t n = imap_read(s, slice_from(in, eaten));
 
 		/* What one reader leaves another may want. */
 		if (n == 0 && s->reader == before)
@@ -887,7 +440,7 @@ imap_session_new(const struct imap_host *host, void *ctx,
 	s->ctx = ctx;
 	s->config = config;
 	s->state = IMAP_NOT_AUTH;
-	buf_init(&s->line, LINE_MAX_ALL);
+	buf_init(&s->line, IMAP_COMMAND_MAX);
 	buf_init(&s->out, OUT_MAX);
 	buf_init(&s->code, OUT_MAX / 4);
 	buf_init(&s->boxes, OUT_MAX * 2);
@@ -922,7 +475,7 @@ imap_session_start(struct imap_session *s, bool has_tls)
 	s->has_tls = has_tls;
 	buf_init(&b, 1024);
 	(void)buf_add_cstr(&b, "* OK [");
-	put_capabilities(s, &b);
+	imap_put_capabilities(s, &b);
 	(void)buf_printf(&b, "] %s Ulak ready\r\n", s->config->hostname);
 	imap_say_buf(s, &b);
 	buf_deinit(&b);

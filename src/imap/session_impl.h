@@ -2,20 +2,26 @@
 /*
  * imap/session_impl - what the files of the session share
  *
- * session.c reads and dispatches; session_box.c has the commands about
- * mailboxes, session_append.c APPEND, session_msg.c those about messages,
- * session_sync.c tells what has changed, fetch.c and search.c do what they
- * say. Not for anybody else.
+ * session_read.c reads, session.c dispatches; session_auth.c has the commands
+ * by which one gets in, session_box.c those about mailboxes, session_append.c
+ * APPEND, session_msg.c those about messages, session_sync.c tells what has
+ * changed, fetch.c and search.c do what they say. Not for anybody else.
  */
 #ifndef IMAP_SESSION_IMPL_H
 #define IMAP_SESSION_IMPL_H
 
+#include "base/limits.h"
+#include "imap/capability.h"
 #include "imap/session.h"
 
 struct fetch;
 struct search;
 struct summary;
 struct list_run;
+
+enum {
+	IMAP_COMMAND_MAX = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
+};
 
 enum imap_reader {
 	IMAP_READ_LINE,
@@ -37,6 +43,7 @@ struct imap_session {
 	const struct imap_config *config;
 	enum imap_state state;
 	bool has_tls;
+	unsigned enabled; /* IMAP_ENABLED_* */
 	unsigned n_errors, n_auths;
 
 	/* reading */
@@ -134,9 +141,25 @@ void imap_say_flags(struct imap_session *s); /* FLAGS and PERMANENTFLAGS */
 /* The next ranges of uids of s->picks, at most `max`; 0 when all were had. */
 size_t imap_next_ranges(struct imap_session *s, size_t max);
 
+/* -- reading -------------------------------------------------------------- */
+
+/* Eats what the present reader can of it, and says how much. */
+size_t imap_read(struct imap_session *s, struct slice in);
+/* Tag and verb of the command: what is wrong with it so far, or NULL. */
+const char *imap_check_begin(struct imap_session *s, struct imap_in *in);
+/* The line that refuses arguments: of imap_command_args. */
+const char *imap_args_text(int r);
+/* A whole command, its literals in it, without its last CRLF. */
+void imap_run_line(struct imap_session *s, struct slice text);
+void imap_on_sasl_line(struct imap_session *s, struct slice line);
+void imap_on_idle_line(struct imap_session *s, struct slice line);
+void imap_abort_auth(struct imap_session *s);
+
 /* -- the commands --------------------------------------------------------- */
 
-imap_more_fn imap_run_append, imap_run_close, imap_run_copy, imap_run_create,
+imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
+    imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,
+    imap_run_id, imap_run_login, imap_run_namespace, imap_run_starttls,
     imap_run_delete, imap_run_expunge, imap_run_fetch, imap_run_list,
     imap_run_rename, imap_run_search, imap_run_select, imap_run_status,
     imap_run_store, imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;

@@ -259,6 +259,7 @@ append_row(struct imap_view *v, const struct imap_entry *e, uint8_t flags,
 		.size = e->size,
 		.date = e->date,
 		.zone = (int16_t)e->zone,
+		.modseq = e->modseq,
 		.keywords = set,
 		.flags = flags };
 	return IMAP_VIEW_OK;
@@ -281,6 +282,8 @@ imap_view_add(struct imap_view *v, const struct imap_entry *e)
 		return append_row(v, e, flags, (uint16_t)set);
 	at = imap_view_find(v, e->uid);
 	row = &v->rows[at];
+	if (row->uid == e->uid)
+		row->modseq = e->modseq;
 	if (row->uid != e->uid ||
 	    (row->flags == flags && row->keywords == (uint16_t)set))
 		return IMAP_VIEW_OK;

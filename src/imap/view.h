@@ -5,7 +5,7 @@
  * The mailbox changes whenever it likes; a client counts messages by numbers
  * that only our untagged answers may change (RFC 3501, 2.3.1.2 and 5.5). So
  * the view is kept apart: rows of the store go in by imap_view_add and _gone,
- * and stay pending until the session has said them. 24 bytes a message; sets
+ * and stay pending until the session has said them. 32 bytes a message; sets
  * of keywords are kept once. Owns its memory, bounded by IMAP_VIEW_ROWS and
  * a cap on their bytes.
  */
@@ -23,6 +23,7 @@ enum {
 struct imap_row {
 	uint32_t uid, size;
 	int64_t date;      /* INTERNALDATE, microseconds UTC */
+	uint64_t modseq;   /* RFC 7162 */
 	int16_t zone;      /* minutes */
 	uint16_t keywords; /* index into sets */
 	uint8_t flags, state;
@@ -32,6 +33,7 @@ struct imap_entry { /* one row as the store tells it */
 	uint32_t uid, size;
 	int64_t date;
 	int zone;
+	uint64_t modseq;
 	uint8_t flags;
 	struct slice keywords; /* sorted, one space between */
 };

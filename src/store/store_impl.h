@@ -15,7 +15,7 @@ enum {
 	STORE_READERS = 8, /* connections; READ threads are fewer */
 	STORE_BATCHES = 2, /* of short reads at a time */
 	STORE_OPEN_SEGMENTS = 64,
-	STORE_SCHEMA = 3 /* the newest this program knows */
+	STORE_SCHEMA = 4 /* the newest this program knows */
 };
 
 struct open_segment {

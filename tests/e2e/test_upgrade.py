@@ -76,5 +76,5 @@ def test_an_older_store_is_upgraded_at_the_start(server):
     path = os.path.join(u.data, "backup", snapshots[0])
     assert count(path, "SELECT value FROM meta WHERE key = 'schema_version'") == "1"
     assert count(path, "SELECT count(*) FROM email") == 1
-    assert count(u.data + "/ulak.db", "SELECT value FROM meta WHERE key = 'schema_version'") == "3"
+    assert count(u.data + "/ulak.db", "SELECT value FROM meta WHERE key = 'schema_version'") == "4"
     assert count(u.data + "/ulak.db", "SELECT count(*) FROM email") == 2

@@ -687,6 +687,7 @@ on_scan_rows(struct conn *c, uint32_t ticket, const struct wire_scan_rows *m)
 			.size = row.size,
 			.date = row.date,
 			.zone = (int)row.zone,
+			.modseq = row.modseq,
 			.flags = row.flags,
 			.keywords = row.keywords };
 	while (a.n_gone < GONE && wire_range_next(&gone, &range))

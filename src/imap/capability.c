@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+#include "imap/capability.h"
+
+#include <string.h>
+
+#include "imap/session_impl.h"
+
+enum {
+	EARLY = IMAP_NOT_AUTH,
+	LATE = IMAP_AUTH | IMAP_SELECTED,
+	ANY = EARLY | LATE
+};
+
+bool
+imap_may_auth(const struct imap_session *s)
+{
+	return s->has_tls || s->config->plain_auth;
+}
+
+/* LOGIN is PLAIN in other words. */
+bool
+imap_may_login(const struct imap_session *s)
+{
+	return imap_may_auth(s) &&
+	    (s->config->mechanisms & SASL_BIT(SASL_PLAIN)) != 0;
+}
+
+static bool
+may_start_tls(const struct imap_session *s)
+{
+	return !s->has_tls && s->config->may_start_tls;
+}
+
+static bool
+may_not_login(const struct imap_session *s)
+{
+	return !imap_may_login(s);
+}
+
+/* is_on NULL: always. enables: the bit that ENABLE of the name sets. */
+static const struct capability {
+	const char *name;
+	unsigned states;
+	bool (*is_on)(const struct imap_session *s);
+	unsigned enables;
+} table[] = {
+	{ "IMAP4rev1", ANY, NULL, 0 },
+	{ "LITERAL+", ANY, NULL, 0 },
+	{ "SASL-IR", ANY, NULL, 0 },
+	{ "ID", ANY, NULL, 0 },
+	{ "ENABLE", ANY, NULL, 0 },
+	{ "IDLE", ANY, NULL, 0 },
+	{ "STARTTLS", EARLY, may_start_tls, 0 },
+	{ "AUTH=", EARLY, imap_may_auth, 0 }, /* one each mechanism */
+	{ "LOGINDISABLED", EARLY, may_not_login, 0 },
+	{ "NAMESPACE", LATE, NULL, 0 },
+	{ "UNSELECT", LATE, NULL, 0 },
+	{ "UIDPLUS", LATE, NULL, 0 },
+	{ "CHILDREN", LATE, NULL, 0 },
+	{ "MOVE", LATE, NULL, 0 },
+	{ "SPECIAL-USE", LATE, NULL, 0 },
+};
+
+enum {
+	N_CAPABILITIES = sizeof(table) / sizeof(table[0])
+};
+
+static void
+put_capability(const struct imap_session *s, const char *name, struct buf *b)
+{
+	if (strcmp(name, "AUTH=") == 0)
+		(void)sasl_mechanisms_print(s->config->mechanisms, " AUTH=", b);
+	else
+		(void)buf_printf(b, " %s", name);
+}
+
+void
+imap_put_capabilities(const struct imap_session *s, struct buf *b)
+{
+	(void)buf_add_cstr(b, "CAPABILITY");
+	for (size_t i = 0; i < N_CAPABILITIES; i++)
+		if ((table[i].states & s->state) != 0 &&
+		    (table[i].is_on == NULL || table[i].is_on(s)))
+			put_capability(s, table[i].name, b);
+}
+
+unsigned
+imap_enable_bit(struct slice word)
+{
+	for (size_t i = 0; i < N_CAPABILITIES; i++)
+		if (slice_equal_nocase(word, slice_cstr(table[i].name)))
+			return table[i].enables;
+	return 0;
+}
+
+void
+imap_put_enabled(unsigned bits, struct buf *b)
+{
+	for (size_t i = 0; i < N_CAPABILITIES; i++)
+		if ((table[i].enables & bits) != 0)
+			(void)buf_printf(b, " %s", table[i].name);
+}

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: ISC
+-- Version 4: what the whole of IMAP and POP3 needs. One section a subject.
+-- Times: microseconds since 1970 UTC. No column may be NULL.
