@@ -29,6 +29,7 @@ static const struct cli_command *const commands[] = {
 	&cli_greylist,
 	&cli_sts,
 	&cli_suppress,
+	&cli_undelete,
 	&cli_reports,
 	&cli_destination,
 	&cli_throttle,

@@ -104,6 +104,6 @@ extern const struct cli_command cli_account, cli_address, cli_alias, cli_config,
     cli_domain, cli_destination, cli_greylist, cli_group, cli_init, cli_key,
     cli_queue, cli_reports, cli_role, cli_route, cli_send, cli_sendmail,
     cli_serve, cli_status, cli_sts, cli_suppress, cli_throttle, cli_token,
-    cli_trace, cli_verify, cli_warmup;
+    cli_trace, cli_undelete, cli_verify, cli_warmup;
 
 #endif

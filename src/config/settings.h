@@ -199,6 +199,7 @@ struct settings {
 	uint32_t suppress_after;        /* refusals; 0: never */
 	int64_t suppress_for;           /* us */
 	int64_t events_keep;            /* us; 0: for ever */
+	int64_t keep_expunged;          /* us; 0: not at all */
 	uint32_t per_destination;       /* connections */
 	uint32_t per_hosts;             /* the same, for all that share hosts */
 	uint32_t per_connection;        /* messages */

@@ -226,6 +226,11 @@ const struct settings_key settings_keys[] = {
 	    100 * TIME_MS, TIME_DAY, false,
 	    "How long a client may be silent. RFC 1939, 3 asks for at least "
 	    "10 minutes." },
+	{ "mailbox", "keep_expunged", KIND_DURATION, MEMBER(keep_expunged),
+	    "7d", 0, 3650 * TIME_DAY, false,
+	    "How long mail that its owner has expunged can be brought back "
+	    "with \"ulak undelete\"; its room is taken that long. 0s: it is "
+	    "gone at once." },
 	{ "local", "socket", KIND_PATH, MEMBER(local_socket), "", 0, 0, false,
 	    "The socket at which programs of this machine hand in mail (ulak "
 	    "sendmail). When empty: submit.sock in the data directory." },

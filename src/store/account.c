@@ -11,6 +11,7 @@
 #include "store/group.h"
 #include "store/mailbox.h"
 #include "store/sending.h"
+#include "store/undelete.h"
 
 enum {
 	REMOVE_SLICE = 500 /* rows in one write: about 5 ms */
@@ -282,12 +283,14 @@ int
 account_remove(struct db *db, struct slice address)
 {
 	struct q_mailbox_any any;
+	struct undelete gone = { 0 };
 	struct address a;
 	uint64_t account;
 	int r = find_account(db, address, &a, &account);
 
 	if (r != 0)
 		return r;
+	gone.filter.account = account;
 	r = DB_EXEC(account_disable, db, .account = account, .disabled = true);
 	if (r == 0)
 		r = DB_ONE(mailbox_any, db, &any, .account = account);
@@ -296,6 +299,10 @@ account_remove(struct db *db, struct slice address)
 		return r == 0 ? STORE_AGAIN : r;
 	}
 	if (r == DB_NONE)
+		r = undelete_forget(db, &gone);
+	if (r == STORE_AGAIN)
+		return r;
+	if (r == 0)
 		r = DB_EXEC(credential_delete_all, db, .account = account);
 	if (r == 0)
 		r = DB_EXEC(certificate_delete_all, db, .account = account);

@@ -33,10 +33,12 @@ int mailbox_create(struct db *db, uint64_t account, struct slice name,
 /* The whole tree; not INBOX (STORE_E_FORBIDDEN). */
 int mailbox_rename(struct db *db, uint64_t account, struct slice from,
     struct slice to, int64_t now);
-/* A slice of it; STORE_AGAIN until it is empty and gone. */
+/* A slice of it; STORE_AGAIN until it is empty and gone. kept_at: as in
+ * mailbox_work. */
 int mailbox_delete(struct db *db, uint64_t account, struct slice name,
-    uint64_t *ret_modseq);
-/* The same by number, INBOX too: for an account that is removed. */
+    int64_t kept_at, uint64_t *ret_modseq);
+/* The same by number, INBOX too, and nothing is kept: for an account that is
+ * removed. */
 int mailbox_clear(struct db *db, uint64_t account, uint64_t mailbox);
 int mailbox_subscribe(struct db *db, uint64_t account, struct slice name,
     bool on);
@@ -63,6 +65,7 @@ struct mailbox_work {
 	uint64_t unchanged_since;
 	/* expunge */
 	bool any_flag;
+	int64_t kept_at; /* now: for `ulak undelete`; 0: they are not kept */
 	/* results */
 	uint64_t modseq;
 	uint32_t n;

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "store/undelete.h"
 
 /* -- batches of entries
  * ---------------------------------------------------------------- */
@@ -374,23 +375,27 @@ mailbox_flags(struct db *db, struct mailbox_work *w)
  * -------------------------------------------------------------------------------
  */
 
-/* The email goes with its last entry, and the message with its last email. */
+/* The email goes with its last entry, and the message with its last email,
+ * unless it is kept for `ulak undelete`. */
 static int
-drop_email(struct db *db, uint64_t account, const struct id *message,
-    uint64_t size)
+drop_email(struct db *db, const struct mailbox_work *w,
+    const struct id *message, uint64_t size)
 {
 	struct q_entry_count_of_email left;
-	int r = DB_ONE(entry_count_of_email, db, &left, .account = account,
+	int r = DB_ONE(entry_count_of_email, db, &left, .account = w->account,
 	    .message = *message);
 
 	if (r != 0 || left.n > 0)
 		return ERR_TRACE(r);
-	r = DB_EXEC(email_delete, db, .account = account, .message = *message);
+	r = w->kept_at != 0
+	    ? undelete_keep(db, w->account, w->mailbox, message, w->kept_at)
+	    : message_ref(db, message, -1);
 	if (r == 0)
-		r = DB_EXEC(account_discharge, db, .account = account,
+		r = DB_EXEC(email_delete, db, .account = w->account,
+		    .message = *message);
+	if (r == 0)
+		r = DB_EXEC(account_discharge, db, .account = w->account,
 		    .size = size, .n = 1);
-	if (r == 0)
-		r = message_ref(db, message, -1);
 	return ERR_TRACE(r);
 }
 
@@ -420,7 +425,7 @@ remove_one(struct db *db, struct mailbox_work *w, const struct item *it,
 	t->size -= (int64_t)email.size;
 	w->n++;
 	if (r == 0)
-		r = drop_email(db, w->account, &it->message, email.size);
+		r = drop_email(db, w, &it->message, email.size);
 	return ERR_TRACE(r);
 }
 
@@ -449,13 +454,14 @@ mailbox_expunge(struct db *db, struct mailbox_work *w)
 /* Empties it in slices, and then it is gone. */
 static int
 remove_mailbox(struct db *db, uint64_t account, uint64_t mailbox,
-    uint64_t *ret_modseq)
+    int64_t kept_at, uint64_t *ret_modseq)
 {
 	static const struct uid_range all = { 1, UINT32_MAX };
 	struct mailbox_work w = { .account = account,
 		.mailbox = mailbox,
 		.ranges = &all,
 		.n_ranges = 1,
+		.kept_at = kept_at,
 		.any_flag = true };
 	int r = mailbox_expunge(db, &w);
 
@@ -478,12 +484,12 @@ mailbox_clear(struct db *db, uint64_t account, uint64_t mailbox)
 {
 	uint64_t modseq = 0;
 
-	return remove_mailbox(db, account, mailbox, &modseq);
+	return remove_mailbox(db, account, mailbox, 0, &modseq);
 }
 
 int
 mailbox_delete(struct db *db, uint64_t account, struct slice name,
-    uint64_t *ret_modseq)
+    int64_t kept_at, uint64_t *ret_modseq)
 {
 	struct mailbox_name n;
 	struct q_mailbox_by_name box;
@@ -497,7 +503,7 @@ mailbox_delete(struct db *db, uint64_t account, struct slice name,
 	r = DB_ONE(mailbox_by_name, db, &box, .account = account, .name = name);
 	if (r != 0)
 		return r == DB_NONE ? STORE_E_NO_MAILBOX : ERR_TRACE(r);
-	return remove_mailbox(db, account, box.mailbox, ret_modseq);
+	return remove_mailbox(db, account, box.mailbox, kept_at, ret_modseq);
 }
 
 /* -- copies

@@ -286,14 +286,14 @@ number(struct db *db, struct delivery *d)
 int
 mailbox_deliver(struct db *db, struct delivery *d)
 {
-	int64_t thread = 0;
+	int64_t thread = d->thread;
 	int r = charge(db, d);
 
 	if (r == 0)
 		r = find_inbox(db, d);
 	if (r == 0)
 		r = number(db, d);
-	if (r == 0)
+	if (r == 0 && thread == 0)
 		r = find_thread(db, d, &thread);
 	if (r == 0)
 		r = DB_EXEC(email_insert, db, .account = d->account,

@@ -145,6 +145,7 @@ struct delivery {
 	struct slice keywords; /* sorted, one space between */
 	int64_t date, zone, saved_at;
 	struct slice summary; /* for the thread */
+	int64_t thread;       /* 0: to be found by it */
 	bool is_exempt;       /* from the quota: postmaster's mail */
 	/* results */
 	uint64_t modseq;

@@ -347,7 +347,7 @@ run_rename(struct db *db, struct change *c)
 static int
 run_delete(struct db *db, struct change *c)
 {
-	return mailbox_delete(db, c->f->account, slice_cstr(c->name),
+	return mailbox_delete(db, c->f->account, slice_cstr(c->name), 0,
 	    &c->modseq);
 }
 

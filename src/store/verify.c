@@ -233,6 +233,16 @@ check_refs(struct verify *v)
 }
 
 static int
+check_expunged(struct verify *v)
+{
+	char text[ID_TEXT + 1];
+
+	EACH_ROW(verify_expunged_orphans, v,
+	    problem(v, "account %llu: expunged mail %s is nowhere, or nobody's",
+		(ull)row.account, id_text(&row.message, text)));
+}
+
+static int
 check_emails(struct verify *v)
 {
 	char text[ID_TEXT + 1];
@@ -399,7 +409,7 @@ count_orphans(struct verify *v)
 }
 
 static int (*const checks[])(struct verify *) = { check_messages, check_refs,
-	check_emails, check_entries, check_mailboxes, check_accounts,
+	check_emails, check_expunged, check_entries, check_mailboxes, check_accounts,
 	check_segments, check_queue, check_destinations, check_absent,
 	check_expansions, check_lists, count_orphans };
 

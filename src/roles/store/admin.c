@@ -17,6 +17,7 @@ enum {
 	ADMIN_ARENA = 64 * 1024 * 1024
 };
 
+#define UNDELETE_OPTIONS "address mailbox? since? subject? from?"
 #define SENDING_OPTIONS                                                        \
 	"messages_per_hour? messages_per_day? recipients_per_hour? "           \
 	"recipients_per_day?"
@@ -143,6 +144,12 @@ static const struct admin_command commands[] = {
 	    .changes_routes = true },
 	{ SLICE("route show"), "name", .look = show_route },
 	{ SLICE("route test"), "address sender?", .look = test_route },
+	{ SLICE("undelete list"), UNDELETE_OPTIONS " limit?",
+	    .look = list_expunged },
+	{ SLICE("undelete restore"), UNDELETE_OPTIONS " to?",
+	    .change = restore_expunged },
+	{ SLICE("undelete forget"), UNDELETE_OPTIONS,
+	    .change = forget_expunged },
 	{ SLICE("trace"), "id? address? limit?", .look = tell_trace,
 	    .reads_events = true },
 	{ SLICE("status"), "", .look = tell_status },
@@ -227,6 +234,9 @@ finish(struct admin_job *j, int r)
 			outbound_routes_changed(s->outbound);
 		if (j->command->changes_keys)
 			(void)store_role_load_keys(s);
+		if (j->next.modseq != 0)
+			scan_changed(s, j->next.filter.account,
+			    j->next.modseq);
 	}
 	if (r == 0 && slice_equal(j->command->name, SLICE("key add")) &&
 	    put_number(j, "key", j->number) != 0)

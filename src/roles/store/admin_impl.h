@@ -18,6 +18,7 @@
  *   admin_terms.c   on what terms destinations are served
  *   admin_route.c   the operator's routes
  *   admin_route_test.c  where a mail would go by them
+ *   undelete.c      mail that was expunged
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -30,6 +31,7 @@
 #include "roles/store/pages.h"
 #include "roles/store/store_role.h"
 #include "store/events.h"
+#include "store/undelete.h"
 
 enum {
 	ADMIN_ARGS = 16,
@@ -66,6 +68,7 @@ struct admin_job {
 	struct pages rows; /* a page is a row */
 	bool row_is_open;
 	uint64_t account, number;
+	struct undelete undelete, next; /* undelete.c; next: when it is kept */
 	int result;
 	int64_t now;
 	char why[ADMIN_WHY]; /* instead of the general text; may be empty */
@@ -220,6 +223,12 @@ int add_warmup(struct db *db, struct admin_job *j);
 int remove_warmup(struct db *db, struct admin_job *j);
 int list_warmups(struct db *db, struct admin_job *j);
 int show_warmup(struct db *db, struct admin_job *j);
+
+/* -- undelete.c -- */
+
+int list_expunged(struct db *db, struct admin_job *j);
+int restore_expunged(struct db *db, struct admin_job *j);
+int forget_expunged(struct db *db, struct admin_job *j);
 
 /* -- admin_terms.c -- */
 

@@ -91,7 +91,9 @@ change_new(struct channel *c, const struct wire_head *h, uint32_t handle,
 	n->work = (struct mailbox_work){ .account = n->account,
 		.mailbox = mailbox,
 		.ranges = n->ranges,
-		.n_ranges = k };
+		.n_ranges = k,
+		.kept_at = n->asker.role->settings->keep_expunged > 0 ? n->now
+								      : 0 };
 	n->copy = (struct mailbox_copy){ .account = n->account,
 		.mailbox = mailbox,
 		.ranges = n->ranges,
@@ -158,7 +160,8 @@ run_box(struct db *db, struct change *c)
 	case MAILBOX_CREATE:
 		return mailbox_create(db, c->account, name, c->now);
 	case MAILBOX_DELETE:
-		return mailbox_delete(db, c->account, name, &c->modseq);
+		return mailbox_delete(db, c->account, name, c->work.kept_at,
+		    &c->modseq);
 	case MAILBOX_RENAME:
 		return run_rename(db, c, name, to);
 	case MAILBOX_SUBSCRIBE:

@@ -437,6 +437,8 @@ on_tick(struct env_timer *t)
 	look_at_disk(s);
 	if (s->n_ticks++ % TICKS_PER_GC == 1 || s->disk_is_full)
 		start_gc(s);
+	if (s->n_ticks % TICKS_PER_GC == 1)
+		undelete_look(s);
 	(void)env_timer_set(s->env, t, env_now(s->env) + TICK);
 }
 

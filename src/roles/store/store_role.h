@@ -16,6 +16,7 @@
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
  *   scan.c       SCAN and CHANGED
  *   reads.c      summaries and bodies on their way out
+ *   undelete.c   what was expunged: swept, listed, brought back
  *   admin*.c     ADMIN_ASK (admin_impl.h; queue commands: outbound_admin.c)
  */
 #ifndef ROLES_STORE_STORE_ROLE_H
@@ -79,6 +80,7 @@ struct store_role {
 	struct env_timer tick;
 	uint64_t n_ticks;
 	bool is_stopping;
+	bool is_sweeping; /* undelete.c */
 	/* admin.c: a verify at work */
 	bool is_verifying;
 };
@@ -259,6 +261,10 @@ void scan_free_notes(struct store_role *s);
 void scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
     uint64_t mailbox, uint64_t upto);
 void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */
+
+/* -- undelete.c -- */
+/* What was expunged long enough ago goes, in the bulk lane. */
+void undelete_look(struct store_role *s);
 
 /* -- reads.c -- */
 int on_summary_read(struct channel *c, const struct wire_head *h,

@@ -1,3 +1,21 @@
 -- SPDX-License-Identifier: ISC
 -- Version 4: what the whole of IMAP and POP3 needs. One section a subject.
 -- Times: microseconds since 1970 UTC. No column may be NULL.
+
+-- --- what was expunged (store/undelete) --------------------------------------
+-- An email whose last entry has gone, until its time is over. It holds a
+-- reference to its message, and is not counted in the account's quota.
+CREATE TABLE expunged (
+	account INTEGER NOT NULL,
+	message BLOB NOT NULL,
+	mailbox TEXT NOT NULL,           -- the name, where it was last
+	flags INTEGER NOT NULL,          -- these and the next as in email
+	keywords TEXT NOT NULL,
+	thread INTEGER NOT NULL,
+	date INTEGER NOT NULL,
+	zone INTEGER NOT NULL,
+	size INTEGER NOT NULL,
+	expunged_at INTEGER NOT NULL,
+	PRIMARY KEY (account, message)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX expunged_age ON expunged (expunged_at);
