@@ -501,18 +501,20 @@ ask_expunge(struct fake_client *c, const struct imap_ask *ask,
 	}
 }
 
+/* All or nothing: what cannot be taken is put back. */
 static void
 ask_copy(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
 {
 	struct fake_box *from = &c->store->boxes[c->open];
 	struct fake_box *to = fake_store_box(c->store, ask->to);
-	size_t n = from->n_entries;
+	size_t n = from->n_entries, before;
 
 	if (to == NULL || !to->exists) {
 		a->a.result = IMAP_NONEXISTENT;
 		return;
 	}
+	before = to->n_entries;
 	a->pairs = must(calloc(FAKE_ENTRIES, sizeof(*a->pairs)));
 	for (size_t i = 0; i < n; i++) {
 		struct fake_entry *e = &from->entries[i];
@@ -522,11 +524,20 @@ ask_copy(struct fake_client *c, const struct imap_ask *ask,
 			continue;
 		uid = add_entry(c->store, to, e->message);
 		if (uid == 0) {
+			to->n_entries = before;
+			a->a.n_pairs = 0;
 			a->a.result = IMAP_OVERQUOTA;
 			return;
 		}
+		to->entries[to->n_entries - 1].is_deleted = e->is_deleted;
 		a->pairs[a->a.n_pairs++] = (struct imap_pair){ e->uid, uid };
 	}
+	for (size_t i = 0; i < n && ask->is_move; i++)
+		if (!from->entries[i].is_gone &&
+		    is_asked(ask, from->entries[i].uid)) {
+			from->entries[i].is_gone = true;
+			from->entries[i].modseq = ++c->store->modseq;
+		}
 	a->a.pairs = a->pairs;
 	a->a.uidvalidity = to->uidvalidity;
 }

@@ -129,7 +129,7 @@ reset_command(struct imap_session *s)
 	s->line_at = s->n_text = 0;
 	s->literal_left = 0;
 	s->reader = IMAP_READ_LINE;
-	s->is_discarding = s->has_missed = s->is_move = s->is_idling = false;
+	s->is_discarding = s->has_missed = s->is_idling = false;
 	s->why = NULL;
 	s->then = NULL;
 	s->more = NULL;

@@ -62,7 +62,8 @@ enum imap_question {
 	IMAP_ASK_BODY,      /* uid, offset, length -> bytes, last */
 	IMAP_ASK_FLAGS,     /* uids, mode, flags */
 	IMAP_ASK_EXPUNGE,   /* uids, any_flag */
-	IMAP_ASK_COPY,      /* uids, to -> uidvalidity, pairs, more */
+	IMAP_ASK_COPY,      /* uids, to, is_move -> uidvalidity, pairs, more:
+			     * all or nothing */
 	IMAP_ASK_BODY_OPEN, /* size; then host->body; no answer unless refused
 			     */
 	IMAP_ASK_BODY_DROP, /* no answer */
@@ -85,7 +86,7 @@ struct imap_ask {
 	struct slice user, secret;
 	enum sasl_mechanism mechanism;
 	bool has_initial;
-	bool read_only, any_flag;
+	bool read_only, any_flag, is_move;
 	enum imap_change change;
 	uint64_t since;
 	uint32_t uid;
@@ -102,6 +103,7 @@ struct imap_ask {
 
 enum { /* ranges in one question; the lists of messages.def */
 	IMAP_ASK_RANGES = 1024,
+	IMAP_ASK_COPY_RANGES = 65536,
 	IMAP_ASK_SUMMARIES = 16,   /* messages in one ASK_SUMMARY */
 	IMAP_ASK_BYTES = 64 * 1024 /* of one ASK_BODY */
 };

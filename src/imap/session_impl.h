@@ -4,8 +4,8 @@
  *
  * session_read.c reads, session.c dispatches; session_auth.c has the commands
  * by which one gets in, session_box.c those about mailboxes, session_append.c
- * APPEND, session_msg.c those about messages, session_sync.c tells what has
- * changed, fetch.c and search.c do what they say. Not for anybody else.
+ * APPEND, session_copy.c COPY and MOVE, session_msg.c the others about
+ * messages, session_sync.c tells what has changed, fetch.c and search.c do what they say. Not for anybody else.
  */
 #ifndef IMAP_SESSION_IMPL_H
 #define IMAP_SESSION_IMPL_H
@@ -94,7 +94,6 @@ struct imap_session {
 	struct list_run *list;
 	struct buf pairs; /* COPY's */
 	uint32_t pair_validity;
-	bool is_move;
 	struct slice selected;   /* name of the mailbox, allocated */
 	struct summary *summary; /* APPEND's */
 	bool append_waits;       /* for "+" */
@@ -138,6 +137,10 @@ void imap_sync_start(struct imap_session *s,
 int imap_put_flags(struct imap_session *s, const struct imap_row *row,
     struct buf *b);
 void imap_say_flags(struct imap_session *s); /* FLAGS and PERMANENTFLAGS */
+/* s->picks from the command's set; and that the mailbox may be changed. False:
+ * the command has been ended. */
+bool imap_pick(struct imap_session *s);
+bool imap_check_writable(struct imap_session *s);
 /* The next ranges of uids of s->picks, at most `max`; 0 when all were had. */
 size_t imap_next_ranges(struct imap_session *s, size_t max);
 

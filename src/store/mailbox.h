@@ -75,17 +75,14 @@ struct mailbox_work {
 	uint32_t next;
 };
 int mailbox_flags(struct db *db, struct mailbox_work *w);
-/* RFC 3501, 6.3.5: the mail of INBOX moves to a new mailbox; INBOX, its
- * UIDVALIDITY and those who look at it stay. Of the work only the account is
- * filled; all: room for its range, kept between slices. */
-int mailbox_rename_inbox(struct db *db, struct mailbox_work *w, struct slice to,
-    int64_t now, struct uid_range *all);
 int mailbox_expunge(struct db *db, struct mailbox_work *w);
 
-/* Copies into another mailbox of the account, as a whole. pairs: malloc'd,
- * from and to, ascending. */
+/* Copies or moves into a mailbox of the account, as a whole: one transaction,
+ * whatever the size. The ranges ascend and do not overlap (STORE_E_FORBIDDEN).
+ * pairs: malloc'd, from and to, ascending. */
 struct mailbox_copy {
 	uint64_t account, mailbox;
+	bool is_move;
 	const struct uid_range *ranges;
 	size_t n_ranges;
 	struct slice to;
@@ -99,6 +96,9 @@ struct mailbox_copy {
 	} * pairs;
 };
 int mailbox_copy(struct db *db, struct mailbox_copy *c);
+/* RFC 3501, 6.3.5: the mail of INBOX moves to a new mailbox; INBOX, its
+ * UIDVALIDITY and those who look at it stay. Filled: account, to, now. */
+int mailbox_rename_inbox(struct db *db, struct mailbox_copy *c);
 
 /* Keywords sorted, each once, one space between; false above LIMIT_KEYWORDS
  * or with a byte that no flag has (RFC 3501: atom). */

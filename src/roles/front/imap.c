@@ -103,7 +103,7 @@ answer(struct conn *c, const struct imap_answer *a)
 static bool
 put_ranges(const struct imap_ask *ask, struct buf *b, struct wire_list *ret)
 {
-	buf_init(b, IMAP_ASK_RANGES * 16);
+	buf_init(b, ask->n_uids * 16);
 	for (size_t i = 0; i < ask->n_uids; i++) {
 		struct wire_range r = { ask->uids[i].lo, ask->uids[i].hi };
 
@@ -297,9 +297,10 @@ static int
 ask_copy(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
 	struct imap *x = imap_of(c);
-	struct wire_copy m = {
-		.handle = x->login.handle, .mailbox = x->mailbox, .to = ask->to
-	};
+	struct wire_copy m = { .handle = x->login.handle,
+		.mailbox = x->mailbox,
+		.to = ask->to,
+		.is_move = ask->is_move };
 	struct buf b;
 	int r = -1;
 

@@ -144,9 +144,9 @@ run_rename(struct db *db, struct change *c, struct slice name, struct slice to)
 
 	if (!slice_equal_nocase(name, SLICE("INBOX")))
 		return mailbox_rename(db, c->account, name, to, c->now);
-	begin_slice(c);
-	r = mailbox_rename_inbox(db, &c->next, to, c->now, c->ranges);
-	c->modseq = c->next.modseq;
+	c->copy.to = to;
+	r = mailbox_rename_inbox(db, &c->copy);
+	c->modseq = c->copy.modseq;
 	return r;
 }
 
@@ -300,10 +300,6 @@ run_copy(struct db *db, struct change *c)
 {
 	int r;
 
-	/* The group may run twice: from the start. */
-	free(c->copy.pairs);
-	c->copy.pairs = NULL;
-	c->copy.size = 0;
 	r = mailbox_copy(db, &c->copy);
 	c->modseq = c->copy.modseq;
 	return r;
@@ -346,6 +342,7 @@ on_copy(struct channel *c, const struct wire_head *h, const struct wire_copy *m)
 	if (n != NULL) {
 		keep_name(&n->to, m->to);
 		n->copy.to = mailbox_name_slice(&n->to);
+		n->copy.is_move = m->is_move;
 		n->run = run_copy;
 		n->answer = answer_copy;
 	}

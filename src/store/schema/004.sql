@@ -19,3 +19,7 @@ CREATE TABLE expunged (
 	PRIMARY KEY (account, message)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX expunged_age ON expunged (expunged_at);
+
+-- SAVEDATE (RFC 8514): when the entry came into its mailbox, by COPY or MOVE;
+-- 0: with its email (email.saved_at).
+ALTER TABLE entry ADD COLUMN saved_at INTEGER NOT NULL DEFAULT 0;
