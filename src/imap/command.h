@@ -107,7 +107,16 @@ enum imap_key {
 	IMAP_KEY_TEXT,
 	IMAP_KEY_NOT,
 	IMAP_KEY_OR,
-	IMAP_KEY_AND
+	IMAP_KEY_AND,
+	IMAP_KEY_OLDER, /* RFC 5032: `number` seconds */
+	IMAP_KEY_YOUNGER,
+	IMAP_KEY_MODSEQ,       /* RFC 7162: `number64` */
+	IMAP_KEY_SAVED_BEFORE, /* RFC 8514 */
+	IMAP_KEY_SAVED_ON,
+	IMAP_KEY_SAVED_SINCE,
+	IMAP_KEY_EMAIL_ID, /* RFC 8474: `text` */
+	IMAP_KEY_THREAD_ID,
+	IMAP_N_KEYS
 };
 
 struct imap_pick; /* imap/view.h */
@@ -121,10 +130,12 @@ struct imap_search {
 	size_t n_picks;
 	uint8_t bits;
 	uint32_t number;
+	uint64_t number64;
 	int64_t day;
 	struct slice field, text;
-	struct slice folded; /* search.c's: text in folded case */
-	bool is_found;       /* search.c's: seen in the bytes so far */
+	struct slice folded;  /* search.c's: text in folded case */
+	bool is_found;        /* search.c's: seen in the bytes so far */
+	bool was_header_read; /* search.c's: of TEXT */
 };
 
 enum {
@@ -165,6 +176,8 @@ struct imap_command {
 	struct imap_fetch_args fetch;
 	struct imap_search *search;
 	bool bad_charset;
+	struct slice charset; /* of its texts; empty: UTF-8 */
+	bool has_modseq;      /* MODSEQ is among the keys */
 	unsigned status;
 	unsigned enable; /* IMAP_ENABLED_* (imap/capability.h) */
 	bool has_date;

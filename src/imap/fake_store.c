@@ -4,7 +4,11 @@
 
 #include "base/limits.h"
 #include "imap/fake_store.h"
+#include "mail/header.h"
 #include "mail/summary.h"
+
+/* The clock of the world: 2026-11-23 06:00 UTC. */
+static const int64_t FAKE_WALL = INT64_C(1795413600) * 1000000;
 
 static void *
 must(void *p)
@@ -188,6 +192,7 @@ free_answer(struct fake_answer *a)
 	free(a->entries);
 	free(a->gone);
 	free(a->pairs);
+	free(a->details);
 	free(a->bytes);
 	memset(a, 0, sizeof(*a));
 }
@@ -340,6 +345,13 @@ ask_change(struct fake_client *c, const struct imap_ask *ask,
 	b->n_entries = 0;
 }
 
+static struct fake_box *
+asked_box(struct fake_client *c, const struct imap_ask *ask)
+{
+	return &c->store->boxes[ask->mailbox != 0 ? (long)ask->mailbox - 1
+						  : c->open];
+}
+
 static void
 ask_scan(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
@@ -347,11 +359,11 @@ ask_scan(struct fake_client *c, const struct imap_ask *ask,
 	struct fake_store *f = c->store;
 	struct fake_box *b;
 
-	if (c->open < 0 || !f->boxes[c->open].exists) {
+	if (ask->mailbox == 0 && (c->open < 0 || !f->boxes[c->open].exists)) {
 		a->a.result = IMAP_NONEXISTENT;
 		return;
 	}
-	b = &f->boxes[c->open];
+	b = asked_box(c, ask);
 	a->entries = must(calloc(FAKE_ENTRIES, sizeof(*a->entries)));
 	a->gone = must(calloc(FAKE_ENTRIES, sizeof(*a->gone)));
 	for (size_t i = 0; i < b->n_entries; i++) {
@@ -410,6 +422,69 @@ ask_summary(struct fake_client *c, const struct imap_ask *ask,
 		a->a.bytes = slice_of(m->summary, m->summary_len);
 		a = new_answer(c, ask->what);
 	}
+}
+
+static void
+ask_details(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_box *b = asked_box(c, ask);
+
+	a->details = must(calloc(FAKE_ENTRIES, sizeof(*a->details)));
+	for (size_t i = 0; i < b->n_entries; i++) {
+		struct fake_entry *e = &b->entries[i];
+		struct fake_message *m = &c->store->messages[e->message];
+		struct imap_detail *d = &a->details[a->a.n_details];
+
+		if (e->is_gone || !is_asked(ask, e->uid))
+			continue;
+		*d = (struct imap_detail){ .uid = e->uid,
+			.thread = e->message + 1,
+			.saved_at = FAKE_WALL - INT64_C(3600000000),
+			.size = m->len,
+			.summary =
+			    slice_upto(slice_of(m->summary, m->summary_len),
+				(size_t)ask->length) };
+		d->id.bytes[ID_SIZE - 1] = (uint8_t)(e->message + 1);
+		a->a.n_details++;
+	}
+	a->a.details = a->details;
+}
+
+/* Each message in two pieces, as a real store may; a last one without any. */
+static void
+ask_bodies(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_box *b = asked_box(c, ask);
+
+	for (size_t i = 0; i < b->n_entries; i++) {
+		struct fake_entry *e = &b->entries[i];
+		struct fake_message *m = &c->store->messages[e->message];
+		struct slice all = slice_of(m->bytes, m->len);
+
+		if (e->is_gone || !is_asked(ask, e->uid))
+			continue;
+		if (ask->headers)
+			all = slice_upto(all, header_len(all));
+		for (int piece = 0; piece < 2; piece++) {
+			a->a.uid = e->uid;
+			a->a.more = true;
+			a->a.ends = piece == 1;
+			a->a.bytes = piece == 0 ? slice_upto(all, all.len / 2)
+						: slice_from(all, all.len / 2);
+			a = new_answer(c, ask->what);
+		}
+	}
+}
+
+static void
+ask_pause(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	(void)c;
+	(void)ask;
+	(void)a;
 }
 
 static void
@@ -577,6 +652,9 @@ static void (*const questions[])(struct fake_client *, const struct imap_ask *,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,
 	[IMAP_ASK_SUMMARY] = ask_summary,
+	[IMAP_ASK_DETAILS] = ask_details,
+	[IMAP_ASK_BODIES] = ask_bodies,
+	[IMAP_ASK_PAUSE] = ask_pause,
 	[IMAP_ASK_BODY] = ask_body,
 	[IMAP_ASK_FLAGS] = ask_flags,
 	[IMAP_ASK_EXPUNGE] = ask_expunge,
@@ -659,6 +737,13 @@ host_start_tls(void *ctx)
 	((struct fake_client *)ctx)->wants_tls = true;
 }
 
+static int64_t
+host_wall(void *ctx)
+{
+	(void)ctx;
+	return FAKE_WALL;
+}
+
 static void
 host_end(void *ctx)
 {
@@ -666,7 +751,7 @@ host_end(void *ctx)
 }
 
 static const struct imap_host host = { host_room, host_say, host_ask,
-	host_body_room, host_body, host_start_tls, host_end };
+	host_body_room, host_body, host_start_tls, host_wall, host_end };
 
 void
 fake_client_init(struct fake_client *c, struct fake_store *f,

@@ -67,11 +67,12 @@ struct fake_answer {
 	struct imap_entry *entries;
 	struct imap_range *gone;
 	struct imap_pair *pairs;
+	struct imap_detail *details;
 	uint8_t *bytes;
 };
 
 enum {
-	FAKE_ANSWERS = 64
+	FAKE_ANSWERS = 256
 };
 
 struct fake_client {

@@ -3,12 +3,18 @@
 
 #include "base/limits.h"
 #include "imap/command.h"
+#include "imap/objectid.h"
+#include "mail/encode.h"
 
 enum key_args {
 	NONE,
 	TEXT,
 	DATE,
 	NUMBER,
+	NUMBER64,
+	SECONDS,
+	MODSEQ,
+	OBJECT_ID,
 	SET,
 	FIELD_TEXT,
 	ONE_KEY,
@@ -33,24 +39,32 @@ static const struct key keys[] = {
 	{ "CC", TEXT, IMAP_KEY_HEADER, 0, "Cc" },
 	{ "DELETED", NONE, IMAP_KEY_FLAG, IMAP_DELETED, NULL },
 	{ "DRAFT", NONE, IMAP_KEY_FLAG, IMAP_DRAFT, NULL },
+	{ "EMAILID", OBJECT_ID, IMAP_KEY_EMAIL_ID, 0, NULL },
 	{ "FLAGGED", NONE, IMAP_KEY_FLAG, IMAP_FLAGGED, NULL },
 	{ "FROM", TEXT, IMAP_KEY_HEADER, 0, "From" },
 	{ "HEADER", FIELD_TEXT, IMAP_KEY_HEADER, 0, NULL },
 	{ "KEYWORD", TEXT, IMAP_KEY_KEYWORD, 0, NULL },
-	{ "LARGER", NUMBER, IMAP_KEY_LARGER, 0, NULL },
+	{ "LARGER", NUMBER64, IMAP_KEY_LARGER, 0, NULL },
+	{ "MODSEQ", MODSEQ, IMAP_KEY_MODSEQ, 0, NULL },
 	{ "NOT", ONE_KEY, IMAP_KEY_NOT, 0, NULL },
 	{ "OLD", NONE, IMAP_KEY_NO_FLAG, IMAP_RECENT, NULL },
+	{ "OLDER", SECONDS, IMAP_KEY_OLDER, 0, NULL },
 	{ "ON", DATE, IMAP_KEY_ON, 0, NULL },
 	{ "OR", TWO_KEYS, IMAP_KEY_OR, 0, NULL },
 	{ "RECENT", NONE, IMAP_KEY_FLAG, IMAP_RECENT, NULL },
+	{ "SAVEDATESUPPORTED", NONE, IMAP_KEY_ALL, 0, NULL },
+	{ "SAVEDBEFORE", DATE, IMAP_KEY_SAVED_BEFORE, 0, NULL },
+	{ "SAVEDON", DATE, IMAP_KEY_SAVED_ON, 0, NULL },
+	{ "SAVEDSINCE", DATE, IMAP_KEY_SAVED_SINCE, 0, NULL },
 	{ "SEEN", NONE, IMAP_KEY_FLAG, IMAP_SEEN, NULL },
 	{ "SENTBEFORE", DATE, IMAP_KEY_SENT_BEFORE, 0, NULL },
 	{ "SENTON", DATE, IMAP_KEY_SENT_ON, 0, NULL },
 	{ "SENTSINCE", DATE, IMAP_KEY_SENT_SINCE, 0, NULL },
 	{ "SINCE", DATE, IMAP_KEY_SINCE, 0, NULL },
-	{ "SMALLER", NUMBER, IMAP_KEY_SMALLER, 0, NULL },
+	{ "SMALLER", NUMBER64, IMAP_KEY_SMALLER, 0, NULL },
 	{ "SUBJECT", TEXT, IMAP_KEY_HEADER, 0, "Subject" },
 	{ "TEXT", TEXT, IMAP_KEY_TEXT, 0, NULL },
+	{ "THREADID", OBJECT_ID, IMAP_KEY_THREAD_ID, 0, NULL },
 	{ "TO", TEXT, IMAP_KEY_HEADER, 0, "To" },
 	{ "UID", SET, IMAP_KEY_UID, 0, NULL },
 	{ "UNANSWERED", NONE, IMAP_KEY_NO_FLAG, IMAP_ANSWERED, NULL },
@@ -59,6 +73,7 @@ static const struct key keys[] = {
 	{ "UNFLAGGED", NONE, IMAP_KEY_NO_FLAG, IMAP_FLAGGED, NULL },
 	{ "UNKEYWORD", TEXT, IMAP_KEY_NO_KEYWORD, 0, NULL },
 	{ "UNSEEN", NONE, IMAP_KEY_NO_FLAG, IMAP_SEEN, NULL },
+	{ "YOUNGER", SECONDS, IMAP_KEY_YOUNGER, 0, NULL },
 };
 
 static struct imap_search *take_key(struct imap_in *in, unsigned depth);
@@ -82,7 +97,7 @@ take_text(struct imap_in *in, struct imap_search *k)
 		return false;
 	if (k->what == IMAP_KEY_KEYWORD || k->what == IMAP_KEY_NO_KEYWORD)
 		return imap_take_atom(in, &k->text);
-	return imap_take_astring(in, &k->text) && slice_is_utf8(k->text);
+	return imap_take_astring(in, &k->text);
 }
 
 static bool
@@ -102,6 +117,51 @@ static bool
 take_number(struct imap_in *in, struct imap_search *k)
 {
 	return imap_skip_sp(in) && imap_take_number(in, &k->number);
+}
+
+/* RFC 9051, 9: number64, which has 63 bits. */
+static bool
+take_number64(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) &&
+	    slice_take_u64(&in->rest, INT64_MAX, &k->number64);
+}
+
+/* RFC 5032, 3: nz-number */
+static bool
+take_seconds(struct imap_in *in, struct imap_search *k)
+{
+	return take_number(in, k) && k->number != 0;
+}
+
+/* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP
+ * mod-sequence-valzer (RFC 7162, 7). There is one modseq for all metadata of a
+ * message, so that the entry changes nothing. */
+static bool
+take_modseq(struct imap_in *in, struct imap_search *k)
+{
+	struct slice entry;
+
+	if (!imap_skip_sp(in))
+		return false;
+	if (in->rest.len > 0 && in->rest.at[0] == '"') {
+		if (!imap_take_string(in, &entry) ||
+		    !slice_starts(entry, SLICE("/flags/")) ||
+		    !imap_skip_sp(in) ||
+		    (!imap_skip_word(in, SLICE("all")) &&
+			!imap_skip_word(in, SLICE("priv")) &&
+			!imap_skip_word(in, SLICE("shared"))) ||
+		    !imap_skip_sp(in))
+			return false;
+	}
+	return slice_take_u64(&in->rest, INT64_MAX, &k->number64);
+}
+
+static bool
+take_object_id(struct imap_in *in, struct imap_search *k)
+{
+	return imap_skip_sp(in) && imap_take_astring(in, &k->text) &&
+	    imap_is_objectid(k->text);
 }
 
 static bool
@@ -140,6 +200,14 @@ take_args(struct imap_in *in, enum key_args args, struct imap_search *k,
 		return take_date(in, k);
 	case NUMBER:
 		return take_number(in, k);
+	case NUMBER64:
+		return take_number64(in, k);
+	case SECONDS:
+		return take_seconds(in, k);
+	case MODSEQ:
+		return take_modseq(in, k);
+	case OBJECT_ID:
+		return take_object_id(in, k);
 	case SET:
 		return take_set(in, k);
 	case FIELD_TEXT:
@@ -237,11 +305,12 @@ imap_search_args(struct imap_in *in, struct imap_command *ret)
 		    !imap_skip_sp(in))
 			return IMAP_COMMAND_BAD;
 		/* The answer to this is NO, whatever comes behind it. */
-		ret->bad_charset =
-		    !slice_equal_nocase(charset, SLICE("US-ASCII")) &&
-		    !slice_equal_nocase(charset, SLICE("UTF-8"));
+		ret->bad_charset = !charset_is_known(charset);
 		if (ret->bad_charset)
 			return IMAP_COMMAND_OK;
+		if (!slice_equal_nocase(charset, SLICE("US-ASCII")) &&
+		    !slice_equal_nocase(charset, SLICE("UTF-8")))
+			ret->charset = charset;
 	}
 	ret->search = take_list(in, 0);
 	if (ret->search == NULL || !imap_is_end(in))

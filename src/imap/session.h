@@ -20,6 +20,7 @@
 #define IMAP_SESSION_H
 
 #include "base/buf.h"
+#include "base/id.h"
 #include "imap/command.h"
 #include "imap/view.h"
 #include "sasl/sasl.h"
@@ -67,6 +68,13 @@ enum imap_question {
 	IMAP_ASK_BODY_OPEN, /* size; then host->body; no answer unless refused
 			     */
 	IMAP_ASK_BODY_DROP, /* no answer */
+	IMAP_ASK_DETAILS,   /* uids, length: octets of each summary ->
+			     * details, more */
+	IMAP_ASK_BODIES,    /* uids, headers -> uid, bytes, ends, more; of each
+			     * message in turn; result is that message's when
+			     * uid is not 0 */
+	IMAP_ASK_PAUSE,     /* answered in the next turn of the loop: others
+			     * come in between */
 	IMAP_ASK_APPEND     /* name, flags, date, zone, bytes = summary ->
 			     * uidvalidity, uid */
 };
@@ -86,7 +94,8 @@ struct imap_ask {
 	struct slice user, secret;
 	enum sasl_mechanism mechanism;
 	bool has_initial;
-	bool read_only, any_flag, is_move;
+	bool read_only, any_flag, is_move, headers;
+	uint64_t mailbox; /* of DETAILS, BODIES, SCAN; 0: the selected one */
 	enum imap_change change;
 	uint64_t since;
 	uint32_t uid;
@@ -116,6 +125,15 @@ struct imap_box {
 	bool is_subscribed, exists;
 };
 
+struct imap_detail {
+	uint32_t uid;
+	struct id id; /* of the email */
+	uint64_t thread;
+	int64_t saved_at;     /* microseconds UTC */
+	uint64_t size;        /* octets, as stored */
+	struct slice summary; /* so many of its octets as were asked for */
+};
+
 struct imap_pair {
 	uint32_t from, to;
 };
@@ -135,6 +153,9 @@ struct imap_answer {
 	uint32_t uid, uidnext, uidvalidity;
 	uint64_t header_len;
 	struct slice bytes;
+	bool ends; /* of BODIES: the message does */
+	const struct imap_detail *details;
+	size_t n_details;
 	const struct imap_pair *pairs;
 	size_t n_pairs;
 };
@@ -150,7 +171,8 @@ struct imap_host {
 	size_t (*body_room)(void *ctx);
 	void (*body)(void *ctx, struct slice bytes);
 	void (*start_tls)(void *ctx);
-	void (*end)(void *ctx); /* after what was said; input is over */
+	int64_t (*wall)(void *ctx); /* microseconds since 1970 */
+	void (*end)(void *ctx);     /* after what was said; input is over */
 };
 
 struct imap_config {

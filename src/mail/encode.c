@@ -219,6 +219,17 @@ charset_is_known(struct slice charset)
 	    find_charset(charset) != NULL;
 }
 
+struct slice
+charset_name(size_t n)
+{
+	if (n == 0)
+		return SLICE("US-ASCII");
+	if (n == 1)
+		return SLICE("UTF-8");
+	return n - 2 < N_CHARSETS ? charsets[n - 2].name
+				  : (struct slice){ NULL, 0 };
+}
+
 static int
 add_code_point(struct buf *out, uint32_t c)
 {

@@ -47,6 +47,8 @@ enum {
  * added. */
 int charset_to_utf8(struct slice charset, struct slice text, struct buf *out);
 bool charset_is_known(struct slice charset);
+/* The names of all of them, from 0; at == NULL behind the last. */
+struct slice charset_name(size_t n);
 
 /* The text of a header field with its encoded words decoded; what does not
  * decode stays as it is. Always well-formed UTF-8. BUF_* or -ENOMEM. */

@@ -25,6 +25,7 @@ enum {
 	SUMMARY_REFERENCES = 20,
 	SUMMARY_COLUMN = 128,        /* octets of a sortable text */
 	SUMMARY_PREVIEW = 256,       /* octets of UTF-8 (RFC 8970) */
+	SUMMARY_HEAD = 1024,         /* octets that hold all columns */
 	SUMMARY_MEMORY = 320 * 1024, /* the most that a builder takes */
 	SUMMARY_ARENA = 1024 * 1024  /* holds anything decoded */
 };
@@ -84,6 +85,10 @@ struct summary_columns {
 
 /* False: empty, of another version, or nonsense. Needs no memory. */
 bool summary_columns_read(struct slice blob, struct summary_columns *ret);
+
+/* The same of the first SUMMARY_HEAD octets of one, in which everything of it
+ * but the preview stands; what was cut off is as if it had been left out. */
+bool summary_head_read(struct slice head, struct summary_columns *ret);
 
 /* False: not there, truncated or nonsense: use the header bytes. */
 bool summary_envelope(struct slice blob, struct arena *a, struct envelope *ret);

@@ -132,8 +132,8 @@ static bool (*const column_readers[N_SUMMARY_TYPES])(struct slice in,
 	[SUMMARY_T_IDS] = read_ids,
 };
 
-bool
-summary_columns_read(struct slice blob, struct summary_columns *ret)
+static bool
+read_columns(struct slice blob, bool is_cut, struct summary_columns *ret)
 {
 	struct summary_columns c = { 0 };
 	struct slice value;
@@ -149,10 +149,22 @@ summary_columns_read(struct slice blob, struct summary_columns *ret)
 			return false;
 		has_numbers |= type == SUMMARY_T_NUMBERS;
 	}
-	if (blob.len != 0 || !has_numbers)
+	if ((blob.len != 0 && !is_cut) || !has_numbers)
 		return false;
 	*ret = c;
 	return true;
+}
+
+bool
+summary_columns_read(struct slice blob, struct summary_columns *ret)
+{
+	return read_columns(blob, false, ret);
+}
+
+bool
+summary_head_read(struct slice head, struct summary_columns *ret)
+{
+	return read_columns(head, head.len == SUMMARY_HEAD, ret);
 }
 
 /* -- the envelope

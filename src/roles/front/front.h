@@ -89,6 +89,10 @@ struct conn_proto {
 	void (*scan_rows)(struct conn *, uint32_t ticket,
 	    const struct wire_scan_rows *);
 	void (*changed)(struct conn *, const struct wire_changed *);
+	void (*detail_rows)(struct conn *, uint32_t ticket,
+	    const struct wire_detail_rows *);
+	void (*bodies_data)(struct conn *, uint32_t ticket,
+	    const struct wire_bodies_data *);
 	void (*summary_row)(struct conn *, uint32_t ticket,
 	    const struct wire_summary_row *);
 	void (*body_data)(struct conn *, uint32_t ticket,

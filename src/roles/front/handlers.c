@@ -61,6 +61,8 @@ WITH_TICKET(mailbox_opened)
 WITH_TICKET(mailbox_done)
 WITH_TICKET(scan_rows)
 WITHOUT_TICKET(changed)
+WITH_TICKET(detail_rows)
+WITH_TICKET(bodies_data)
 WITH_TICKET(summary_row)
 WITH_TICKET(body_data)
 WITH_TICKET(flags_done)
@@ -199,6 +201,8 @@ const struct wire_user_handlers front_user_handlers = {
 	.mailbox_done = on_mailbox_done,
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
+	.detail_rows = on_detail_rows,
+	.bodies_data = on_bodies_data,
 	.summary_row = on_summary_row,
 	.body_data = on_body_data,
 	.flags_done = on_flags_done,

@@ -33,6 +33,9 @@ struct imap {
 	bool body_is_open; /* at the store */
 	struct id id;
 	uint64_t credit;
+	uint32_t bodies; /* ticket of a BODIES_READ that still runs; 0: none */
+	struct env_defer pause;
+	struct conn *conn;
 };
 
 static_assert((int)IMAP_SEEN == (int)FLAG_SEEN &&
@@ -215,12 +218,18 @@ ask_change(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 	    &m);
 }
 
+static uint64_t
+mailbox_of(const struct imap *x, const struct imap_ask *ask)
+{
+	return ask->mailbox != 0 ? ask->mailbox : x->mailbox;
+}
+
 static int
 ask_scan(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
 	struct imap *x = imap_of(c);
 	struct wire_scan m = { .handle = x->login.handle,
-		.mailbox = x->mailbox,
+		.mailbox = mailbox_of(x, ask),
 		.lo = 1,
 		.hi = UINT32_MAX,
 		.since = ask->since };
@@ -242,6 +251,50 @@ ask_summary(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 		    ticket, &m);
 	buf_deinit(&b);
 	return r;
+}
+
+static int
+ask_details(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+	struct wire_detail_read m = { .handle = x->login.handle,
+		.mailbox = mailbox_of(x, ask),
+		.head = (uint32_t)ask->length };
+	struct buf b;
+	int r = -1;
+
+	if (put_ranges(ask, &b, &m.uids))
+		r = wire_send_detail_read(conn_front(c)->store, c->number,
+		    ticket, &m);
+	buf_deinit(&b);
+	return r;
+}
+
+static int
+ask_bodies(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+	struct wire_bodies_read m = { .handle = x->login.handle,
+		.mailbox = mailbox_of(x, ask),
+		.headers = ask->headers };
+	struct buf b;
+	int r = -1;
+
+	if (put_ranges(ask, &b, &m.uids))
+		r = wire_send_bodies_read(conn_front(c)->store, c->number,
+		    ticket, &m);
+	x->bodies = r == 0 ? ticket : 0;
+	buf_deinit(&b);
+	return r;
+}
+
+static int
+ask_pause(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	(void)ticket;
+	(void)ask;
+	env_defer(conn_front(c)->env, &imap_of(c)->pause);
+	return 0;
 }
 
 static int
@@ -371,6 +424,9 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,
 	[IMAP_ASK_SUMMARY] = ask_summary,
+	[IMAP_ASK_DETAILS] = ask_details,
+	[IMAP_ASK_BODIES] = ask_bodies,
+	[IMAP_ASK_PAUSE] = ask_pause,
 	[IMAP_ASK_BODY] = ask_body,
 	[IMAP_ASK_FLAGS] = ask_flags,
 	[IMAP_ASK_EXPUNGE] = ask_expunge,
@@ -439,6 +495,12 @@ host_start_tls(void *ctx)
 	imap_of(ctx)->wants_tls = true;
 }
 
+static int64_t
+host_wall(void *ctx)
+{
+	return env_wall(conn_front(ctx)->env);
+}
+
 static void
 host_end(void *ctx)
 {
@@ -446,7 +508,7 @@ host_end(void *ctx)
 }
 
 static const struct imap_host host = { host_room, host_say, host_ask,
-	host_body_room, host_body, host_start_tls, host_end };
+	host_body_room, host_body, host_start_tls, host_wall, host_end };
 
 /* -- the conn's calls
  * -------------------------------------------------------------- */
@@ -470,6 +532,15 @@ static void on_login(struct conn *c, enum login_result how,
     struct slice challenge);
 
 static void
+on_pause(struct env_defer *d)
+{
+	struct imap *x = LIST_ENTRY(d, struct imap, pause);
+	struct imap_answer a = { .what = IMAP_ASK_PAUSE };
+
+	answer(x->conn, &a);
+}
+
+static void
 on_start(struct conn *c)
 {
 	struct front *f = conn_front(c);
@@ -484,6 +555,9 @@ on_start(struct conn *c)
 						  : f->settings->max_size };
 	env_random(f->env, x->config.seed, sizeof(x->config.seed));
 	login_init(&x->login, c, "imap", on_login);
+	x->conn = c;
+	x->pause.run = on_pause;
+	list_init(&x->pause.link);
 	x->s = imap_session_new(&host, c, &x->config);
 	if (x->s == NULL) {
 		conn_drop(c);
@@ -495,6 +569,19 @@ on_start(struct conn *c)
 	imap_session_start(x->s, conn_has_tls(c));
 }
 
+/* What still streams for a session that is over. */
+static void
+drop_bodies(struct conn *c)
+{
+	struct wire_read_drop m;
+	uint32_t ticket = imap_of(c)->bodies;
+
+	memset(&m, 0, sizeof(m));
+	if (ticket != 0)
+		(void)wire_send_read_drop(conn_front(c)->store, c->number,
+		    ticket, &m);
+}
+
 static void
 on_closed(struct conn *c)
 {
@@ -504,7 +591,9 @@ on_closed(struct conn *c)
 	if (conn_front(c)->store != NULL) {
 		(void)ask_body_drop(c, 0, &nothing);
 		(void)ask_close(c, 0, &nothing);
+		drop_bodies(c);
 	}
+	env_defer_cancel(conn_front(c)->env, &x->pause);
 	x->mailbox = 0;
 	imap_session_free(x->s);
 	x->s = NULL;
@@ -551,6 +640,7 @@ on_peer_lost(struct conn *c, enum wire_role peer)
 	if (peer == WIRE_STORE) {
 		x->body_is_open = false;
 		x->mailbox = 0;
+		x->bodies = 0;
 	}
 	login_on_lost(&x->login, peer);
 	if (peer == WIRE_STORE)
@@ -726,6 +816,51 @@ on_summary_row(struct conn *c, uint32_t ticket,
 }
 
 static void
+on_detail_rows(struct conn *c, uint32_t ticket,
+    const struct wire_detail_rows *m)
+{
+	enum {
+		DETAILS = 48 /* of one message, by messages.def */
+	};
+	struct imap_answer a = { .what = IMAP_ASK_DETAILS,
+		.result = result_of(&m->verdict),
+		.more = m->more };
+	struct imap_detail details[DETAILS];
+	struct wire_list rows = m->rows;
+	struct wire_detail row;
+
+	if (ticket != imap_of(c)->ticket)
+		return;
+	while (a.n_details < DETAILS && wire_detail_next(&rows, &row))
+		details[a.n_details++] = (struct imap_detail){ .uid = row.uid,
+			.id = row.message,
+			.thread = row.thread,
+			.saved_at = row.saved_at,
+			.size = row.size,
+			.summary = row.summary };
+	a.details = details;
+	answer(c, &a);
+}
+
+static void
+on_bodies_data(struct conn *c, uint32_t ticket,
+    const struct wire_bodies_data *m)
+{
+	struct imap_answer a = { .what = IMAP_ASK_BODIES,
+		.result = result_of(&m->verdict),
+		.uid = m->uid,
+		.bytes = m->data,
+		.ends = m->ends,
+		.more = m->more };
+
+	if (ticket != imap_of(c)->ticket)
+		return;
+	if (!m->more)
+		imap_of(c)->bodies = 0;
+	answer(c, &a);
+}
+
+static void
 on_body_data(struct conn *c, uint32_t ticket, const struct wire_body_data *m)
 {
 	struct imap_answer a = { .what = IMAP_ASK_BODY,
@@ -838,6 +973,8 @@ const struct conn_proto imap_proto = {
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
 	.summary_row = on_summary_row,
+	.detail_rows = on_detail_rows,
+	.bodies_data = on_bodies_data,
 	.body_data = on_body_data,
 	.flags_done = on_flags_done,
 	.expunged = on_expunged,

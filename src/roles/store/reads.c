@@ -372,6 +372,8 @@ on_read_drop(struct channel *c, const struct wire_head *h,
 	(void)m;
 	if (b != NULL)
 		body_read_end(b);
+	else
+		details_drop(c, h);
 	return 0;
 }
 

@@ -510,6 +510,8 @@ static const struct wire_store_handlers handlers = {
 	.mailbox_change = on_mailbox_change,
 	.scan = on_scan,
 	.summary_read = on_summary_read,
+	.detail_read = on_detail_read,
+	.bodies_read = on_bodies_read,
 	.body_read = on_body_read,
 	.read_credit = on_read_credit,
 	.read_drop = on_read_drop,
@@ -565,6 +567,7 @@ peer_free(struct peer *p)
 		w->gone(w);
 	}
 	reads_peer_lost(p);
+	details_peer_lost(p);
 	accept_peer_lost(p);
 	handles_peer_lost(p);
 	clients_peer_lost(p);
@@ -608,6 +611,7 @@ peer_new(struct store_role *s)
 	p->serial = ++s->next_serial;
 	list_init(&p->link);
 	list_init(&p->reads);
+	list_init(&p->bodies_reads);
 	list_init(&p->waiting);
 	init_map(s, &p->bodies);
 	init_map(s, &p->txns);

@@ -95,6 +95,7 @@ struct peer {
 	struct map handles; /* number -> struct handle */
 	struct map clients; /* a front's session -> clients.c's */
 	struct list reads;  /* struct body_read, scans: waiting for room */
+	struct list bodies_reads; /* details.c */
 	struct list waiting;
 	uint32_t next_handle;
 	unsigned n_held; /* scans whose rows wait to be sent */
@@ -267,6 +268,14 @@ void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */
 void undelete_look(struct store_role *s);
 
 /* -- reads.c -- */
+/* -- details.c -- */
+int on_detail_read(struct channel *c, const struct wire_head *h,
+    const struct wire_detail_read *m);
+int on_bodies_read(struct channel *c, const struct wire_head *h,
+    const struct wire_bodies_read *m);
+void details_drop(struct channel *c, const struct wire_head *h);
+void details_peer_lost(struct peer *p);
+
 int on_summary_read(struct channel *c, const struct wire_head *h,
     const struct wire_summary_read *m);
 int on_body_read(struct channel *c, const struct wire_head *h,
