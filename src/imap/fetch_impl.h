@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/fetch_impl - what the files of FETCH share
+ *
+ * fetch.c walks the rows and writes the small items; fetch_place.c finds out
+ * where things lie in a message, fetch_section.c writes BODY[...] and
+ * fetch_binary.c BINARY[...]. A step that waits has asked, or has no room; the
+ * same function is called again when it can go on, and finds in struct fetch
+ * how far it was. Not for anybody else.
+ */
+#ifndef IMAP_FETCH_IMPL_H
+#define IMAP_FETCH_IMPL_H
+
+#include "imap/session_impl.h"
+#include "mail/mime.h"
+
+enum {
+	FETCH_PIECE = 16 * 1024, /* written before the room is looked at */
+	FETCH_RESPONSE_MAX = 4 * 1024 * 1024
+};
+
+enum fetch_step {
+	FETCH_READY,
+	FETCH_WAITS,
+	FETCH_SKIP
+};
+
+struct fetch {
+	struct buf b; /* of the present piece */
+	size_t pick, row;
+	bool in_row, has_begun; /* "* 1 FETCH (" is out */
+	size_t item;
+	bool needs_place, needs_tree, needs_envelope, has_trouble, is_first;
+
+	/* summaries of the rows ahead: struct summary_head and its bytes */
+	struct buf ahead;
+	uint32_t asked_to; /* uids up to here were asked for */
+
+	/* the present message */
+	struct arena arena;
+	bool is_placed;
+	uint64_t size, header_len;
+	struct mime_tree tree;
+	bool has_tree, has_envelope;
+	struct envelope envelope;
+	struct mime *mime; /* while its bytes are parsed */
+	struct buf header; /* for HEADER.FIELDS */
+
+	/* a range of bytes on its way */
+	uint64_t at, end, window_end;
+	bool is_reading, is_announced, is_broken;
+};
+
+struct summary_head {
+	uint32_t uid, len;
+	uint64_t header_len;
+};
+
+void fetch_flush(struct imap_session *s);
+/* Says what is there, then asks. */
+bool fetch_ask(struct imap_session *s, const struct imap_ask *question,
+    imap_then_fn *then);
+/* The bytes from f->at on, at most IMAP_ASK_BYTES and not beyond f->end. */
+enum fetch_step fetch_ask_window(struct imap_session *s, imap_then_fn *then);
+const struct imap_row *fetch_present(const struct imap_session *s);
+imap_more_fn imap_fetch_more;
+
+/* FETCH_WAITS until f->is_placed; FETCH_SKIP when this message cannot be had.
+ */
+enum fetch_step fetch_place(struct imap_session *s);
+
+void fetch_put_label(struct buf *b, const struct imap_fetch_item *item);
+/* False: there is no such part. */
+bool fetch_find_section(struct fetch *f, const struct imap_fetch_item *item,
+    uint64_t *ret_at, uint64_t *ret_len);
+/* <offset.length> of n bytes. */
+void fetch_cut_partial(const struct imap_fetch_item *item, uint64_t *at,
+    uint64_t *n);
+enum fetch_step fetch_put_section(struct imap_session *s,
+    const struct imap_fetch_item *item);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imap/fetch_place - where things lie in a message, before they are fetched
+ *
+ * From its summary, which is read ahead for several messages; where that is
+ * missing, cut or nonsense, from the bytes, parsed window by window. Nothing
+ * of a summary is believed that does not fit the size of the message.
+ */
+#include <string.h>
+
+#include "imap/fetch_impl.h"
+#include "mail/summary.h"
+
+/* -- where things lie
+ * ------------------------------------------------------------ */
+
+static void
+then_summaries(struct imap_session *s, const struct imap_answer *a)
+{
+	struct fetch *f = s->fetch;
+	struct summary_head head = { a->uid, (uint32_t)a->bytes.len,
+		a->header_len };
+
+	if (a->result != IMAP_OK && a->result != IMAP_EXPUNGED)
+		f->has_trouble = true;
+	else if (a->uid != 0 &&
+	    (buf_add(&f->ahead, slice_of(&head, sizeof(head))) != BUF_OK ||
+		buf_add(&f->ahead, a->bytes) != BUF_OK)) {
+		imap_fatal(s, NULL);
+		return;
+	}
+	if (!a->more)
+		s->more = imap_fetch_more;
+}
+
+/* The fetch_present row and those behind it. */
+static enum fetch_step
+ask_summaries(struct imap_session *s)
+{
+	struct fetch *f = s->fetch;
+	struct imap_range ranges[IMAP_ASK_SUMMARIES];
+	struct imap_ask question = { .what = IMAP_ASK_SUMMARY, .uids = ranges };
+	size_t row = f->row, n = 0;
+
+	for (size_t p = f->pick; p < s->picks.n && n < IMAP_ASK_SUMMARIES;) {
+		const struct imap_row *r = &s->view.rows[row];
+
+		if ((r->state & IMAP_ROW_GONE) == 0) {
+			ranges[n++] = (struct imap_range){ r->uid, r->uid };
+			f->asked_to = r->uid;
+		}
+		if (++row > s->picks.at[p].hi && ++p < s->picks.n)
+			row = s->picks.at[p].lo;
+	}
+	question.n_uids = n;
+	buf_reset(&f->ahead, 0);
+	(void)fetch_ask(s, &question, then_summaries);
+	return FETCH_WAITS;
+}
+
+/* The summary of the present row off the front of what was read ahead. */
+static bool
+take_summary(struct imap_session *s, struct summary_head *ret_head,
+    struct slice *ret_bytes)
+{
+	struct fetch *f = s->fetch;
+
+	for (;;) {
+		struct slice rest = buf_slice(&f->ahead), head;
+
+		if (!slice_take(&rest, sizeof(*ret_head), &head))
+			return false;
+		memcpy(ret_head, head.at, sizeof(*ret_head));
+		if (ret_head->uid > fetch_present(s)->uid)
+			return false;
+		(void)slice_take(&rest, ret_head->len, ret_bytes);
+		if (ret_head->uid == fetch_present(s)->uid)
+			return true;
+		buf_eat(&f->ahead, sizeof(*ret_head) + ret_head->len);
+	}
+}
+
+static void
+use_summary(struct fetch *f, struct slice blob)
+{
+	struct summary_columns columns;
+
+	if (!summary_columns_read(blob, &columns) || columns.size != f->size ||
+	    columns.header_len > f->size)
+		return;
+	f->header_len = columns.header_len;
+	if (f->needs_tree) {
+		f->has_tree = summary_tree(blob, f->size, &f->arena, &f->tree);
+		if (!f->has_tree)
+			return;
+	}
+	if (f->needs_envelope) {
+		f->has_envelope =
+		    summary_envelope(blob, &f->arena, &f->envelope);
+		if (!f->has_envelope)
+			return;
+	}
+	f->is_placed = true;
+}
+
+static void
+then_parse(struct imap_session *s, const struct imap_answer *a)
+{
+	struct fetch *f = s->fetch;
+
+	if (a->result != IMAP_OK)
+		f->is_broken = true;
+	if (!f->is_broken && a->bytes.len <= f->window_end - f->at) {
+		mime_feed(f->mime, a->bytes);
+		f->at += a->bytes.len;
+	}
+	if (a->more)
+		return;
+	if (f->at != f->window_end)
+		f->is_broken = true;
+	if (f->is_broken && a->result != IMAP_EXPUNGED)
+		f->has_trouble = true;
+	s->more = imap_fetch_more;
+}
+
+enum fetch_step
+fetch_ask_window(struct imap_session *s, imap_then_fn *then)
+{
+	struct fetch *f = s->fetch;
+	uint64_t n = f->end - f->at;
+	struct imap_ask question = { .what = IMAP_ASK_BODY,
+		.uid = fetch_present(s)->uid,
+		.offset = f->at };
+
+	question.length = n < IMAP_ASK_BYTES ? n : IMAP_ASK_BYTES;
+	f->window_end = f->at + question.length;
+	(void)fetch_ask(s, &question, then);
+	return FETCH_WAITS;
+}
+
+static enum fetch_step
+finish_parse(struct fetch *f)
+{
+	static const struct envelope none = { 0 };
+
+	(void)mime_end(f->mime, &f->tree);
+	f->mime = NULL;
+	if (f->arena.starved) { /* a tree, but not this message's */
+		f->has_trouble = true;
+		return FETCH_SKIP;
+	}
+	f->header_len = f->tree.parts[0].header_len;
+	f->envelope = f->tree.parts[0].envelope != NULL
+	    ? *f->tree.parts[0].envelope
+	    : none;
+	f->has_tree = f->has_envelope = f->is_placed = true;
+	return FETCH_READY;
+}
+
+/* No summary, or one that does not hold it all: the bytes tell. */
+static enum fetch_step
+parse_bytes(struct imap_session *s)
+{
+	struct fetch *f = s->fetch;
+
+	if (f->mime == NULL) {
+		arena_reset(&f->arena);
+		f->mime = mime_new(&f->arena);
+		f->at = 0;
+		f->end = f->size;
+		f->is_broken = false;
+	}
+	if (f->mime == NULL)
+		f->has_trouble = true;
+	if (f->mime == NULL || f->is_broken)
+		return FETCH_SKIP;
+	return f->at < f->end ? fetch_ask_window(s, then_parse)
+			      : finish_parse(f);
+}
+
+/* FETCH_WAITS until f->is_placed; FETCH_SKIP when this message cannot be had.
+ */
+enum fetch_step
+fetch_place(struct imap_session *s)
+{
+	struct fetch *f = s->fetch;
+	struct summary_head head;
+	struct slice blob;
+
+	if (!f->needs_place || f->is_placed)
+		return FETCH_READY;
+	if (f->mime != NULL)
+		return parse_bytes(s);
+	if (fetch_present(s)->uid > f->asked_to)
+		return ask_summaries(s);
+	if (!take_summary(s, &head, &blob))
+		return FETCH_SKIP;
+	use_summary(f, blob);
+	return f->is_placed ? FETCH_READY : parse_bytes(s);
+}
