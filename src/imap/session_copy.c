@@ -7,10 +7,15 @@
  * What was copied comes back in pairs of UIDs and is told as COPYUID: with the
  * tagged OK for COPY, before the EXPUNGEs for MOVE (RFC 6851, 4.3).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "imap/session_impl.h"
+
+enum {
+	RANGE_MAX = 24 /* octets: two numbers, a colon, a comma */
+};
 
 /* uid-set of RFC 4315: runs that ascend by one become ranges. */
 static void
@@ -40,6 +45,14 @@ put_uid_set(struct imap_session *s, bool is_source)
 	}
 }
 
+/* At its cap; what was lost otherwise, was for want of memory, and ends the
+ * session when it is said. */
+static bool
+is_full(const struct buf *b)
+{
+	return b->lost && b->len + RANGE_MAX > b->cap;
+}
+
 /* None when it would be larger than any line should be: it is done all the
  * same, and nobody has to be told where everything went (RFC 4315, 3). */
 static void
@@ -52,7 +65,7 @@ make_copyuid(struct imap_session *s)
 	(void)buf_add_byte(&s->code, ' ');
 	put_uid_set(s, false);
 	(void)buf_add_cstr(&s->code, "] ");
-	if (s->code.lost || s->pairs.lost)
+	if (s->pairs.lost || is_full(&s->code))
 		buf_reset(&s->code, 0);
 }
 
@@ -88,9 +101,13 @@ then_copied(struct imap_session *s, const struct imap_answer *a)
 		return;
 	}
 	s->pair_validity = a->uidvalidity;
-	if (a->n_pairs > 0 && !s->pairs.lost)
-		(void)buf_add(&s->pairs,
-		    slice_of(a->pairs, a->n_pairs * sizeof(*a->pairs)));
+	if (a->n_pairs > 0 && !s->pairs.lost &&
+	    buf_add(&s->pairs,
+		slice_of(a->pairs, a->n_pairs * sizeof(*a->pairs))) ==
+		-ENOMEM) {
+		imap_fatal(s, "Out of memory");
+		return;
+	}
 	if (!a->more)
 		copied(s);
 }
