@@ -203,6 +203,7 @@ take_status_item(struct imap_in *in, unsigned *items)
 		{ "UIDNEXT", IMAP_STATUS_UIDNEXT },
 		{ "UIDVALIDITY", IMAP_STATUS_UIDVALIDITY },
 		{ "UNSEEN", IMAP_STATUS_UNSEEN },
+		{ "HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

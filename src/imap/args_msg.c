@@ -34,12 +34,15 @@ imap_args_copy(struct imap_in *in, struct imap_command *c)
 	return imap_args_mailbox(in, c);
 }
 
-/* store = "STORE" SP sequence-set SP store-att-flags */
+/* store = "STORE" SP sequence-set [SP store-modifiers] SP store-att-flags */
 int
 imap_args_store(struct imap_in *in, struct imap_command *c)
 {
 	if (!imap_skip_sp(in) || !imap_take_set(in, &c->set) ||
 	    !imap_skip_sp(in))
+		return imap_args_bad(in);
+	if (in->rest.len > 0 && in->rest.at[0] == '(' &&
+	    (!imap_take_store_modifiers(in, c) || !imap_skip_sp(in)))
 		return imap_args_bad(in);
 	c->mode = slice_skip_byte(&in->rest, '+') ? IMAP_STORE_ADD
 	    : slice_skip_byte(&in->rest, '-')     ? IMAP_STORE_REMOVE

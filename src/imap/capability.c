@@ -59,6 +59,8 @@ static const struct capability {
 	{ "CHILDREN", LATE, NULL, 0 },
 	{ "MOVE", LATE, NULL, 0 },
 	{ "SPECIAL-USE", LATE, NULL, 0 },
+	{ "CONDSTORE", LATE, NULL, IMAP_ENABLED_CONDSTORE },
+	{ "QRESYNC", LATE, NULL, IMAP_ENABLED_QRESYNC },
 };
 
 enum {

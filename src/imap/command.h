@@ -53,6 +53,7 @@ enum imap_item {
 	IMAP_ITEM_UID,
 	IMAP_ITEM_INTERNALDATE,
 	IMAP_ITEM_SIZE,
+	IMAP_ITEM_MODSEQ,
 	IMAP_ITEM_ENVELOPE,
 	IMAP_ITEM_BODY,
 	IMAP_ITEM_BODYSTRUCTURE,
@@ -143,7 +144,8 @@ enum {
 	IMAP_STATUS_RECENT = 2,
 	IMAP_STATUS_UIDNEXT = 4,
 	IMAP_STATUS_UIDVALIDITY = 8,
-	IMAP_STATUS_UNSEEN = 16
+	IMAP_STATUS_UNSEEN = 16,
+	IMAP_STATUS_HIGHESTMODSEQ = 32
 };
 
 /* Options of LIST (RFC 5258, 6154): which names, and what is told of them. */
@@ -157,6 +159,16 @@ enum imap_store_mode {
 	IMAP_STORE_SET,
 	IMAP_STORE_ADD,
 	IMAP_STORE_REMOVE
+};
+
+/* RFC 7162 (args_sync.c). */
+struct imap_sync_args {
+	bool condstore, qresync; /* SELECT */
+	bool has_since;          /* CHANGEDSINCE, UNCHANGEDSINCE */
+	bool wants_vanished, has_known;
+	uint32_t uidvalidity;
+	uint64_t modseq; /* of any of them */
+	struct imap_set known, match_numbers, match_uids;
 };
 
 struct imap_command {
@@ -179,6 +191,7 @@ struct imap_command {
 	struct slice charset; /* of its texts; empty: UTF-8 */
 	bool has_modseq;      /* MODSEQ is among the keys */
 	unsigned status;
+	struct imap_sync_args sync;
 	unsigned enable; /* IMAP_ENABLED_* (imap/capability.h) */
 	bool has_date;
 	int64_t date;
@@ -205,5 +218,8 @@ bool imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret);
 /* search_args.c, fetch_args.c */
 int imap_search_args(struct imap_in *in, struct imap_command *ret);
 int imap_fetch_args(struct imap_in *in, struct imap_command *ret);
+/* args_sync.c: "(" modifiers ")"; false: bad syntax, or a limit. */
+bool imap_take_fetch_modifiers(struct imap_in *in, struct imap_command *c);
+bool imap_take_store_modifiers(struct imap_in *in, struct imap_command *c);
 
 #endif

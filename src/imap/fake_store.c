@@ -197,6 +197,24 @@ free_answer(struct fake_answer *a)
 	memset(a, 0, sizeof(*a));
 }
 
+static uint64_t
+box_modseq(const struct fake_box *b)
+{
+	uint64_t ret = 1;
+
+	for (size_t i = 0; i < b->n_entries; i++)
+		if (b->entries[i].modseq > ret)
+			ret = b->entries[i].modseq;
+	return ret;
+}
+
+void
+fake_store_trim(struct fake_store *f)
+{
+	for (size_t i = 0; i < f->n_boxes; i++)
+		f->boxes[i].floor = f->modseq;
+}
+
 static struct imap_box
 tell_box(struct fake_store *f, struct fake_box *b)
 {
@@ -206,6 +224,7 @@ tell_box(struct fake_store *f, struct fake_box *b)
 		.uidvalidity = b->uidvalidity,
 		.uidnext = b->uidnext,
 		.recent = b->recent == 0 ? 1 : b->recent,
+		.modseq = box_modseq(b),
 		.is_subscribed = b->is_subscribed,
 		.exists = b->exists };
 
@@ -352,6 +371,15 @@ asked_box(struct fake_client *c, const struct imap_ask *ask)
 						  : c->open];
 }
 
+static bool
+tells_gone(const struct imap_ask *ask, const struct fake_box *b,
+    const struct fake_entry *e)
+{
+	return e->modseq > b->floor &&
+	    ((ask->since > 0 && e->modseq > ask->since) ||
+		(ask->gone_since > 0 && e->modseq > ask->gone_since));
+}
+
 static void
 ask_scan(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
@@ -370,14 +398,14 @@ ask_scan(struct fake_client *c, const struct imap_ask *ask,
 		struct fake_entry *e = &b->entries[i];
 		struct fake_message *m = &f->messages[e->message];
 
-		if (e->modseq <= ask->since)
-			continue;
 		if (e->is_gone) {
-			if (ask->since > 0)
+			if (tells_gone(ask, b, e))
 				a->gone[a->a.n_gone++] =
 				    (struct imap_range){ e->uid, e->uid };
 			continue;
 		}
+		if (e->modseq <= ask->since)
+			continue;
 		a->entries[a->a.n_entries++] = (struct imap_entry){
 			.uid = e->uid,
 			.size = (uint32_t)m->len,
@@ -392,6 +420,8 @@ ask_scan(struct fake_client *c, const struct imap_ask *ask,
 	a->a.entries = a->entries;
 	a->a.gone = a->gone;
 	a->a.upto = f->modseq;
+	a->a.modseq = box_modseq(b);
+	a->a.floor = b->floor;
 	a->a.uidnext = b->uidnext;
 }
 
@@ -541,7 +571,8 @@ ask_flags(struct fake_client *c, const struct imap_ask *ask,
 {
 	struct fake_box *b = &c->store->boxes[c->open];
 
-	(void)a;
+	a->gone = must(calloc(FAKE_ENTRIES, sizeof(*a->gone)));
+	a->a.gone = a->gone;
 	for (size_t i = 0; i < b->n_entries; i++) {
 		struct fake_entry *e = &b->entries[i];
 		struct fake_message *m = &c->store->messages[e->message];
@@ -550,6 +581,11 @@ ask_flags(struct fake_client *c, const struct imap_ask *ask,
 
 		if (e->is_gone || !is_asked(ask, e->uid))
 			continue;
+		if (ask->is_conditional && e->modseq > ask->since) {
+			a->gone[a->a.n_gone++] =
+			    (struct imap_range){ e->uid, e->uid };
+			continue;
+		}
 		flags = change_bits(flags, ask);
 		m->flags = flags & (uint8_t)~IMAP_DELETED;
 		e->is_deleted = (flags & IMAP_DELETED) != 0;

@@ -46,6 +46,7 @@ struct fake_box {
 	struct fake_entry entries[FAKE_ENTRIES];
 	size_t n_entries;
 	uint64_t left_modseq; /* of what was renamed away or deleted */
+	uint64_t floor;       /* what left up to here is forgotten */
 };
 
 struct fake_store {
@@ -99,6 +100,9 @@ struct fake_box *fake_store_box(struct fake_store *f, struct slice name);
 void fake_store_expunge(struct fake_store *f, const char *box, uint32_t uid);
 void fake_store_flag(struct fake_store *f, const char *box, uint32_t uid,
     uint8_t flags);
+
+/* Forgets what has left so far. */
+void fake_store_trim(struct fake_store *f);
 
 /* `room` bytes fit into the socket at a time. */
 void fake_client_init(struct fake_client *c, struct fake_store *f,

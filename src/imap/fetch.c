@@ -8,6 +8,7 @@
  * through in windows of 64 KiB, asked for when the one before is on its way to
  * the client.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -109,6 +110,8 @@ put_small(struct imap_session *s, const struct imap_fetch_item *item)
 		return buf_printf(&f->b, "UID %u", row->uid);
 	case IMAP_ITEM_SIZE:
 		return buf_printf(&f->b, "RFC822.SIZE %u", row->size);
+	case IMAP_ITEM_MODSEQ:
+		return buf_printf(&f->b, "MODSEQ (%" PRIu64 ")", row->modseq);
 	case IMAP_ITEM_INTERNALDATE:
 		r = buf_add_cstr(&f->b, "INTERNALDATE ");
 		return r | imap_put_date_time(&f->b, row->date, row->zone);
@@ -143,24 +146,34 @@ put_item(struct imap_session *s, const struct imap_fetch_item *item)
 	return fetch_put_section(s, item);
 }
 
+static bool
+has_item(const struct imap_session *s, enum imap_item what)
+{
+	for (size_t i = 0; i < s->cmd.fetch.n; i++)
+		if (s->cmd.fetch.items[i].what == what)
+			return true;
+	return false;
+}
+
 /* \Seen was set by this command: the response says so (6.4.5). */
 static void
 put_changed_flags(struct imap_session *s)
 {
 	struct fetch *f = s->fetch;
 	struct imap_row *row = &s->view.rows[f->row];
-	bool is_asked = false;
+	bool has_modseq = (s->enabled & IMAP_ENABLED_CONDSTORE) != 0;
 
 	if ((row->state & IMAP_ROW_TELL) == 0)
 		return;
-	row->state &= (uint8_t)~IMAP_ROW_TELL;
-	s->view.n_tell--;
-	for (size_t i = 0; i < s->cmd.fetch.n; i++)
-		is_asked |= s->cmd.fetch.items[i].what == IMAP_ITEM_FLAGS;
-	if (is_asked)
-		return;
-	(void)buf_add_byte(&f->b, ' ');
-	(void)imap_put_flags(s, row, &f->b);
+	imap_view_told(&s->view, row);
+	if (has_modseq && !has_item(s, IMAP_ITEM_UID))
+		(void)buf_printf(&f->b, " UID %u", row->uid);
+	if (!has_item(s, IMAP_ITEM_FLAGS)) {
+		(void)buf_add_byte(&f->b, ' ');
+		(void)imap_put_flags(s, row, &f->b);
+	}
+	if (has_modseq && !has_item(s, IMAP_ITEM_MODSEQ))
+		(void)buf_printf(&f->b, " MODSEQ (%" PRIu64 ")", row->modseq);
 }
 
 static enum fetch_step
@@ -169,7 +182,7 @@ put_row(struct imap_session *s)
 	struct fetch *f = s->fetch;
 
 	if (!f->has_begun) {
-		(void)buf_printf(&f->b, "* %zu FETCH (", f->row + 1);
+		(void)imap_put_row_head(s, f->row, &f->b);
 		f->has_begun = true;
 	}
 	for (; f->item < s->cmd.fetch.n; f->item++)
@@ -296,9 +309,7 @@ mark_seen(struct imap_session *s)
 			    (row->state & IMAP_ROW_GONE) != 0)
 				continue;
 			row->flags |= IMAP_SEEN;
-			if ((row->state & IMAP_ROW_TELL) == 0)
-				s->view.n_tell++;
-			row->state |= IMAP_ROW_TELL;
+			imap_view_tell(&s->view, row, IMAP_ROW_TELL);
 		}
 }
 
@@ -316,12 +327,16 @@ seen_more(struct imap_session *s)
 		(void)imap_ask(s, &question, then_seen);
 	} else if (s->state != IMAP_LOGGED_OUT) {
 		mark_seen(s);
-		start(s);
+		/* Their modseqs are told as well (RFC 7162, 3.2.4). */
+		if ((s->enabled & IMAP_ENABLED_CONDSTORE) != 0)
+			imap_sync_quietly(s, 0, start);
+		else
+			start(s);
 	}
 }
 
-void
-imap_run_fetch(struct imap_session *s)
+static void
+run_picked(struct imap_session *s)
 {
 	s->pick_at = 0;
 	if (!imap_view_pick(&s->view, &s->arena, &s->cmd.set, s->cmd.is_uid,
@@ -329,8 +344,32 @@ imap_run_fetch(struct imap_session *s)
 		imap_done(s, "BAD No such message");
 		return;
 	}
+	if (s->cmd.sync.has_since && !imap_keep_since(s, s->cmd.sync.modseq))
+		return;
 	if (has_unseen(s))
 		seen_more(s);
 	else
 		start(s);
+}
+
+static void
+tell_vanished(struct imap_session *s)
+{
+	imap_resync_tell(s, &s->cmd.set, run_picked);
+}
+
+void
+imap_run_fetch(struct imap_session *s)
+{
+	if (s->cmd.sync.wants_vanished &&
+	    (s->enabled & IMAP_ENABLED_QRESYNC) == 0) {
+		imap_done(s, "BAD QRESYNC is not enabled");
+		return;
+	}
+	if (s->cmd.sync.has_since || has_item(s, IMAP_ITEM_MODSEQ))
+		imap_condstore_on(s);
+	if (!s->cmd.sync.wants_vanished)
+		run_picked(s);
+	else if (imap_resync_begin(s))
+		imap_sync_quietly(s, s->cmd.sync.modseq, tell_vanished);
 }

@@ -36,6 +36,7 @@ static const struct word words[] = {
 		.sets_seen = true } },
 	{ "BODYSTRUCTURE", { .what = IMAP_ITEM_BODYSTRUCTURE } },
 	{ "UID", { .what = IMAP_ITEM_UID } },
+	{ "MODSEQ", { .what = IMAP_ITEM_MODSEQ } },
 };
 
 /* nz-number *("." nz-number), and a "." before the text that may follow */
@@ -215,40 +216,62 @@ take_items(struct imap_in *in, struct imap_fetch_args *args)
 }
 
 /* UID FETCH always answers with the UID (6.4.8). */
+static bool
+has_item(const struct imap_fetch_args *args, enum imap_item what)
+{
+	for (size_t i = 0; i < args->n; i++)
+		if (args->items[i].what == what)
+			return true;
+	return false;
+}
+
 static void
 add_uid(struct imap_fetch_args *args)
 {
-	for (size_t i = 0; i < args->n; i++)
-		if (args->items[i].what == IMAP_ITEM_UID)
-			return;
+	if (has_item(args, IMAP_ITEM_UID))
+		return;
 	memmove(&args->items[1], &args->items[0],
 	    args->n * sizeof(args->items[0]));
 	args->items[0] = (struct imap_fetch_item){ .what = IMAP_ITEM_UID };
 	args->n++;
 }
 
+/* CHANGEDSINCE always answers with the modseq (RFC 7162, 3.1.4.1). */
+static void
+add_modseq(struct imap_fetch_args *args)
+{
+	if (!has_item(args, IMAP_ITEM_MODSEQ))
+		args->items[args->n++] =
+		    (struct imap_fetch_item){ .what = IMAP_ITEM_MODSEQ };
+}
+
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
- * "(" fetch-att *(SP fetch-att) ")") */
+ * "(" fetch-att *(SP fetch-att) ")") [SP fetch-modifiers] */
 int
 imap_fetch_args(struct imap_in *in, struct imap_command *ret)
 {
 	struct imap_fetch_args args = { NULL, 0 };
 	size_t room = 8; /* not more items than spaces, and their brackets */
 
-	for (size_t i = 0; i < in->rest.len && room <= ITEMS_MAX + 1; i++)
+	for (size_t i = 0; i < in->rest.len && room <= ITEMS_MAX + 2; i++)
 		room += in->rest.at[i] == ' ';
-	room = room < ITEMS_MAX + 2 ? room : ITEMS_MAX + 2;
+	room = room < ITEMS_MAX + 3 ? room : ITEMS_MAX + 3;
 	args.items = arena_array(in->arena, room, sizeof(*args.items));
 	if (args.items == NULL) {
 		in->is_too_much = true;
 		return IMAP_COMMAND_TOO_MUCH;
 	}
 	if (!imap_skip_sp(in) || !imap_take_set(in, &ret->set) ||
-	    !imap_skip_sp(in) || !take_items(in, &args) || !imap_is_end(in))
+	    !imap_skip_sp(in) || !take_items(in, &args) ||
+	    (!imap_is_end(in) &&
+		(!imap_skip_sp(in) || !imap_take_fetch_modifiers(in, ret))) ||
+	    !imap_is_end(in))
 		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
 				       : IMAP_COMMAND_BAD;
 	if (ret->is_uid)
 		add_uid(&args);
+	if (ret->sync.has_since)
+		add_modseq(&args);
 	ret->fetch = args;
 	return IMAP_COMMAND_OK;
 }

@@ -119,6 +119,11 @@ reset_command(struct imap_session *s)
 	wipe_line(s);
 	imap_fetch_free(s);
 	imap_search_free(s);
+	imap_resync_free(s);
+	free(s->kept_picks);
+	s->kept_picks = NULL;
+	buf_reset(&s->modified, 0);
+	s->says_highest = false;
 	arena_reset(&s->arena);
 	memset(&s->cmd, 0, sizeof(s->cmd));
 	buf_reset(&s->code, 0);
@@ -445,6 +450,7 @@ imap_session_new(const struct imap_host *host, void *ctx,
 	buf_init(&s->code, OUT_MAX / 4);
 	buf_init(&s->boxes, OUT_MAX * 2);
 	buf_init(&s->pairs, OUT_MAX);
+	buf_init(&s->modified, OUT_MAX);
 	arena_init(&s->arena, LIMIT_IMAP_ARENA);
 	return s;
 }
@@ -464,6 +470,7 @@ imap_session_free(struct imap_session *s)
 	buf_deinit(&s->code);
 	buf_deinit(&s->boxes);
 	buf_deinit(&s->pairs);
+	buf_deinit(&s->modified);
 	free(s);
 }
 

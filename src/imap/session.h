@@ -58,10 +58,12 @@ enum imap_question {
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
 	IMAP_ASK_CLOSE,     /* no answer */
 	IMAP_ASK_CHANGE,    /* change, name, to -> result */
-	IMAP_ASK_SCAN,      /* since -> entries, gone, upto, uidnext, more */
+	IMAP_ASK_SCAN,      /* since, gone_since -> entries, gone, upto, modseq,
+			     * floor, uidnext, more */
 	IMAP_ASK_SUMMARY,   /* uids -> uid, header_len, bytes; last */
 	IMAP_ASK_BODY,      /* uid, offset, length -> bytes, last */
-	IMAP_ASK_FLAGS,     /* uids, mode, flags */
+	IMAP_ASK_FLAGS,     /* uids, mode, flags, is_conditional, since -> gone:
+			     * what was left as it is, more */
 	IMAP_ASK_EXPUNGE,   /* uids, any_flag */
 	IMAP_ASK_COPY,      /* uids, to, is_move -> uidvalidity, pairs, more:
 			     * all or nothing */
@@ -97,7 +99,8 @@ struct imap_ask {
 	bool read_only, any_flag, is_move, headers;
 	uint64_t mailbox; /* of DETAILS, BODIES, SCAN; 0: the selected one */
 	enum imap_change change;
-	uint64_t since;
+	uint64_t since, gone_since; /* modseqs */
+	bool is_conditional;
 	uint32_t uid;
 	uint64_t offset, length, size;
 	const struct imap_range *uids; /* lo <= hi */
@@ -122,6 +125,7 @@ struct imap_box {
 	struct slice special_use;
 	uint64_t mailbox;
 	uint32_t uidvalidity, uidnext, messages, unseen, recent;
+	uint64_t modseq;
 	bool is_subscribed, exists;
 };
 
@@ -149,7 +153,7 @@ struct imap_answer {
 	size_t n_entries;
 	const struct imap_range *gone;
 	size_t n_gone;
-	uint64_t upto;
+	uint64_t upto, modseq, floor;
 	uint32_t uid, uidnext, uidvalidity;
 	uint64_t header_len;
 	struct slice bytes;

@@ -39,6 +39,8 @@ imap_run_enable(struct imap_session *s)
 	unsigned more = s->cmd.enable & ~s->enabled;
 	struct buf b;
 
+	if ((more & IMAP_ENABLED_QRESYNC) != 0)
+		more |= IMAP_ENABLED_CONDSTORE & ~s->enabled;
 	s->enabled |= more;
 	buf_init(&b, 1024);
 	(void)buf_add_cstr(&b, "* ENABLED");

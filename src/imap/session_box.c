@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,12 +48,16 @@ say_selected(struct imap_session *s)
 	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
 	    "* OK [UIDNEXT %u] Next UID\r\n",
 	    s->uidvalidity, s->uidnext);
+	imap_say_highest(s);
 	if (s->state == IMAP_LOGGED_OUT) /* no memory: it ended above */
 		return;
 	s->state = IMAP_SELECTED;
-	imap_done(s,
-	    s->is_read_only ? "OK [READ-ONLY] Selected"
-			    : "OK [READ-WRITE] Selected");
+	s->done = s->is_read_only ? "OK [READ-ONLY] Selected"
+				  : "OK [READ-WRITE] Selected";
+	if (s->resync != NULL)
+		imap_resync_select(s);
+	else
+		imap_done(s, s->done);
 }
 
 static void
@@ -64,6 +69,8 @@ then_first_scan(struct imap_session *s, const struct imap_answer *a)
 		imap_no(s, a->result);
 		return;
 	}
+	if (s->resync != NULL)
+		imap_resync_gone(s, a);
 	if (imap_take_rows(s, a) && !a->more)
 		say_selected(s);
 }
@@ -91,6 +98,7 @@ then_open(struct imap_session *s, const struct imap_answer *a)
 		return;
 	}
 	imap_view_init(&s->view, s->config->seed);
+	s->view.tells_modseq = (s->enabled & IMAP_ENABLED_CONDSTORE) != 0;
 	s->has_view = true;
 	s->mailbox = box->mailbox;
 	s->uidvalidity = box->uidvalidity;
@@ -102,6 +110,13 @@ then_open(struct imap_session *s, const struct imap_answer *a)
 		imap_fatal(s, "Out of memory");
 		return;
 	}
+	if (s->cmd.sync.qresync && s->cmd.sync.uidvalidity == s->uidvalidity) {
+		ask.gone_since = s->cmd.sync.modseq;
+		if (!imap_resync_begin(s)) {
+			imap_leave_mailbox(s);
+			return;
+		}
+	}
 	if (!imap_ask(s, &ask, then_first_scan))
 		imap_leave_mailbox(s);
 }
@@ -112,7 +127,15 @@ imap_run_select(struct imap_session *s)
 {
 	struct imap_ask ask = { .what = IMAP_ASK_OPEN, .name = s->cmd.name };
 
+	if (s->cmd.sync.qresync && (s->enabled & IMAP_ENABLED_QRESYNC) == 0) {
+		imap_done(s, "BAD QRESYNC is not enabled");
+		return;
+	}
+	if (s->has_view) /* RFC 7162, 3.2.11 */
+		imap_say(s, SLICE("* OK [CLOSED] That was the last one\r\n"));
 	imap_leave_mailbox(s);
+	if (s->cmd.sync.condstore)
+		imap_condstore_on(s);
 	s->is_read_only = s->cmd.verb == IMAP_EXAMINE;
 	ask.read_only = s->is_read_only;
 	(void)imap_ask(s, &ask, then_open);
@@ -227,14 +250,18 @@ then_status(struct imap_session *s, const struct imap_answer *a)
 	}
 	const struct {
 		const char *name;
-		uint32_t value;
+		uint64_t value;
 	} items[] = {
 		{ "MESSAGES", box->messages },
 		{ "RECENT", guess_recent(box) },
 		{ "UIDNEXT", box->uidnext },
 		{ "UIDVALIDITY", box->uidvalidity },
 		{ "UNSEEN", box->unseen },
+		{ "HIGHESTMODSEQ", box->modseq },
 	};
+
+	if ((s->cmd.status & IMAP_STATUS_HIGHESTMODSEQ) != 0)
+		imap_condstore_on(s);
 
 	buf_init(&b, WIRE_NAME + 512);
 	(void)buf_add_cstr(&b, "* STATUS ");
@@ -243,7 +270,7 @@ then_status(struct imap_session *s, const struct imap_answer *a)
 	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
 		if ((s->cmd.status & 1U << i) == 0)
 			continue;
-		(void)buf_printf(&b, "%s%s %u", sep, items[i].name,
+		(void)buf_printf(&b, "%s%s %" PRIu64, sep, items[i].name,
 		    items[i].value);
 		sep = " ";
 	}

@@ -85,7 +85,7 @@ copied(struct imap_session *s)
 		imap_say(s, SLICE("Moved\r\n"));
 		buf_reset(&s->code, 0);
 	}
-	s->may_expunge = true;
+	s->may_expunge = s->says_highest = true;
 	imap_sync_done(s, "OK Moved", true);
 }
 

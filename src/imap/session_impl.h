@@ -18,6 +18,7 @@ struct fetch;
 struct search;
 struct summary;
 struct list_run;
+struct resync;
 
 enum {
 	IMAP_COMMAND_MAX = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
@@ -68,6 +69,8 @@ struct imap_session {
 	struct imap_view view;
 	bool has_view, is_read_only, is_dirty;
 	uint64_t mailbox, upto;
+	uint64_t highest; /* the mailbox's modseq at the last scan */
+	uint64_t floor;   /* below it the store has forgotten what left */
 	uint32_t uidvalidity, uidnext;
 
 	/* finishing a command */
@@ -84,6 +87,10 @@ struct imap_session {
 
 	/* one command's own */
 	struct imap_picks picks;
+	struct imap_pick *kept_picks; /* those of picks that were made anew */
+	struct resync *resync;        /* session_resync.c's */
+	struct buf modified;          /* STORE's: uids left as they were */
+	bool says_highest;            /* the tagged OK has HIGHESTMODSEQ */
 	size_t pick_at;
 	struct imap_range *ranges; /* IMAP_ASK_RANGES of them */
 	bool has_missed;           /* messages that were gone */
@@ -134,6 +141,14 @@ void imap_leave_mailbox(struct imap_session *s);
 bool imap_take_rows(struct imap_session *s, const struct imap_answer *a);
 void imap_sync_start(struct imap_session *s,
     void (*after)(struct imap_session *));
+/* Asks and takes what has changed, and tells nothing of it yet. */
+void imap_sync_quietly(struct imap_session *s, uint64_t gone_since,
+    void (*after)(struct imap_session *));
+/* Tells what is known to have changed. */
+void imap_tell(struct imap_session *s, void (*after)(struct imap_session *));
+/* "* 7 FETCH (" of that row. */
+int imap_put_row_head(const struct imap_session *s, size_t index,
+    struct buf *b);
 int imap_put_flags(struct imap_session *s, const struct imap_row *row,
     struct buf *b);
 void imap_say_flags(struct imap_session *s); /* FLAGS and PERMANENTFLAGS */
@@ -143,6 +158,24 @@ bool imap_pick(struct imap_session *s);
 bool imap_check_writable(struct imap_session *s);
 /* The next ranges of uids of s->picks, at most `max`; 0 when all were had. */
 size_t imap_next_ranges(struct imap_session *s, size_t max);
+
+/* -- RFC 7162 (session_resync.c) ------------------------------------------- */
+
+void imap_say_highest(struct imap_session *s);
+/* What any command does that enables CONDSTORE. */
+void imap_condstore_on(struct imap_session *s);
+/* Of s->picks those whose modseq is above. False: the command was ended. */
+bool imap_keep_since(struct imap_session *s, uint64_t since);
+int imap_put_range(struct buf *b, struct imap_range r);
+bool imap_resync_begin(struct imap_session *s);
+void imap_resync_gone(struct imap_session *s, const struct imap_answer *a);
+/* Says VANISHED (EARLIER): of `known` (sorted in place; NULL: of all), what
+ * left since s->cmd.sync.modseq. */
+void imap_resync_tell(struct imap_session *s, const struct imap_set *known,
+    void (*after)(struct imap_session *));
+/* All of it for SELECT (QRESYNC ...), and then s->done. */
+void imap_resync_select(struct imap_session *s);
+void imap_resync_free(struct imap_session *s);
 
 /* -- reading -------------------------------------------------------------- */
 

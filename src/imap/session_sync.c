@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,8 @@ imap_take_rows(struct imap_session *s, const struct imap_answer *a)
 		imap_view_gone(&s->view, a->gone[i].lo, a->gone[i].hi);
 	if (!a->more) {
 		s->upto = a->upto;
+		s->highest = a->modseq;
+		s->floor = a->floor;
 		s->uidnext = a->uidnext;
 	}
 	return true;
@@ -112,6 +115,32 @@ imap_say_flags(struct imap_session *s)
  * Three steps, each of them in pieces: what left, what came, whose flags
  * changed. Numbers of the third are those after the first two. */
 
+int
+imap_put_row_head(const struct imap_session *s, size_t index, struct buf *b)
+{
+	(void)s;
+	return buf_printf(b, "* %zu FETCH (", index + 1);
+}
+
+/* RFC 7162, 3.2.4: UID and MODSEQ are in all of them, once it is enabled. */
+static void
+put_told_row(struct imap_session *s, size_t index, struct buf *b)
+{
+	struct imap_row *row = &s->view.rows[index];
+	bool has_modseq = (s->enabled & IMAP_ENABLED_CONDSTORE) != 0;
+	bool has_flags = (row->state & IMAP_ROW_TELL) != 0;
+
+	(void)imap_put_row_head(s, index, b);
+	if (s->says_uid || has_modseq)
+		(void)buf_printf(b, "UID %u ", row->uid);
+	if (has_flags)
+		(void)imap_put_flags(s, row, b);
+	if (has_modseq)
+		(void)buf_printf(b, "%sMODSEQ (%" PRIu64 ")",
+		    has_flags ? " " : "", row->modseq);
+	(void)buf_add(b, SLICE(")\r\n"));
+}
+
 static void
 tell_flags(struct imap_session *s)
 {
@@ -124,16 +153,11 @@ tell_flags(struct imap_session *s)
 	     s->sync_at++) {
 		struct imap_row *row = &v->rows[s->sync_at];
 
-		if ((row->state & IMAP_ROW_TELL) == 0)
+		if ((row->state & (IMAP_ROW_TELL | IMAP_ROW_TELL_MODSEQ)) == 0)
 			continue;
-		row->state &= (uint8_t)~IMAP_ROW_TELL;
-		v->n_tell--;
 		said++;
-		(void)buf_printf(&b, "* %zu FETCH (", s->sync_at + 1);
-		if (s->says_uid)
-			(void)buf_printf(&b, "UID %u ", row->uid);
-		(void)imap_put_flags(s, row, &b);
-		(void)buf_add(&b, SLICE(")\r\n"));
+		put_told_row(s, s->sync_at, &b);
+		imap_view_told(v, row);
 	}
 	imap_say_buf(s, &b);
 	buf_deinit(&b);
@@ -163,20 +187,61 @@ tell_exists(struct imap_session *s)
 	s->more = tell_flags;
 }
 
+/* One piece; false when no more is left. */
+static bool
+put_expunges(struct imap_session *s, struct buf *b)
+{
+	for (int i = 0; i < PIECE; i++) {
+		uint32_t number = imap_view_expunge(&s->view, &s->expunge);
+
+		if (number == 0)
+			return false;
+		(void)buf_printf(b, "* %u EXPUNGE\r\n", number);
+	}
+	return true;
+}
+
+/* The same by uids (RFC 7162, 3.2.10.2): of those that were told only. */
+static bool
+put_vanished(struct imap_session *s, struct buf *b)
+{
+	struct imap_range run = { 0, 0 };
+	const char *sep = "* VANISHED ";
+
+	for (int i = 0; i < PIECE;) {
+		if (imap_view_expunge(&s->view, &s->expunge) == 0)
+			break;
+		if (run.hi != 0 && s->expunge.uid == run.hi + 1) {
+			run.hi++;
+			continue;
+		}
+		if (run.hi != 0) {
+			(void)buf_add_cstr(b, sep);
+			(void)imap_put_range(b, run);
+			sep = ",";
+		}
+		run.lo = run.hi = s->expunge.uid;
+		i++;
+	}
+	if (run.hi == 0)
+		return false;
+	(void)buf_add_cstr(b, sep);
+	(void)imap_put_range(b, run);
+	(void)buf_add_cstr(b, "\r\n");
+	return true;
+}
+
 static void
 tell_expunge(struct imap_session *s)
 {
 	struct buf b;
-	uint32_t number = 0;
+	bool is_more;
 
 	buf_init(&b, 32 * PIECE);
-	for (int i = 0; i < PIECE; i++) {
-		number = imap_view_expunge(&s->view, &s->expunge);
-		if (number == 0)
-			break;
-		(void)buf_printf(&b, "* %u EXPUNGE\r\n", number);
-	}
-	if (number == 0)
+	is_more = (s->enabled & IMAP_ENABLED_QRESYNC) != 0
+	    ? put_vanished(s, &b)
+	    : put_expunges(s, &b);
+	if (!is_more)
 		s->more = tell_exists;
 	imap_say_buf(s, &b);
 	buf_deinit(&b);
@@ -189,6 +254,13 @@ tell(struct imap_session *s)
 	s->is_syncing = true;
 	s->more =
 	    s->may_expunge && s->view.n_gone > 0 ? tell_expunge : tell_exists;
+}
+
+void
+imap_tell(struct imap_session *s, void (*after)(struct imap_session *))
+{
+	s->after_sync = after;
+	tell(s);
 }
 
 static void
@@ -220,8 +292,40 @@ imap_sync_start(struct imap_session *s, void (*after)(struct imap_session *))
 }
 
 static void
+then_quiet_scan(struct imap_session *s, const struct imap_answer *a)
+{
+	if (a->result != IMAP_OK) {
+		s->then = NULL;
+		imap_no(s, a->result);
+		return;
+	}
+	if (s->resync != NULL)
+		imap_resync_gone(s, a);
+	if (imap_take_rows(s, a) && !a->more)
+		s->after_sync(s);
+}
+
+void
+imap_sync_quietly(struct imap_session *s, uint64_t gone_since,
+    void (*after)(struct imap_session *))
+{
+	struct imap_ask ask = { .what = IMAP_ASK_SCAN,
+		.since = s->upto,
+		.gone_since = gone_since };
+
+	s->after_sync = after;
+	s->is_dirty = false;
+	(void)imap_ask(s, &ask, then_quiet_scan);
+}
+
+/* RFC 7162, 3.2.7: how far one is when one has heard of all that left. */
+static void
 finish(struct imap_session *s)
 {
+	if (s->says_highest && (s->enabled & IMAP_ENABLED_QRESYNC) != 0 &&
+	    s->code.len == 0)
+		(void)buf_printf(&s->code, "[HIGHESTMODSEQ %" PRIu64 "] ",
+		    s->highest);
 	imap_done(s, s->done);
 }
 

@@ -219,7 +219,7 @@ on_kind(struct run *r, struct slice text)
 }
 
 /* What somebody else does meanwhile: deliver, expunge UID, flag UID BITS,
- * delete NAME, down, fails, works, lost, lost-keeper, bye. */
+ * delete NAME, trim, down, fails, works, lost, lost-keeper, bye. */
 static void
 on_world(struct run *r, struct slice text)
 {
@@ -242,6 +242,8 @@ on_world(struct run *r, struct slice text)
 		    (uint8_t)bits);
 	else if (slice_equal(word, SLICE("delete")))
 		fake_store_box(r->store, SLICE("INBOX"))->exists = false;
+	else if (slice_equal(word, SLICE("trim")))
+		fake_store_trim(r->store);
 	else if (slice_equal(word, SLICE("down")))
 		r->store->is_down = true;
 	else if (slice_equal(word, SLICE("fails")))

@@ -265,10 +265,31 @@ append_row(struct imap_view *v, const struct imap_entry *e, uint8_t flags,
 	return IMAP_VIEW_OK;
 }
 
+enum {
+	TELLS = IMAP_ROW_TELL | IMAP_ROW_TELL_MODSEQ
+};
+
+void
+imap_view_tell(struct imap_view *v, struct imap_row *row, uint8_t what)
+{
+	if (row >= v->rows + v->n_told || (row->state & IMAP_ROW_GONE) != 0)
+		return;
+	v->n_tell += (row->state & TELLS) == 0;
+	row->state |= what;
+}
+
+void
+imap_view_told(struct imap_view *v, struct imap_row *row)
+{
+	v->n_tell -= (row->state & TELLS) != 0;
+	row->state &= (uint8_t)~TELLS;
+}
+
 int
 imap_view_add(struct imap_view *v, const struct imap_entry *e)
 {
 	uint8_t flags = e->flags & (IMAP_RECENT - 1);
+	bool is_newer;
 	struct imap_row *row;
 	size_t at;
 	int set;
@@ -282,17 +303,16 @@ imap_view_add(struct imap_view *v, const struct imap_entry *e)
 		return append_row(v, e, flags, (uint16_t)set);
 	at = imap_view_find(v, e->uid);
 	row = &v->rows[at];
-	if (row->uid == e->uid)
-		row->modseq = e->modseq;
-	if (row->uid != e->uid ||
-	    (row->flags == flags && row->keywords == (uint16_t)set))
+	if (row->uid != e->uid)
 		return IMAP_VIEW_OK;
+	is_newer = row->modseq != e->modseq;
+	row->modseq = e->modseq;
+	if (row->flags != flags || row->keywords != (uint16_t)set)
+		imap_view_tell(v, row, IMAP_ROW_TELL);
+	else if (is_newer && v->tells_modseq)
+		imap_view_tell(v, row, IMAP_ROW_TELL_MODSEQ);
 	row->flags = flags;
 	row->keywords = (uint16_t)set;
-	if (at < v->n_told && (row->state & IMAP_ROW_TELL) == 0) {
-		row->state |= IMAP_ROW_TELL;
-		v->n_tell++;
-	}
 	return IMAP_VIEW_OK;
 }
 
@@ -319,8 +339,7 @@ imap_view_gone(struct imap_view *v, uint32_t lo, uint32_t hi)
 		}
 		if ((row->state & IMAP_ROW_GONE) == 0)
 			v->n_gone++;
-		if ((row->state & IMAP_ROW_TELL) != 0)
-			v->n_tell--;
+		imap_view_told(v, row);
 		row->state = IMAP_ROW_GONE;
 		i++;
 	}
@@ -338,6 +357,7 @@ imap_view_expunge(struct imap_view *v, struct imap_expunge *c)
 		}
 		v->n_gone--;
 		v->n_told--;
+		c->uid = row->uid;
 		return (uint32_t)c->to + 1;
 	}
 	v->n = c->to;

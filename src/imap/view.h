@@ -17,7 +17,8 @@
 
 enum {
 	IMAP_ROW_TELL = 1, /* the client must hear of the flags */
-	IMAP_ROW_GONE = 2  /* has left the mailbox; EXPUNGE not yet said */
+	IMAP_ROW_GONE = 2, /* has left the mailbox; EXPUNGE not yet said */
+	IMAP_ROW_TELL_MODSEQ = 4 /* and of its modseq, if only of that */
 };
 
 struct imap_row {
@@ -60,6 +61,7 @@ struct imap_view {
 	struct slice words[IMAP_VIEW_WORDS]; /* all keywords, into sets */
 	size_t n_words;
 	bool has_new_words; /* FLAGS must be said again */
+	bool tells_modseq;  /* the client wants to hear of modseqs (RFC 7162) */
 };
 
 /* Indices of rows, lo <= hi, ascending, apart from each other. */
@@ -76,6 +78,10 @@ void imap_view_deinit(struct imap_view *v);
 
 /* A new row, or new flags of a known one. IMAP_VIEW_*, or -ENOMEM. */
 int imap_view_add(struct imap_view *v, const struct imap_entry *e);
+/* The client must hear of it: IMAP_ROW_TELL or IMAP_ROW_TELL_MODSEQ. */
+void imap_view_tell(struct imap_view *v, struct imap_row *row, uint8_t what);
+/* It has heard, or is hearing now. */
+void imap_view_told(struct imap_view *v, struct imap_row *row);
 void imap_view_gone(struct imap_view *v, uint32_t lo, uint32_t hi);
 /* The number of a set of keywords, 0 or more; -ENOMEM; and
  * -ENOSPC when there are too many. */
@@ -100,6 +106,7 @@ int imap_view_apply(struct imap_view *v, struct imap_row *row, int mode,
  * gives 0, then the view is whole again. */
 struct imap_expunge {
 	size_t from, to; /* zeroed at first */
+	uint32_t uid;    /* of the row whose number was given last */
 };
 uint32_t imap_view_expunge(struct imap_view *v, struct imap_expunge *cursor);
 

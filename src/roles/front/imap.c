@@ -232,7 +232,8 @@ ask_scan(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 		.mailbox = mailbox_of(x, ask),
 		.lo = 1,
 		.hi = UINT32_MAX,
-		.since = ask->since };
+		.since = ask->since,
+		.gone_since = ask->gone_since };
 
 	return wire_send_scan(conn_front(c)->store, c->number, ticket, &m);
 }
@@ -318,7 +319,9 @@ ask_flags(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 		.mailbox = x->mailbox,
 		.mode = (uint8_t)ask->mode,
 		.flags = ask->flags,
-		.keywords = ask->keywords };
+		.keywords = ask->keywords,
+		.is_conditional = ask->is_conditional,
+		.unchanged_since = ask->since };
 	struct buf b;
 	int r = -1;
 
@@ -701,6 +704,7 @@ box_of(const struct wire_mailbox *m)
 		.messages = m->messages,
 		.unseen = m->unseen,
 		.recent = m->recent,
+		.modseq = m->modseq,
 		.is_subscribed = m->subscribed,
 		.exists = m->exists };
 }
@@ -763,6 +767,8 @@ on_scan_rows(struct conn *c, uint32_t ticket, const struct wire_scan_rows *m)
 	struct imap_answer a = { .what = IMAP_ASK_SCAN,
 		.result = result_of(&m->verdict),
 		.upto = m->upto,
+		.modseq = m->modseq,
+		.floor = m->floor,
 		.uidnext = m->uidnext,
 		.more = m->more };
 	struct wire_list rows = m->rows, gone = m->gone;
@@ -876,10 +882,18 @@ static void
 on_flags_done(struct conn *c, uint32_t ticket, const struct wire_flags_done *m)
 {
 	struct imap_answer a = { .what = IMAP_ASK_FLAGS,
-		.result = result_of(&m->verdict) };
+		.result = result_of(&m->verdict),
+		.more = m->more };
+	struct imap_range ranges[IMAP_ASK_RANGES];
+	struct wire_list rows = m->modified;
+	struct wire_range row;
 
-	if (ticket == imap_of(c)->ticket)
-		answer(c, &a);
+	if (ticket != imap_of(c)->ticket)
+		return;
+	while (a.n_gone < IMAP_ASK_RANGES && wire_range_next(&rows, &row))
+		ranges[a.n_gone++] = (struct imap_range){ row.lo, row.hi };
+	a.gone = ranges;
+	answer(c, &a);
 }
 
 static void
