@@ -83,6 +83,7 @@ enum {
 	/* store */
 	LIMIT_SMALL_BODY = 256 * 1024, /* larger: a segment file of its own */
 	LIMIT_SUMMARY = 16 * 1024,
+	LIMIT_VIEWS = 64 * 1024 * 1024, /* rows of mailboxes kept in memory */
 	LIMIT_BOUNCE_CONTENT = 128 * 1024, /* RET=FULL: larger mail comes back
 					    * as its header (RFC 3461, 6.2) */
 	LIMIT_GROUP = 1024,                /* writes in one transaction */

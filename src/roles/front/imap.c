@@ -779,7 +779,9 @@ on_scan_rows(struct conn *c, uint32_t ticket, const struct wire_scan_rows *m)
 
 	if (ticket != imap_of(c)->ticket)
 		return;
-	while (a.n_entries < ROWS && wire_entry_next(&rows, &row))
+	a.entries = entries;
+	a.more = true;
+	while (wire_entry_next(&rows, &row)) {
 		entries[a.n_entries++] = (struct imap_entry){ .uid = row.uid,
 			.size = row.size,
 			.date = row.date,
@@ -787,9 +789,14 @@ on_scan_rows(struct conn *c, uint32_t ticket, const struct wire_scan_rows *m)
 			.modseq = row.modseq,
 			.flags = row.flags,
 			.keywords = row.keywords };
+		if (a.n_entries < ROWS || rows.n == 0)
+			continue;
+		imap_session_answer(imap_of(c)->s, &a);
+		a.n_entries = 0;
+	}
+	a.more = m->more;
 	while (a.n_gone < GONE && wire_range_next(&gone, &range))
 		ranges[a.n_gone++] = (struct imap_range){ range.lo, range.hi };
-	a.entries = entries;
 	a.gone = ranges;
 	answer(c, &a);
 }

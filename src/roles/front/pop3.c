@@ -399,20 +399,23 @@ static void
 on_scan_rows(struct conn *c, uint32_t ticket, const struct wire_scan_rows *m)
 {
 	struct pop3_answer a = { .what = POP3_ASK_SCAN,
-		.result = result_of(&m->verdict),
-		.more = m->more };
+		.result = result_of(&m->verdict) };
 	struct wire_list rows = m->rows;
 	struct wire_entry row;
 	struct pop3_row out[ROWS];
 
 	if (ticket != pop3_of(c)->ticket)
 		return;
-	while (a.n_rows < ROWS && wire_entry_next(&rows, &row))
-		out[a.n_rows++] = (struct pop3_row){
-			.uid = row.uid, .size = row.size, .id = row.message
-		};
 	a.rows = out;
-	answer(c, &a);
+	do {
+		a.n_rows = 0;
+		while (a.n_rows < ROWS && wire_entry_next(&rows, &row))
+			out[a.n_rows++] = (struct pop3_row){ .uid = row.uid,
+				.size = row.size,
+				.id = row.message };
+		a.more = m->more || rows.n > 0;
+		answer(c, &a);
+	} while (rows.n > 0 && pop3_of(c)->s != NULL);
 }
 
 static void

@@ -19,7 +19,8 @@
 enum {
 	PAGE_ROWS = 64,
 	PAGE_RANGES = 256,
-	JOB_ROWS = 1024, /* read in one transaction */
+	JOB_ROWS = 1024, /* read in one transaction: pages of a view that are
+			  * full, so that they can be sent */
 	NOTES_DONE = 64, /* that stay in memory though they are written */
 	HELD_MAX = 1000  /* answers that wait for a front to read */
 };
@@ -295,6 +296,7 @@ struct scan {
 	uint32_t handle, uidnext;
 	uint32_t next, hi; /* rows still to be read: [next, hi] */
 	bool has_snapshot, is_done, is_held;
+	struct view *view; /* of which it sends all, or NULL */
 	struct pages rows, gone;
 	size_t n_sent; /* pages of this job */
 	int result;
@@ -303,7 +305,7 @@ struct scan {
 static int
 add_entry(struct scan *s, const struct q_entry_scan *row)
 {
-	struct page *p = pages_next(&s->rows, PAGE_ROWS);
+	struct page *p;
 	struct wire_entry e = { .uid = row->uid,
 		.flags =
 		    (uint8_t)(row->flags | (row->deleted ? FLAG_DELETED : 0)),
@@ -315,6 +317,9 @@ add_entry(struct scan *s, const struct q_entry_scan *row)
 		.message = row->message,
 		.keywords = row->keywords };
 
+	if (s->view != NULL && s->view->upto == 0)
+		return view_add(s->view, &e);
+	p = pages_next(&s->rows, PAGE_ROWS);
 	if (p == NULL || wire_entry_add(&p->rows, &e) != 0)
 		return ERR_ORIGIN(-ENOMEM);
 	p->n++;
@@ -473,6 +478,23 @@ run_since(struct db *db, struct scan *s)
 	return ERR_TRACE(r);
 }
 
+/* What the view does not know yet; then all of it can be sent. */
+static int
+run_news(struct db *db, struct scan *s)
+{
+	int r;
+
+	s->since = s->view->upto;
+	r = run_since(db, s);
+	if (r == 0)
+		r = view_change(s->view, &s->rows, &s->gone);
+	pages_deinit(&s->rows);
+	pages_deinit(&s->gone);
+	if (r == 0)
+		s->view->upto = s->upto;
+	return ERR_TRACE(r);
+}
+
 static int
 run_scan(struct db *db, struct store_read *read)
 {
@@ -482,10 +504,16 @@ run_scan(struct db *db, struct store_read *read)
 
 	if (r != 0)
 		return r < 0 ? ERR_TRACE(r) : r;
+	if (s->view != NULL && s->view->upto != 0 && s->view->upto >= s->floor)
+		return run_news(db, s);
 	if (s->since > 0)
 		return run_since(db, s);
+	if (s->view != NULL && s->view->upto != 0)
+		view_clear(s->view);
 	r = add_range(db, s, s->next, s->hi, JOB_ROWS, &n, &last);
 	s->is_done = n < JOB_ROWS || last >= s->hi;
+	if (s->view != NULL && s->is_done && r == 0)
+		s->view->upto = s->upto;
 	s->next = last + 1;
 	if (r == 0 && s->is_done && s->gone_since > 0)
 		r = add_gone(db, s);
@@ -513,6 +541,9 @@ static void
 scan_free(struct scan *s)
 {
 	set_held(s, false);
+	if (s->view != NULL)
+		views_give(&s->asker.role->views, s->view,
+		    s->result == 0 && s->view->upto != 0);
 	pages_deinit(&s->rows);
 	pages_deinit(&s->gone);
 	free(s);
@@ -521,7 +552,9 @@ scan_free(struct scan *s)
 static size_t
 count_pages(const struct scan *s)
 {
-	size_t n = s->rows.n > s->gone.n ? s->rows.n : s->gone.n;
+	size_t n = s->view != NULL  ? s->view->n
+	    : s->rows.n > s->gone.n ? s->rows.n
+				    : s->gone.n;
 
 	return s->result != 0 || n == 0 ? 1 : n;
 }
@@ -536,7 +569,9 @@ send_page(struct scan *s, struct channel *c, size_t i, size_t n)
 		.uidnext = s->uidnext,
 		.more = s->result == 0 && (i + 1 < n || !s->is_done) };
 
-	if (s->result == 0 && i < s->rows.n)
+	if (s->result == 0 && s->view != NULL && i < s->view->n)
+		m.rows = page_list(&s->view->pages[i].page);
+	else if (s->result == 0 && i < s->rows.n)
 		m.rows = page_list(&s->rows.at[i]);
 	if (s->result == 0 && i < s->gone.n)
 		m.gone = page_list(&s->gone.at[i]);
@@ -585,8 +620,9 @@ scan_send(struct waiting *w)
 		return;
 	}
 	if (s->n_sent == n) {
+		/* The pages of a view stay, and those behind them follow. */
 		pages_deinit(&s->rows);
-		s->n_sent = 0;
+		s->n_sent = s->view != NULL ? s->view->n : 0;
 		s->waiting.go = scan_next;
 	}
 	set_held(s, s->waiting.go == scan_send);
@@ -628,6 +664,9 @@ on_scan(struct channel *c, const struct wire_head *h, const struct wire_scan *m)
 		return 0;
 	}
 	s->account = of->account;
+	if (m->since == 0 && m->gone_since == 0 && m->lo <= 1 &&
+	    m->hi == UINT32_MAX)
+		s->view = views_take(&s->asker.role->views, m->mailbox);
 	store_read(peer_of(c)->role->store, &s->read);
 	return 0;
 }

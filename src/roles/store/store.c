@@ -674,6 +674,7 @@ prepare(struct role *r)
 		.ctx = s };
 	struct outbound_options out = { .changed = on_outbound_changed,
 		.ctx = s };
+	uint8_t seed[MAP_SEED];
 	int result;
 
 	s->role = r;
@@ -688,6 +689,8 @@ prepare(struct role *r)
 	init_map(s, &s->cache);
 	init_map(s, &s->watched);
 	init_map(s, &s->locks);
+	env_random(s->env, seed, sizeof(seed));
+	views_init(&s->views, seed);
 	list_init(&s->peer_list);
 	list_init(&s->notes);
 	list_init(&s->cached);
@@ -786,6 +789,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 	    list_is_empty(&ctx->peer_list)) {
 		free(ctx->rate);
 		scan_free_notes(ctx);
+		views_deinit(&ctx->views);
 		greylist_rows_free(ctx);
 		reports_free(ctx);
 		greylist_free(ctx->greylist);

@@ -14,7 +14,7 @@
  *   expander.c   large lists, behind the transaction
  *   handles.c    verifiers, grants, handles
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
- *   scan.c       SCAN and CHANGED
+ *   scan.c       SCAN and CHANGED; views.c keeps rows in memory
  *   reads.c      summaries and bodies on their way out
  *   undelete.c   what was expunged: swept, listed, brought back
  *   admin*.c     ADMIN_ASK (admin_impl.h; queue commands: outbound_admin.c)
@@ -29,6 +29,7 @@
 #include "roles/role.h"
 #include "roles/store/greylist.h"
 #include "roles/store/outbound.h"
+#include "roles/store/views.h"
 #include "smtp/reply.h"
 #include "store/account.h"
 #include "store/events.h"
@@ -64,6 +65,7 @@ struct store_role {
 	int64_t unsuppressed_until;
 	uint64_t unsuppressed_changes;
 	struct list cached;
+	struct views views; /* rows of mailboxes that were selected lately */
 	struct map watched; /* account -> struct watched */
 	struct list notes;  /* scan.c: of what was told, not long written */
 	size_t n_notes_done;
