@@ -61,6 +61,8 @@ static const struct capability {
 	{ "SPECIAL-USE", LATE, NULL, 0 },
 	{ "CONDSTORE", LATE, NULL, IMAP_ENABLED_CONDSTORE },
 	{ "QRESYNC", LATE, NULL, IMAP_ENABLED_QRESYNC },
+	{ "PREVIEW", LATE, NULL, 0 },
+	{ "SAVEDATE", LATE, NULL, 0 },
 };
 
 enum {

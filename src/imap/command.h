@@ -57,6 +57,13 @@ enum imap_item {
 	IMAP_ITEM_ENVELOPE,
 	IMAP_ITEM_BODY,
 	IMAP_ITEM_BODYSTRUCTURE,
+	IMAP_ITEM_SAVEDATE, /* RFC 8514 */
+	IMAP_ITEM_EMAILID,  /* RFC 8474 */
+	IMAP_ITEM_THREADID,
+	IMAP_ITEM_PREVIEW, /* RFC 8970 */
+	/* from here on: sections */
+	IMAP_ITEM_BINARY, /* RFC 3516 */
+	IMAP_ITEM_BINARY_SIZE,
 	IMAP_ITEM_SECTION /* BODY[...] and the RFC822 forms */
 };
 
@@ -74,6 +81,7 @@ struct imap_fetch_item {
 	enum imap_part_kind kind;
 	const char *label; /* "RFC822.HEADER"; NULL: BODY[...] */
 	bool sets_seen;
+	bool is_lazy; /* PREVIEW (LAZY) */
 	bool has_partial;
 	uint32_t offset, length;
 	uint32_t *path; /* part numbers */

@@ -13,8 +13,10 @@
 
 #include "base/limits.h"
 #include "imap/fetch_impl.h"
+#include "imap/objectid.h"
 #include "imap/quote.h"
 #include "imap/structure.h"
+#include "mail/summary.h"
 
 void
 imap_fetch_free(struct imap_session *s)
@@ -27,6 +29,9 @@ imap_fetch_free(struct imap_session *s)
 	buf_deinit(&f->b);
 	buf_deinit(&f->ahead);
 	buf_deinit(&f->header);
+	buf_deinit(&f->decoded);
+	buf_deinit(&f->preview_text);
+	preview_deinit(&f->preview);
 	free(f);
 	s->fetch = NULL;
 }
@@ -85,7 +90,7 @@ next_row(struct imap_session *s)
 	buf_reset(&f->header, 0);
 	f->in_row = true;
 	f->has_begun = f->is_placed = f->has_tree = f->has_envelope = false;
-	f->is_reading = false;
+	f->is_reading = f->has_preview = false;
 	f->mime = NULL;
 	f->item = 0;
 	f->size = fetch_present(s)->size;
@@ -96,11 +101,21 @@ next_row(struct imap_session *s)
  * ----------------------------------------------------------------------------
  */
 
+/* NIL: not without reading the message, which LAZY does not want. */
+static int
+put_preview(struct fetch *f)
+{
+	if (!f->has_preview)
+		return buf_add_cstr(&f->b, "NIL");
+	return imap_put_string(&f->b, buf_slice(&f->preview_text));
+}
+
 static int
 put_small(struct imap_session *s, const struct imap_fetch_item *item)
 {
 	struct fetch *f = s->fetch;
 	const struct imap_row *row = fetch_present(s);
+	char text[IMAP_OBJECTID];
 	int r;
 
 	switch (item->what) {
@@ -124,6 +139,21 @@ put_small(struct imap_session *s, const struct imap_fetch_item *item)
 	case IMAP_ITEM_BODYSTRUCTURE:
 		r = buf_add_cstr(&f->b, "BODYSTRUCTURE ");
 		return r | imap_put_structure(&f->b, &f->tree, true);
+	case IMAP_ITEM_SAVEDATE:
+		r = buf_add_cstr(&f->b, "SAVEDATE ");
+		return r | imap_put_date_time(&f->b, f->saved_at, 0);
+	case IMAP_ITEM_EMAILID:
+		imap_emailid_print(&f->id, text);
+		return buf_printf(&f->b, "EMAILID (%s)", text);
+	case IMAP_ITEM_THREADID:
+		imap_threadid_print(f->thread, text);
+		return buf_printf(&f->b,
+		    f->thread == 0 ? "THREADID NIL" : "THREADID (%s)", text);
+	case IMAP_ITEM_PREVIEW:
+		r = buf_add_cstr(&f->b, "PREVIEW ");
+		return r | put_preview(f);
+	case IMAP_ITEM_BINARY:
+	case IMAP_ITEM_BINARY_SIZE:
 	case IMAP_ITEM_SECTION:
 		break;
 	}
@@ -137,12 +167,16 @@ put_item(struct imap_session *s, const struct imap_fetch_item *item)
 
 	if (!f->is_reading && f->item > 0)
 		(void)buf_add_byte(&f->b, ' ');
-	if (item->what != IMAP_ITEM_SECTION) {
+	if (item->what < IMAP_ITEM_BINARY) {
 		if (put_small(s, item) == BUF_OK)
 			return FETCH_READY;
 		imap_fatal(s, NULL); /* larger than any response may be */
 		return FETCH_WAITS;
 	}
+	/* Fields of a header are never encoded. */
+	if (item->what == IMAP_ITEM_BINARY_SIZE ||
+	    (item->what == IMAP_ITEM_BINARY && item->n_fields == 0))
+		return fetch_put_binary(s, item);
 	return fetch_put_section(s, item);
 }
 
@@ -198,12 +232,15 @@ static void
 fetch_done(struct imap_session *s)
 {
 	bool has_trouble = s->fetch->has_trouble;
+	bool has_unknown = s->fetch->has_unknown;
 
 	fetch_flush(s);
 	imap_fetch_free(s);
 	s->more = NULL;
 	imap_sync_done(s,
 	    has_trouble ? "NO [UNAVAILABLE] Not all of it could be read"
+		: has_unknown
+		? "NO [UNKNOWN-CTE] Encoded in a way that is not known here"
 		: s->has_missed && !s->cmd.is_uid
 		? "NO [EXPUNGEISSUED] Some of the messages are gone"
 		: "OK Fetched",
@@ -238,6 +275,25 @@ imap_fetch_more(struct imap_session *s)
 /* -- beginning
  * -------------------------------------------------------------------------- */
 
+/* What must be known of a message before this item can be written. */
+static void
+note_needs(struct fetch *f, const struct imap_fetch_item *item)
+{
+	bool is_section = item->what >= IMAP_ITEM_BINARY;
+
+	f->needs_envelope |= item->what == IMAP_ITEM_ENVELOPE;
+	f->needs_tree |= item->what == IMAP_ITEM_BODY ||
+	    item->what == IMAP_ITEM_BODYSTRUCTURE ||
+	    (is_section && item->n_path > 0);
+	f->wants_preview |= item->what == IMAP_ITEM_PREVIEW;
+	f->needs_preview |= item->what == IMAP_ITEM_PREVIEW && !item->is_lazy;
+	f->needs_layout |= f->needs_envelope || f->needs_tree ||
+	    (is_section && item->kind != IMAP_PART_ALL);
+	f->needs_detail |= f->needs_layout || f->wants_preview ||
+	    item->what == IMAP_ITEM_SAVEDATE ||
+	    item->what == IMAP_ITEM_EMAILID || item->what == IMAP_ITEM_THREADID;
+}
+
 static void
 start(struct imap_session *s)
 {
@@ -251,20 +307,14 @@ start(struct imap_session *s)
 	f->is_first = true;
 	buf_init(&f->b, FETCH_RESPONSE_MAX);
 	buf_init(&f->ahead,
-	    IMAP_ASK_SUMMARIES * (LIMIT_SUMMARY + sizeof(struct summary_head)));
+	    IMAP_ASK_SUMMARIES * (LIMIT_SUMMARY + sizeof(struct fetch_detail)));
 	buf_init(&f->header, LIMIT_HEADER);
+	buf_init(&f->decoded, 4 * IMAP_ASK_BYTES);
+	buf_init(&f->preview_text, SUMMARY_PREVIEW);
+	preview_init(&f->preview);
 	arena_init(&f->arena, MIME_MEMORY);
-	for (size_t i = 0; i < s->cmd.fetch.n; i++) {
-		const struct imap_fetch_item *item = &s->cmd.fetch.items[i];
-		bool is_section = item->what == IMAP_ITEM_SECTION;
-
-		f->needs_envelope |= item->what == IMAP_ITEM_ENVELOPE;
-		f->needs_tree |= item->what == IMAP_ITEM_BODY ||
-		    item->what == IMAP_ITEM_BODYSTRUCTURE ||
-		    (is_section && item->n_path > 0);
-		f->needs_place |= is_section && item->kind != IMAP_PART_ALL;
-	}
-	f->needs_place |= f->needs_envelope || f->needs_tree;
+	for (size_t i = 0; i < s->cmd.fetch.n; i++)
+		note_needs(f, &s->cmd.fetch.items[i]);
 	s->more = imap_fetch_more;
 }
 

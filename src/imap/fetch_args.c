@@ -37,6 +37,10 @@ static const struct word words[] = {
 	{ "BODYSTRUCTURE", { .what = IMAP_ITEM_BODYSTRUCTURE } },
 	{ "UID", { .what = IMAP_ITEM_UID } },
 	{ "MODSEQ", { .what = IMAP_ITEM_MODSEQ } },
+	{ "SAVEDATE", { .what = IMAP_ITEM_SAVEDATE } },
+	{ "EMAILID", { .what = IMAP_ITEM_EMAILID } },
+	{ "THREADID", { .what = IMAP_ITEM_THREADID } },
+	{ "PREVIEW", { .what = IMAP_ITEM_PREVIEW } },
 };
 
 /* nz-number *("." nz-number), and a "." before the text that may follow */
@@ -128,15 +132,33 @@ take_section_text(struct imap_in *in, struct imap_fetch_item *item)
 	return item->n_path > 0 && imap_skip_word(in, SLICE("MIME"));
 }
 
-/* section = "[" [section-spec] "]" ["<" number "." nz-number ">"] */
+/* "<" number "." nz-number ">"; with BINARY the end may be missing, which
+ * older clients know from elsewhere. */
+static bool
+take_partial(struct imap_in *in, struct imap_fetch_item *item)
+{
+	if (item->what == IMAP_ITEM_BINARY_SIZE ||
+	    !slice_skip_byte(&in->rest, '<'))
+		return true;
+	item->has_partial = true;
+	if (!imap_take_number(in, &item->offset))
+		return false;
+	if (item->what == IMAP_ITEM_BINARY && slice_skip_byte(&in->rest, '>')) {
+		item->length = UINT32_MAX;
+		return true;
+	}
+	return slice_skip_byte(&in->rest, '.') &&
+	    imap_take_number(in, &item->length) && item->length > 0 &&
+	    slice_skip_byte(&in->rest, '>');
+}
+
+/* [section-spec] "]" [partial]; section-binary has no text behind its part
+ * numbers, but what BODY[...] takes does no harm here. */
 static bool
 take_section(struct imap_in *in, struct imap_fetch_item *item)
 {
 	bool more;
 
-	item->what = IMAP_ITEM_SECTION;
-	if (!slice_skip_byte(&in->rest, '['))
-		return false;
 	if (!slice_skip_byte(&in->rest, ']')) {
 		if (!take_path(in, item, &more))
 			return false;
@@ -145,35 +167,53 @@ take_section(struct imap_in *in, struct imap_fetch_item *item)
 		if (!slice_skip_byte(&in->rest, ']'))
 			return false;
 	}
-	if (!slice_skip_byte(&in->rest, '<'))
-		return true;
-	item->has_partial = true;
-	return imap_take_number(in, &item->offset) &&
-	    slice_skip_byte(&in->rest, '.') &&
-	    imap_take_number(in, &item->length) && item->length > 0 &&
-	    slice_skip_byte(&in->rest, '>');
+	return take_partial(in, item);
+}
+
+static const struct {
+	const char *begin;
+	enum imap_item what;
+	bool sets_seen;
+} sections[] = {
+	{ "BODY[", IMAP_ITEM_SECTION, true },
+	{ "BODY.PEEK[", IMAP_ITEM_SECTION, false },
+	{ "BINARY[", IMAP_ITEM_BINARY, true },
+	{ "BINARY.PEEK[", IMAP_ITEM_BINARY, false },
+	{ "BINARY.SIZE[", IMAP_ITEM_BINARY_SIZE, false },
+};
+
+/* "PREVIEW" [SP "(" "LAZY" ")"]; what is in other parentheses is not its. */
+static void
+take_lazy(struct imap_in *in, struct imap_fetch_item *item)
+{
+	struct imap_in ahead = *in;
+
+	if (!imap_skip_sp(&ahead) || !slice_skip_byte(&ahead.rest, '(') ||
+	    !imap_skip_word(&ahead, SLICE("LAZY")) ||
+	    !slice_skip_byte(&ahead.rest, ')'))
+		return;
+	item->is_lazy = true;
+	in->rest = ahead.rest;
 }
 
 static bool
 take_item(struct imap_in *in, struct imap_fetch_item *item)
 {
-	struct slice rest;
-
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (imap_skip_word(in, slice_cstr(words[i].name))) {
 			*item = words[i].item;
+			if (item->what == IMAP_ITEM_PREVIEW)
+				take_lazy(in, item);
 			return true;
 		}
 	memset(item, 0, sizeof(*item));
-	rest = in->rest;
-	if (slice_skip_nocase(&in->rest, SLICE("BODY.PEEK[")) ||
-	    slice_skip_nocase(&rest, SLICE("BODY["))) {
-		item->sets_seen = rest.len < in->rest.len;
-		if (item->sets_seen)
-			in->rest = rest;
-		in->rest = slice_of(in->rest.at - 1, in->rest.len + 1);
-		return take_section(in, item);
-	}
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		if (slice_skip_nocase(&in->rest,
+			slice_cstr(sections[i].begin))) {
+			item->what = sections[i].what;
+			item->sets_seen = sections[i].sets_seen;
+			return take_section(in, item);
+		}
 	item->what = IMAP_ITEM_BODY;
 	return imap_skip_word(in, SLICE("BODY"));
 }

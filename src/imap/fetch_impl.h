@@ -12,7 +12,9 @@
 #define IMAP_FETCH_IMPL_H
 
 #include "imap/session_impl.h"
+#include "mail/encode.h"
 #include "mail/mime.h"
+#include "mail/preview.h"
 
 enum {
 	FETCH_PIECE = 16 * 1024, /* written before the room is looked at */
@@ -25,14 +27,23 @@ enum fetch_step {
 	FETCH_SKIP
 };
 
+enum fetch_pass {
+	FETCH_MEASURE,
+	FETCH_EMIT
+};
+
 struct fetch {
 	struct buf b; /* of the present piece */
 	size_t pick, row;
 	bool in_row, has_begun; /* "* 1 FETCH (" is out */
 	size_t item;
-	bool needs_place, needs_tree, needs_envelope, has_trouble, is_first;
+	/* of each message: whether anything is asked for beside its row, where
+	 * its header ends, and so on */
+	bool needs_detail, needs_layout, needs_tree, needs_envelope;
+	bool needs_preview, wants_preview; /* wants: when it costs nothing */
+	bool has_trouble, has_unknown, is_first;
 
-	/* summaries of the rows ahead: struct summary_head and its bytes */
+	/* details of the rows ahead: struct fetch_detail and its summary */
 	struct buf ahead;
 	uint32_t asked_to; /* uids up to here were asked for */
 
@@ -41,19 +52,35 @@ struct fetch {
 	bool is_placed;
 	uint64_t size, header_len;
 	struct mime_tree tree;
-	bool has_tree, has_envelope;
+	bool has_tree, has_envelope, has_preview;
 	struct envelope envelope;
+	struct id id;
+	uint64_t thread;
+	int64_t saved_at;
+	struct preview preview; /* while its bytes are parsed */
+	struct buf preview_text;
 	struct mime *mime; /* while its bytes are parsed */
 	struct buf header; /* for HEADER.FIELDS */
 
 	/* a range of bytes on its way */
 	uint64_t at, end, window_end;
 	bool is_reading, is_announced, is_broken;
+
+	/* BINARY: a section, decoded; of that [from, from + len) is wanted */
+	enum fetch_pass pass;
+	enum encoding encoding;
+	struct decoder decoder;
+	struct buf decoded;
+	uint64_t section_at, section_len;
+	uint64_t decoded_n, decoded_from, decoded_len;
+	bool has_nul, is_ended;
 };
 
-struct summary_head {
-	uint32_t uid, len;
-	uint64_t header_len;
+struct fetch_detail {
+	uint32_t uid, len; /* of the summary */
+	uint64_t thread;
+	int64_t saved_at;
+	struct id id;
 };
 
 void fetch_flush(struct imap_session *s);
@@ -77,6 +104,8 @@ bool fetch_find_section(struct fetch *f, const struct imap_fetch_item *item,
 void fetch_cut_partial(const struct imap_fetch_item *item, uint64_t *at,
     uint64_t *n);
 enum fetch_step fetch_put_section(struct imap_session *s,
+    const struct imap_fetch_item *item);
+enum fetch_step fetch_put_binary(struct imap_session *s,
     const struct imap_fetch_item *item);
 
 #endif

@@ -8,38 +8,62 @@
  */
 #include <string.h>
 
+#include "base/limits.h"
 #include "imap/fetch_impl.h"
 #include "mail/summary.h"
 
 /* -- where things lie
  * ------------------------------------------------------------ */
 
+static bool
+keep_detail(struct fetch *f, const struct imap_detail *d)
+{
+	struct fetch_detail head = { .uid = d->uid,
+		.len = (uint32_t)d->summary.len,
+		.thread = d->thread,
+		.saved_at = d->saved_at,
+		.id = d->id };
+
+	return buf_add(&f->ahead, slice_of(&head, sizeof(head))) == BUF_OK &&
+	    buf_add(&f->ahead, d->summary) == BUF_OK;
+}
+
 static void
-then_summaries(struct imap_session *s, const struct imap_answer *a)
+then_details(struct imap_session *s, const struct imap_answer *a)
 {
 	struct fetch *f = s->fetch;
-	struct summary_head head = { a->uid, (uint32_t)a->bytes.len,
-		a->header_len };
 
 	if (a->result != IMAP_OK && a->result != IMAP_EXPUNGED)
 		f->has_trouble = true;
-	else if (a->uid != 0 &&
-	    (buf_add(&f->ahead, slice_of(&head, sizeof(head))) != BUF_OK ||
-		buf_add(&f->ahead, a->bytes) != BUF_OK)) {
-		imap_fatal(s, NULL);
-		return;
-	}
+	for (size_t i = 0; i < a->n_details; i++)
+		if (!keep_detail(f, &a->details[i])) {
+			imap_fatal(s, NULL);
+			return;
+		}
 	if (!a->more)
 		s->more = imap_fetch_more;
 }
 
-/* The fetch_present row and those behind it. */
+/* How much of each summary is of use. */
+static uint64_t
+summary_wanted(const struct fetch *f)
+{
+	if (f->needs_tree || f->needs_envelope)
+		return LIMIT_SUMMARY;
+	if (f->wants_preview) /* which stands behind the rest */
+		return 2 * SUMMARY_HEAD;
+	return f->needs_layout ? SUMMARY_HEAD : 0;
+}
+
+/* The present row and those behind it. */
 static enum fetch_step
-ask_summaries(struct imap_session *s)
+ask_details(struct imap_session *s)
 {
 	struct fetch *f = s->fetch;
 	struct imap_range ranges[IMAP_ASK_SUMMARIES];
-	struct imap_ask question = { .what = IMAP_ASK_SUMMARY, .uids = ranges };
+	struct imap_ask question = { .what = IMAP_ASK_DETAILS,
+		.uids = ranges,
+		.length = summary_wanted(f) };
 	size_t row = f->row, n = 0;
 
 	for (size_t p = f->pick; p < s->picks.n && n < IMAP_ASK_SUMMARIES;) {
@@ -54,30 +78,43 @@ ask_summaries(struct imap_session *s)
 	}
 	question.n_uids = n;
 	buf_reset(&f->ahead, 0);
-	(void)fetch_ask(s, &question, then_summaries);
+	(void)fetch_ask(s, &question, then_details);
 	return FETCH_WAITS;
 }
 
-/* The summary of the present row off the front of what was read ahead. */
+/* The detail of the present row off the front of what was read ahead. */
 static bool
-take_summary(struct imap_session *s, struct summary_head *ret_head,
-    struct slice *ret_bytes)
+take_detail(struct imap_session *s, struct slice *ret_summary)
 {
 	struct fetch *f = s->fetch;
+	struct fetch_detail d;
 
 	for (;;) {
 		struct slice rest = buf_slice(&f->ahead), head;
 
-		if (!slice_take(&rest, sizeof(*ret_head), &head))
+		if (!slice_take(&rest, sizeof(d), &head))
 			return false;
-		memcpy(ret_head, head.at, sizeof(*ret_head));
-		if (ret_head->uid > fetch_present(s)->uid)
+		memcpy(&d, head.at, sizeof(d));
+		if (d.uid > fetch_present(s)->uid)
 			return false;
-		(void)slice_take(&rest, ret_head->len, ret_bytes);
-		if (ret_head->uid == fetch_present(s)->uid)
-			return true;
-		buf_eat(&f->ahead, sizeof(*ret_head) + ret_head->len);
+		(void)slice_take(&rest, d.len, ret_summary);
+		if (d.uid == fetch_present(s)->uid)
+			break;
+		buf_eat(&f->ahead, sizeof(d) + d.len);
 	}
+	f->id = d.id;
+	f->thread = d.thread;
+	f->saved_at = d.saved_at;
+	return true;
+}
+
+/* False: memory. */
+static bool
+keep_preview(struct fetch *f, struct slice text)
+{
+	buf_reset(&f->preview_text, SUMMARY_PREVIEW);
+	f->has_preview = buf_add(&f->preview_text, text) == BUF_OK;
+	return f->has_preview;
 }
 
 static void
@@ -85,10 +122,12 @@ use_summary(struct fetch *f, struct slice blob)
 {
 	struct summary_columns columns;
 
-	if (!summary_columns_read(blob, &columns) || columns.size != f->size ||
+	if (!summary_head_read(blob, &columns) || columns.size != f->size ||
 	    columns.header_len > f->size)
 		return;
 	f->header_len = columns.header_len;
+	if (f->wants_preview && !keep_preview(f, columns.preview))
+		return;
 	if (f->needs_tree) {
 		f->has_tree = summary_tree(blob, f->size, &f->arena, &f->tree);
 		if (!f->has_tree)
@@ -153,8 +192,22 @@ finish_parse(struct fetch *f)
 	f->envelope = f->tree.parts[0].envelope != NULL
 	    ? *f->tree.parts[0].envelope
 	    : none;
+	buf_reset(&f->preview_text, SUMMARY_PREVIEW);
+	if (f->needs_preview) {
+		f->has_preview = preview_end(&f->preview, SUMMARY_PREVIEW,
+				     &f->preview_text) == BUF_OK;
+		f->has_trouble |= !f->has_preview;
+	}
 	f->has_tree = f->has_envelope = f->is_placed = true;
 	return FETCH_READY;
+}
+
+static void
+on_body(void *ctx, const struct mime_part *part, struct slice bytes)
+{
+	struct fetch *f = ctx;
+
+	preview_feed(&f->preview, part, bytes);
 }
 
 /* No summary, or one that does not hold it all: the bytes tell. */
@@ -166,6 +219,10 @@ parse_bytes(struct imap_session *s)
 	if (f->mime == NULL) {
 		arena_reset(&f->arena);
 		f->mime = mime_new(&f->arena);
+		preview_deinit(&f->preview);
+		preview_init(&f->preview);
+		if (f->mime != NULL && f->needs_preview)
+			mime_watch(f->mime, NULL, on_body, f);
 		f->at = 0;
 		f->end = f->size;
 		f->is_broken = false;
@@ -178,23 +235,22 @@ parse_bytes(struct imap_session *s)
 			      : finish_parse(f);
 }
 
-/* FETCH_WAITS until f->is_placed; FETCH_SKIP when this message cannot be had.
- */
 enum fetch_step
 fetch_place(struct imap_session *s)
 {
 	struct fetch *f = s->fetch;
-	struct summary_head head;
-	struct slice blob;
+	struct slice summary;
 
-	if (!f->needs_place || f->is_placed)
+	if (!f->needs_detail || f->is_placed)
 		return FETCH_READY;
 	if (f->mime != NULL)
 		return parse_bytes(s);
 	if (fetch_present(s)->uid > f->asked_to)
-		return ask_summaries(s);
-	if (!take_summary(s, &head, &blob))
+		return ask_details(s);
+	if (!take_detail(s, &summary))
 		return FETCH_SKIP;
-	use_summary(f, blob);
+	use_summary(f, summary);
+	if (!f->needs_layout && !f->needs_preview)
+		f->is_placed = true;
 	return f->is_placed ? FETCH_READY : parse_bytes(s);
 }

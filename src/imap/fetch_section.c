@@ -7,6 +7,7 @@
  * at.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "imap/fetch_impl.h"
@@ -23,7 +24,10 @@ put_section_text(struct buf *b, const struct imap_fetch_item *item)
 		"HEADER.FIELDS.NOT", "TEXT", "MIME" };
 	const char *sep = "";
 
-	(void)buf_add_cstr(b, "BODY[");
+	(void)buf_add_cstr(b,
+	    item->what == IMAP_ITEM_BINARY_SIZE  ? "BINARY.SIZE["
+		: item->what == IMAP_ITEM_BINARY ? "BINARY["
+						 : "BODY[");
 	for (size_t i = 0; i < item->n_path; i++) {
 		(void)buf_printf(b, "%s%u", sep, item->path[i]);
 		sep = ".";
@@ -103,6 +107,35 @@ fetch_cut_partial(const struct imap_fetch_item *item, uint64_t *at, uint64_t *n)
 		*n = item->length;
 }
 
+/* A NUL is no octet of a literal (CHAR8): in its place stands 0x80, so that
+ * all sizes and offsets stay true. BINARY[...] has it. */
+static void
+hide_nul(uint8_t *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at[i] == 0)
+			at[i] = 0x80;
+}
+
+static void
+say_text(struct imap_session *s, struct slice bytes)
+{
+	uint8_t piece[4096];
+
+	if (slice_find_byte(bytes, 0) == SIZE_MAX) {
+		imap_say(s, bytes);
+		return;
+	}
+	while (bytes.len > 0) {
+		struct slice part = slice_upto(bytes, sizeof(piece));
+
+		memcpy(piece, part.at, part.len);
+		hide_nul(piece, part.len);
+		imap_say(s, slice_of(piece, part.len));
+		bytes = slice_from(bytes, part.len);
+	}
+}
+
 static void
 then_bytes(struct imap_session *s, const struct imap_answer *a)
 {
@@ -115,7 +148,7 @@ then_bytes(struct imap_session *s, const struct imap_answer *a)
 		if (!f->is_announced)
 			imap_printf(s, "{%" PRIu64 "}\r\n", f->end - f->at);
 		f->is_announced = true;
-		imap_say(s, a->bytes);
+		say_text(s, a->bytes);
 		f->at += a->bytes.len;
 	}
 	if (a->more || s->state == IMAP_LOGGED_OUT)
@@ -176,8 +209,15 @@ then_header(struct imap_session *s, const struct imap_answer *a)
 	if (a->result != IMAP_OK || a->bytes.len > f->window_end - f->at)
 		f->is_broken = true;
 	if (!f->is_broken) {
-		if (buf_add(&f->header, a->bytes) != BUF_OK)
+		uint8_t *at;
+
+		if (buf_reserve(&f->header, a->bytes.len, &at) != BUF_OK) {
 			f->is_broken = true;
+		} else if (a->bytes.len > 0) {
+			memcpy(at, a->bytes.at, a->bytes.len);
+			hide_nul(at, a->bytes.len);
+			buf_grew(&f->header, a->bytes.len);
+		}
 		f->at += a->bytes.len;
 	}
 	if (a->more)

@@ -2,6 +2,7 @@
 """Messages in and out of mailboxes: what is all or nothing stays so when the store dies in the middle."""
 import imaplib
 import random
+import re
 import time
 
 import pytest
@@ -64,3 +65,29 @@ def test_a_move_that_is_killed_leaves_all_or_nothing(box):
             here, there = there, here
     assert c.select(here)[0] == "OK"
     assert c.fetch(str(n), "(FLAGS BODY.PEEK[])")[1][0][1] == b"Subject: one\r\n\r\nbody\r\n"
+
+
+def item(c, number, name):
+    status, data = c.fetch(number, f"({name})")
+    assert status == "OK", data
+    return re.search(rb'%s (\([^)]*\)|"[^"]*"|NIL)' % name.encode(), data[0])[1]
+
+
+def test_save_dates_and_ids(box):
+    """RFC 8514, 3: a copy is saved when it is copied; RFC 8474, 5: it has the EMAILID of the first."""
+    c = imap(box, USER)
+    c.create("dated")
+    for text in (b"Subject: first\r\nMessage-ID: <1@x.example>\r\n\r\nbody\r\n",
+                 b"Subject: Re: first\r\nReferences: <1@x.example>\r\n\r\nbody\r\n"):
+        assert c.append("dated", None, '"01-Feb-2003 04:05:06 +0000"', text)[0] == "OK"
+    c.select("dated")
+    was = item(c, "1", "SAVEDATE")
+    assert b"2003" not in was and b"2003" in item(c, "1", "INTERNALDATE")
+    while item(c, "1", "SAVEDATE") == was:  # the copy is made in another second
+        time.sleep(1)
+        c.copy("1", "dated")
+        if item(c, "*", "SAVEDATE") != was:
+            break
+    assert item(c, "1", "SAVEDATE") == was
+    assert item(c, "1", "EMAILID") == item(c, "*", "EMAILID") != item(c, "2", "EMAILID")
+    assert item(c, "1", "THREADID") == item(c, "2", "THREADID") == item(c, "*", "THREADID")
