@@ -34,7 +34,8 @@ imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret)
 		in->is_too_much = true;
 		return false;
 	}
-	if (!imap_utf7_decode(wire, at, LIMIT_MAILBOX_NAME, &n) ||
+	if (!imap_name_from_wire(wire, in->has_utf8, at, LIMIT_MAILBOX_NAME,
+		&n) ||
 	    !is_good_name(slice_of(at, n)))
 		return false;
 	/* RFC 3501, 5.1: INBOX in any case; so its children are found, too. */
@@ -78,24 +79,91 @@ imap_args_mailbox(struct imap_in *in, struct imap_command *c)
 	return r == IMAP_COMMAND_OK ? imap_args_end(in) : r;
 }
 
-/* CREATE: a "/" at the end only says that names below it will follow
- * (RFC 3501, 6.3.3). */
+/* RFC 9051, 5.1: what no new name has, though an old one may: C1 controls, and
+ * the separators of lines and paragraphs. */
+static bool
+is_new_name(struct slice name)
+{
+	for (size_t i = 0; i + 1 < name.len; i++) {
+		const uint8_t *c = name.at + i;
+
+		if ((c[0] == 0xc2 && c[1] < 0xa0) ||
+		    (c[0] == 0xe2 && c[1] == 0x80 && i + 2 < name.len &&
+			(c[2] == 0xa8 || c[2] == 0xa9)))
+			return false;
+	}
+	return true;
+}
+
+/* A name for a new mailbox: a "/" at the end only says that names below it
+ * will follow (RFC 3501, 6.3.3); what LIST reads as a pattern is none. */
+static int
+read_new_mailbox(struct imap_in *in, struct slice wire, struct slice *ret)
+{
+	if (wire.len > 1 && wire.at[wire.len - 1] == '/')
+		wire.len--;
+	if (slice_find_byte(wire, '*') != SIZE_MAX ||
+	    slice_find_byte(wire, '%') != SIZE_MAX ||
+	    !imap_name_decode(in, wire, ret) || !is_new_name(*ret))
+		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
+				       : IMAP_COMMAND_NAME;
+	return IMAP_COMMAND_OK;
+}
+
+/* The uses that a mailbox can be given; \All and \Flagged would be views of
+ * others, which are not here (RFC 6154, 2; 8457). */
+static const char *
+find_use(struct slice word)
+{
+	static const char *const known[] = { "\\Archive", "\\Drafts",
+		"\\Important", "\\Junk", "\\Sent", "\\Trash" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (slice_equal_nocase(word, slice_cstr(known[i])))
+			return known[i];
+	return NULL;
+}
+
+/* "(" [use-attr *(SP use-attr)] ")": at most one can be had. */
+static bool
+take_uses(struct imap_in *in, struct imap_command *c)
+{
+	if (!slice_skip_byte(&in->rest, '('))
+		return false;
+	if (slice_skip_byte(&in->rest, ')'))
+		return true;
+	do {
+		struct slice before = in->rest, word;
+		const char *use;
+
+		if (!slice_skip_byte(&in->rest, '\\') ||
+		    !imap_take_atom(in, &word))
+			return false;
+		use = find_use(slice_upto(before, word.len + 1));
+		if (use == NULL || c->use.len > 0)
+			c->bad_use = true;
+		else
+			c->use = slice_cstr(use);
+	} while (imap_skip_sp(in));
+	return slice_skip_byte(&in->rest, ')');
+}
+
+/* create = "CREATE" SP mailbox [SP "(" "USE" SP "(" ... ")" ")"] (RFC 6154) */
 int
 imap_args_create(struct imap_in *in, struct imap_command *c)
 {
 	struct slice wire;
 
-	if (!imap_skip_sp(in) || !imap_take_astring(in, &wire) ||
-	    !imap_is_end(in))
+	if (!imap_skip_sp(in) || !imap_take_astring(in, &wire))
 		return imap_args_bad(in);
-	if (wire.len > 1 && wire.at[wire.len - 1] == '/')
-		wire.len--;
-	if (slice_find_byte(wire, '*') != SIZE_MAX ||
-	    slice_find_byte(wire, '%') != SIZE_MAX ||
-	    !imap_name_decode(in, wire, &c->name))
-		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
-				       : IMAP_COMMAND_NAME;
-	return IMAP_COMMAND_OK;
+	if (imap_skip_sp(in) &&
+	    (!slice_skip_byte(&in->rest, '(') ||
+		!imap_skip_word(in, SLICE("USE")) || !imap_skip_sp(in) ||
+		!take_uses(in, c) || !slice_skip_byte(&in->rest, ')')))
+		return IMAP_COMMAND_BAD;
+	if (!imap_is_end(in))
+		return IMAP_COMMAND_BAD;
+	return read_new_mailbox(in, wire, &c->name);
 }
 
 int
@@ -107,127 +175,8 @@ imap_args_rename(struct imap_in *in, struct imap_command *c)
 	    !imap_skip_sp(in) || !imap_take_astring(in, &to) ||
 	    !imap_is_end(in))
 		return imap_args_bad(in);
-	if (to.len > 1 && to.at[to.len - 1] == '/')
-		to.len--;
-	if (slice_find_byte(to, '*') != SIZE_MAX ||
-	    slice_find_byte(to, '%') != SIZE_MAX ||
-	    !imap_name_decode(in, from, &c->name) ||
-	    !imap_name_decode(in, to, &c->to))
+	if (!imap_name_decode(in, from, &c->name))
 		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
 				       : IMAP_COMMAND_NAME;
-	return IMAP_COMMAND_OK;
-}
-
-struct list_option {
-	const char *name;
-	unsigned bit;
-};
-
-/* "(" [option *(SP option)] ")" */
-static bool
-take_options(struct imap_in *in, const struct list_option *known, size_t n,
-    unsigned *ret)
-{
-	if (!slice_skip_byte(&in->rest, '('))
-		return false;
-	if (slice_skip_byte(&in->rest, ')'))
-		return true;
-	do {
-		size_t i;
-
-		for (i = 0; i < n; i++)
-			if (imap_skip_word(in, slice_cstr(known[i].name)))
-				break;
-		if (i == n)
-			return false;
-		*ret |= known[i].bit;
-	} while (imap_skip_sp(in));
-	return slice_skip_byte(&in->rest, ')');
-}
-
-int
-imap_args_lsub(struct imap_in *in, struct imap_command *c)
-{
-	if (!imap_skip_sp(in) || !imap_take_astring(in, &c->reference) ||
-	    !imap_skip_sp(in) || !imap_take_list_mailbox(in, &c->pattern))
-		return imap_args_bad(in);
-	return imap_args_end(in);
-}
-
-/* list = "LIST" [SP list-select-opts] SP mailbox SP list-mailbox
- *        [SP "RETURN" SP list-return-opts]
- * RFC 6154 adds options to RFC 3501; of RFC 5258 those are here that cost
- * nothing. Special uses and children are told in any case. */
-int
-imap_args_list(struct imap_in *in, struct imap_command *c)
-{
-	static const struct list_option select[] = {
-		{ "SPECIAL-USE", IMAP_LIST_SPECIAL_USE },
-		{ "SUBSCRIBED", IMAP_LIST_SUBSCRIBED },
-		{ "REMOTE", 0 },
-	};
-	static const struct list_option tell[] = {
-		{ "SPECIAL-USE", 0 },
-		{ "SUBSCRIBED", IMAP_LIST_TELLS_SUBSCRIBED },
-		{ "CHILDREN", 0 },
-	};
-
-	if (!imap_skip_sp(in))
-		return IMAP_COMMAND_BAD;
-	if (in->rest.len > 0 && in->rest.at[0] == '(' &&
-	    (!take_options(in, select, sizeof(select) / sizeof(select[0]),
-		 &c->list) ||
-		!imap_skip_sp(in)))
-		return IMAP_COMMAND_BAD;
-	if (!imap_take_astring(in, &c->reference) || !imap_skip_sp(in) ||
-	    !imap_take_list_mailbox(in, &c->pattern))
-		return imap_args_bad(in);
-	if (imap_is_end(in))
-		return IMAP_COMMAND_OK;
-	if (!imap_skip_sp(in) || !imap_skip_word(in, SLICE("RETURN")) ||
-	    !imap_skip_sp(in) ||
-	    !take_options(in, tell, sizeof(tell) / sizeof(tell[0]), &c->list))
-		return IMAP_COMMAND_BAD;
-	return imap_args_end(in);
-}
-
-static bool
-take_status_item(struct imap_in *in, unsigned *items)
-{
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} known[] = {
-		{ "MESSAGES", IMAP_STATUS_MESSAGES },
-		{ "RECENT", IMAP_STATUS_RECENT },
-		{ "UIDNEXT", IMAP_STATUS_UIDNEXT },
-		{ "UIDVALIDITY", IMAP_STATUS_UIDVALIDITY },
-		{ "UNSEEN", IMAP_STATUS_UNSEEN },
-		{ "HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (imap_skip_word(in, slice_cstr(known[i].name))) {
-			*items |= known[i].bit;
-			return true;
-		}
-	return false;
-}
-
-/* status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" */
-int
-imap_args_status(struct imap_in *in, struct imap_command *c)
-{
-	struct slice wire;
-
-	if (!imap_skip_sp(in) || !imap_take_astring(in, &wire) ||
-	    !imap_skip_sp(in) || !slice_skip_byte(&in->rest, '('))
-		return imap_args_bad(in);
-	do {
-		if (!take_status_item(in, &c->status))
-			return IMAP_COMMAND_BAD;
-	} while (imap_skip_sp(in));
-	if (!slice_skip_byte(&in->rest, ')') || !imap_is_end(in))
-		return IMAP_COMMAND_BAD;
-	return imap_read_mailbox(in, wire, &c->name);
+	return read_new_mailbox(in, to, &c->to);
 }

@@ -63,6 +63,11 @@ static const struct capability {
 	{ "QRESYNC", LATE, NULL, IMAP_ENABLED_QRESYNC },
 	{ "PREVIEW", LATE, NULL, 0 },
 	{ "SAVEDATE", LATE, NULL, 0 },
+	{ "CREATE-SPECIAL-USE", LATE, NULL, 0 },
+	{ "LIST-EXTENDED", LATE, NULL, 0 },
+	{ "LIST-STATUS", LATE, NULL, 0 },
+	{ "STATUS=SIZE", LATE, NULL, 0 },
+	{ "OBJECTID", LATE, NULL, 0 },
 };
 
 enum {

@@ -153,14 +153,21 @@ enum {
 	IMAP_STATUS_UIDNEXT = 4,
 	IMAP_STATUS_UIDVALIDITY = 8,
 	IMAP_STATUS_UNSEEN = 16,
-	IMAP_STATUS_HIGHESTMODSEQ = 32
+	IMAP_STATUS_DELETED = 32,
+	IMAP_STATUS_SIZE = 64,
+	IMAP_STATUS_HIGHESTMODSEQ = 128,
+	IMAP_STATUS_APPENDLIMIT = 256,
+	IMAP_STATUS_MAILBOXID = 512
 };
 
 /* Options of LIST (RFC 5258, 6154): which names, and what is told of them. */
 enum {
 	IMAP_LIST_SPECIAL_USE = 1, /* only those with a special use */
 	IMAP_LIST_SUBSCRIBED = 2,  /* only those that are subscribed */
-	IMAP_LIST_TELLS_SUBSCRIBED = 4
+	IMAP_LIST_TELLS_SUBSCRIBED = 4,
+	IMAP_LIST_EXTENDED = 8,   /* RFC 5258's syntax was used */
+	IMAP_LIST_RECURSIVE = 16, /* and what is above such names */
+	IMAP_LIST_SELECTS = IMAP_LIST_SPECIAL_USE | IMAP_LIST_SUBSCRIBED
 };
 
 enum imap_store_mode {
@@ -187,8 +194,12 @@ struct imap_command {
 	struct slice user, secret; /* LOGIN; AUTHENTICATE: mechanism and
 				    * initial response */
 	bool has_secret;
-	struct slice reference, pattern; /* LIST, LSUB: as on the wire */
-	unsigned list;                   /* IMAP_LIST_* */
+	struct slice reference; /* LIST, LSUB: as on the wire */
+	struct slice *patterns;
+	size_t n_patterns;
+	unsigned list;    /* IMAP_LIST_* */
+	struct slice use; /* CREATE: "\Sent" */
+	bool bad_use;     /* or one that no mailbox can have here */
 	struct imap_set set;
 	struct imap_flags flags;
 	enum imap_store_mode mode;

@@ -230,7 +230,11 @@ tell_box(struct fake_store *f, struct fake_box *b)
 
 	for (size_t i = 0; i < b->n_entries; i++)
 		if (!b->entries[i].is_gone) {
+			const struct fake_entry *e = &b->entries[i];
+
 			box.messages++;
+			box.deleted += e->is_deleted;
+			box.size += f->messages[e->message].len;
 			box.unseen +=
 			    (f->messages[b->entries[i].message].flags &
 				IMAP_SEEN) == 0;
@@ -320,6 +324,16 @@ ask_status(struct fake_client *c, const struct imap_ask *ask,
 		b->recent = b->uidnext;
 }
 
+static bool
+has_use(struct fake_store *f, struct slice use)
+{
+	for (size_t i = 0; i < f->n_boxes; i++)
+		if (use.len > 0 && f->boxes[i].exists &&
+		    slice_equal(use, slice_cstr(f->boxes[i].use)))
+			return true;
+	return false;
+}
+
 static void
 ask_change(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
@@ -333,16 +347,25 @@ ask_change(struct fake_client *c, const struct imap_ask *ask,
 			a->a.result = IMAP_EXISTS;
 		else if (b != NULL)
 			b->exists = true;
+		else if (has_use(f, ask->use))
+			a->a.result = IMAP_USEATTR;
 		else if (new_box(f, ask->name, "") == NULL)
 			a->a.result = IMAP_OVERQUOTA;
+		if (a->a.result == IMAP_OK) {
+			b = fake_store_box(f, ask->name);
+			copy_text(b->use, sizeof(b->use), ask->use);
+			a->a.mailbox = (uint64_t)(b - f->boxes) + 1;
+		}
 		return;
 	}
 	if (ask->change == IMAP_CHANGE_SUBSCRIBE ||
 	    ask->change == IMAP_CHANGE_UNSUBSCRIBE) {
-		if (b != NULL)
-			b->is_subscribed = ask->change == IMAP_CHANGE_SUBSCRIBE;
-		else
-			a->a.result = IMAP_NONEXISTENT;
+		/* RFC 9051, 6.3.7: any name */
+		if (b == NULL && (b = new_box(f, ask->name, "")) != NULL)
+			b->exists = false;
+		if (b == NULL)
+			return;
+		b->is_subscribed = ask->change == IMAP_CHANGE_SUBSCRIBE;
 		return;
 	}
 	if (!exists) {

@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
 	struct arena arena;
 	struct imap_command c;
-	struct imap_in in = { slice_of(at, n), &arena, false };
+	struct imap_in in = { slice_of(at, n), &arena, false, false };
 
 	arena_init(&arena, LIMIT_IMAP_ARENA);
 	if (imap_command_begin(&in, &c) == IMAP_COMMAND_OK &&

@@ -24,7 +24,7 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
 	struct arena arena;
 	struct imap_command c = { .verb = IMAP_SEARCH };
-	struct imap_in in = { slice_of(at, n), &arena, false };
+	struct imap_in in = { slice_of(at, n), &arena, false, false };
 
 	arena_init(&arena, LIMIT_IMAP_ARENA);
 	if (imap_search_args(&in, &c) == IMAP_COMMAND_OK && !c.bad_charset)

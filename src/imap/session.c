@@ -128,6 +128,7 @@ reset_command(struct imap_session *s)
 	memset(&s->cmd, 0, sizeof(s->cmd));
 	buf_reset(&s->code, 0);
 	buf_reset(&s->boxes, 0);
+	buf_reset(&s->tree, 0);
 	buf_reset(&s->pairs, 0);
 	free(s->ranges);
 	s->ranges = NULL;
@@ -191,6 +192,7 @@ imap_no(struct imap_session *s, enum imap_result result)
 		[IMAP_EXPUNGED] = "NO [EXPUNGEISSUED] Messages are gone",
 		[IMAP_OVERQUOTA] = "NO [OVERQUOTA] Quota exceeded",
 		[IMAP_CANNOT] = "NO [CANNOT] That cannot be done",
+		[IMAP_USEATTR] = "NO [USEATTR] Another mailbox has that use",
 		[IMAP_REFUSED] = "NO [AUTHENTICATIONFAILED] Wrong name or "
 				 "password",
 	};
@@ -350,7 +352,7 @@ imap_args_text(int r)
 void
 imap_run_line(struct imap_session *s, struct slice text)
 {
-	struct imap_in in = { text, &s->arena, false };
+	struct imap_in in = { text, &s->arena, false, imap_has_utf8_names(s) };
 	const char *why = imap_check_begin(s, &in);
 	int r;
 
@@ -448,7 +450,8 @@ imap_session_new(const struct imap_host *host, void *ctx,
 	buf_init(&s->line, IMAP_COMMAND_MAX);
 	buf_init(&s->out, OUT_MAX);
 	buf_init(&s->code, OUT_MAX / 4);
-	buf_init(&s->boxes, OUT_MAX * 2);
+	buf_init(&s->boxes, OUT_MAX);
+	buf_init(&s->tree, OUT_MAX / 2);
 	buf_init(&s->pairs, OUT_MAX);
 	buf_init(&s->modified, OUT_MAX);
 	arena_init(&s->arena, LIMIT_IMAP_ARENA);
@@ -469,6 +472,7 @@ imap_session_free(struct imap_session *s)
 	buf_deinit(&s->out);
 	buf_deinit(&s->code);
 	buf_deinit(&s->boxes);
+	buf_deinit(&s->tree);
 	buf_deinit(&s->pairs);
 	buf_deinit(&s->modified);
 	free(s);

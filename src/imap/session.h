@@ -42,6 +42,7 @@ enum imap_result {
 	IMAP_EXPUNGED,
 	IMAP_OVERQUOTA,
 	IMAP_CANNOT,
+	IMAP_USEATTR,   /* RFC 6154 */
 	IMAP_REFUSED,   /* login: wrong */
 	IMAP_MALFORMED, /* login: not what the mechanism wants */
 	IMAP_CHALLENGE  /* login: bytes are said, IMAP_ASK_RESPOND follows */
@@ -92,7 +93,7 @@ enum imap_change {
 
 struct imap_ask {
 	enum imap_question what;
-	struct slice name, to;
+	struct slice name, to, use;
 	struct slice user, secret;
 	enum sasl_mechanism mechanism;
 	bool has_initial;
@@ -124,8 +125,8 @@ struct imap_box {
 	struct slice name; /* UTF-8 */
 	struct slice special_use;
 	uint64_t mailbox;
-	uint32_t uidvalidity, uidnext, messages, unseen, recent;
-	uint64_t modseq;
+	uint32_t uidvalidity, uidnext, messages, unseen, recent, deleted;
+	uint64_t size, modseq; /* of all in it; of the last change */
 	bool is_subscribed, exists;
 };
 
@@ -162,6 +163,7 @@ struct imap_answer {
 	size_t n_details;
 	const struct imap_pair *pairs;
 	size_t n_pairs;
+	uint64_t mailbox; /* that CHANGE_CREATE made */
 };
 
 struct imap_host {

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "imap/capability.h"
 #include "imap/session.h"
+#include "imap/utf7.h"
 
 struct fetch;
 struct search;
@@ -97,6 +98,7 @@ struct imap_session {
 	struct fetch *fetch;
 	struct search *search;
 	struct buf boxes; /* LIST's rows, packed */
+	struct buf tree;  /* and one row of session_list.c each name */
 	size_t box_at, n_boxes;
 	struct list_run *list;
 	struct buf pairs; /* COPY's */
@@ -190,6 +192,22 @@ void imap_run_line(struct imap_session *s, struct slice text);
 void imap_on_sasl_line(struct imap_session *s, struct slice line);
 void imap_on_idle_line(struct imap_session *s, struct slice line);
 void imap_abort_auth(struct imap_session *s);
+
+/* -- mailboxes ------------------------------------------------------------ */
+
+enum {
+	IMAP_WIRE_NAME = IMAP_UTF7_MAX(LIMIT_MAILBOX_NAME)
+};
+
+/* Names are UTF-8 on the wire, too. */
+bool imap_has_utf8_names(const struct imap_session *s);
+/* A mailbox name as it goes out. */
+int imap_put_name(const struct imap_session *s, struct buf *b,
+    struct slice name);
+/* "(F1f)" (RFC 8474): of the mailbox, whatever its name. */
+int imap_put_mailbox_id(struct buf *b, uint64_t mailbox);
+/* * STATUS with the items of s->cmd.status. */
+void imap_say_status(struct imap_session *s, const struct imap_box *box);
 
 /* -- the commands --------------------------------------------------------- */
 

@@ -19,7 +19,7 @@ enum {
 static void
 say_refusal(struct imap_session *s)
 {
-	struct imap_in in = { buf_slice(&s->line), &s->arena, false };
+	struct imap_in in = { buf_slice(&s->line), &s->arena, false, false };
 
 	if (!imap_take_tag(&in, &s->cmd.tag))
 		s->cmd.tag = slice_of("", 0);
@@ -60,7 +60,8 @@ static const char *
 check_literal(struct imap_session *s, struct slice before, uint64_t n,
     bool *ret_append)
 {
-	struct imap_in in = { before, &s->arena, false };
+	struct imap_in in = { before, &s->arena, false,
+		imap_has_utf8_names(s) };
 	const char *why = imap_check_begin(s, &in);
 	int r;
 

@@ -79,6 +79,12 @@ static const struct row {
 	{ SLICE("a CREATE \"a*\""), NAME, IMAP_CREATE, NULL },
 	{ SLICE("a CREATE \"a%b\""), NAME, IMAP_CREATE, NULL },
 	{ SLICE("a CREATE x y"), BAD, IMAP_CREATE, NULL },
+	{ SLICE("a CREATE x (USE (\\sent))"), OK, IMAP_CREATE,
+	    "name=x use=\\Sent" },
+	{ SLICE("a CREATE x (USE ())"), OK, IMAP_CREATE, "name=x" },
+	{ SLICE("a CREATE x (USE (\\Sent)"), BAD, IMAP_CREATE, NULL },
+	{ SLICE("a CREATE &AIU-"), NAME, IMAP_CREATE, NULL },
+	{ SLICE("a CREATE &ICg-"), NAME, IMAP_CREATE, NULL },
 	{ SLICE("a RENAME x y/"), OK, IMAP_RENAME, "name=x to=y" },
 	{ SLICE("a RENAME inbox \"INBOX/old\""), OK, IMAP_RENAME,
 	    "name=INBOX to=INBOX/old" },
@@ -88,13 +94,23 @@ static const struct row {
 	/* LIST and LSUB */
 	{ SLICE("a LIST \"\" *"), OK, IMAP_LIST, "ref= pat=*" },
 	{ SLICE("a LIST x/ \"%/a*\""), OK, IMAP_LIST, "ref=x/ pat=%/a*" },
-	{ SLICE("a LIST () \"\" x"), OK, IMAP_LIST, "ref= pat=x" },
+	{ SLICE("a LIST () \"\" x"), OK, IMAP_LIST, "ref= pat=x list=8" },
 	{ SLICE("a LIST (SPECIAL-USE) \"\" *"), OK, IMAP_LIST,
-	    "ref= pat=* list=1" },
+	    "ref= pat=* list=9" },
 	{ SLICE("a list (subscribed REMOTE) \"\" * return (subscribed "
 		"children special-use)"),
-	    OK, IMAP_LIST, "ref= pat=* list=6" },
-	{ SLICE("a LIST \"\" * RETURN ()"), OK, IMAP_LIST, "ref= pat=*" },
+	    OK, IMAP_LIST, "ref= pat=* list=14" },
+	{ SLICE("a LIST \"\" * RETURN ()"), OK, IMAP_LIST,
+	    "ref= pat=* list=8" },
+	{ SLICE("a LIST (RECURSIVEMATCH SPECIAL-USE) x (% \"\" a)"), OK,
+	    IMAP_LIST, "ref=x pat=% pat= pat=a list=25" },
+	{ SLICE("a LIST \"\" * RETURN (STATUS (MESSAGES size))"), OK, IMAP_LIST,
+	    "ref= pat=* list=8 status=65" },
+	{ SLICE("a LIST (RECURSIVEMATCH) \"\" *"), BAD, IMAP_LIST, NULL },
+	{ SLICE("a LIST (REMOTE RECURSIVEMATCH) \"\" *"), BAD, IMAP_LIST,
+	    NULL },
+	{ SLICE("a LIST \"\" ()"), BAD, IMAP_LIST, NULL },
+	{ SLICE("a LIST \"\" (a"), BAD, IMAP_LIST, NULL },
 	{ SLICE("a LIST (FOO) \"\" *"), BAD, IMAP_LIST, NULL },
 	{ SLICE("a LIST (SUBSCRIBED ) \"\" *"), BAD, IMAP_LIST, NULL },
 	{ SLICE("a LIST \"\" * RETURN"), BAD, IMAP_LIST, NULL },
@@ -235,7 +251,9 @@ dump(struct buf *b, const struct imap_command *c)
 	put_slice(b, "secret", c->secret);
 	put_word(b, "initial", c->has_secret);
 	put_slice(b, "ref", c->reference);
-	put_slice(b, "pat", c->pattern);
+	for (size_t i = 0; i < c->n_patterns; i++)
+		put_slice(b, "pat", c->patterns[i]);
+	put_slice(b, "use", c->use);
 	put_number(b, "list", c->list, c->list != 0);
 	put_set(b, &c->set);
 	put_number(b, "flags", c->flags.bits, c->flags.bits != 0);

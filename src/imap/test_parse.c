@@ -47,7 +47,7 @@ strings(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(astrings) / sizeof(astrings[0]); i++) {
 		struct slice copy = test_exact_copy(astrings[i].in), got;
-		struct imap_in in = { copy, &arena, false };
+		struct imap_in in = { copy, &arena, false, false };
 
 		test_case(astrings[i].what);
 		arena_init(&arena, 4096);
@@ -92,7 +92,7 @@ sequence_sets(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		struct slice copy = test_exact_copy(sets[i].in);
-		struct imap_in in = { copy, &arena, false };
+		struct imap_in in = { copy, &arena, false, false };
 		struct imap_set got = { NULL, 0 };
 
 		test_case(sets[i].what);
@@ -134,7 +134,7 @@ flag_lists(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		struct slice copy = test_exact_copy(flags[i].in);
-		struct imap_in in = { copy, &arena, false };
+		struct imap_in in = { copy, &arena, false, false };
 		struct imap_flags got = { 0, SLICE("") };
 
 		test_case(flags[i].what);
@@ -151,7 +151,7 @@ static void
 limits(void **state)
 {
 	static char text[3 * LIMIT_IMAP_SET + 10];
-	struct imap_in in = { { NULL, 0 }, &arena, false };
+	struct imap_in in = { { NULL, 0 }, &arena, false, false };
 	struct imap_set set;
 	struct imap_flags got;
 	size_t n = 0;

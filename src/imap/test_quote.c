@@ -46,7 +46,7 @@ check_reads_again(struct slice written, struct slice want)
 {
 	struct slice copy = test_exact_copy(written), got;
 	struct arena a;
-	struct imap_in in = { copy, &a, false };
+	struct imap_in in = { copy, &a, false, false };
 
 	arena_init(&a, ARENA);
 	test_true(imap_take_astring(&in, &got));

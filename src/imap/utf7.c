@@ -203,3 +203,17 @@ imap_utf7_encode(struct slice in, uint8_t *dst, size_t size, size_t *ret_len)
 	*ret_len = out.len;
 	return true;
 }
+
+bool
+imap_name_from_wire(struct slice in, bool has_utf8, uint8_t *dst, size_t size,
+    size_t *ret_len)
+{
+	if (!has_utf8)
+		return imap_utf7_decode(in, dst, size, ret_len);
+	if (in.len > size || !slice_is_utf8(in))
+		return false;
+	if (in.len > 0)
+		memcpy(dst, in.at, in.len);
+	*ret_len = in.len;
+	return true;
+}

@@ -20,6 +20,11 @@ bool imap_utf7_decode(struct slice in, uint8_t *dst, size_t size,
 bool imap_utf7_encode(struct slice in, uint8_t *dst, size_t size,
     size_t *ret_len);
 
+/* A mailbox name, or a pattern, as it came: modified UTF-7, or UTF-8 where the
+ * client enabled that (RFC 6855, 3). */
+bool imap_name_from_wire(struct slice in, bool has_utf8, uint8_t *dst,
+    size_t size, size_t *ret_len);
+
 /* What an encoded name of n UTF-8 octets can need at most. */
 #define IMAP_UTF7_MAX(n) ((n)*5 + 2)
 

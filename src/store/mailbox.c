@@ -67,7 +67,7 @@ mailbox_touch(struct db *db, uint64_t account, uint64_t *ret)
 
 static int
 insert(struct db *db, uint64_t account, struct slice name,
-    struct slice special_use, int64_t now)
+    struct slice special_use, int64_t now, uint64_t *ret)
 {
 	struct q_counter_next number;
 	struct q_account_uidvalidity validity;
@@ -86,6 +86,8 @@ insert(struct db *db, uint64_t account, struct slice name,
 		    .special_use = special_use,
 		    .uidvalidity = validity.uidvalidity, .modseq = modseq,
 		    .created = now);
+	if (r == 0)
+		*ret = number.last;
 	return r == DB_E_EXISTS ? STORE_E_EXISTS : ERR_TRACE(r);
 }
 
@@ -105,8 +107,9 @@ mailbox_make_defaults(struct db *db, uint64_t account, int64_t now)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		struct slice name = slice_cstr(all[i].name);
+		uint64_t mailbox;
 		int r = insert(db, account, name,
-		    slice_cstr(all[i].special_use), now);
+		    slice_cstr(all[i].special_use), now, &mailbox);
 
 		if (r == 0)
 			r = DB_EXEC(subscription_add, db, .account = account,
@@ -121,11 +124,13 @@ static int
 make_parents(struct db *db, uint64_t account, struct slice name, int64_t now)
 {
 	for (size_t i = 0; i < name.len; i++) {
+		uint64_t mailbox;
 		int r;
 
 		if (name.at[i] != '/')
 			continue;
-		r = insert(db, account, slice_upto(name, i), SLICE(""), now);
+		r = insert(db, account, slice_upto(name, i), SLICE(""), now,
+		    &mailbox);
 		/* A mailbox that is there costs two numbers, no more. */
 		if (r != 0 && r != STORE_E_EXISTS)
 			return ERR_TRACE(r);
@@ -133,17 +138,44 @@ make_parents(struct db *db, uint64_t account, struct slice name, int64_t now)
 	return 0;
 }
 
+static int
+check_use(struct db *db, uint64_t account, struct slice special_use)
+{
+	struct q_mailbox_use_count row;
+	int r;
+
+	if (special_use.len == 0)
+		return 0;
+	r = DB_ONE(mailbox_use_count, db, &row, .account = account,
+	    .special_use = special_use);
+	if (r != 0)
+		return ERR_TRACE(r);
+	return row.n > 0 ? STORE_E_USE : 0;
+}
+
 int
-mailbox_create(struct db *db, uint64_t account, struct slice name, int64_t now)
+mailbox_create_special(struct db *db, uint64_t account, struct slice name,
+    struct slice special_use, int64_t now, uint64_t *ret_mailbox)
 {
 	struct mailbox_name n;
 	int r = mailbox_name_read(name, &n);
 
 	if (r == 0)
-		r = insert(db, account, mailbox_name_slice(&n), SLICE(""), now);
+		r = check_use(db, account, special_use);
+	if (r == 0)
+		r = insert(db, account, mailbox_name_slice(&n), special_use,
+		    now, ret_mailbox);
 	if (r == 0)
 		r = make_parents(db, account, mailbox_name_slice(&n), now);
 	return r < 0 ? ERR_TRACE(r) : r;
+}
+
+int
+mailbox_create(struct db *db, uint64_t account, struct slice name, int64_t now)
+{
+	uint64_t made;
+
+	return mailbox_create_special(db, account, name, SLICE(""), now, &made);
 }
 
 struct child {

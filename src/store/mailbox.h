@@ -30,6 +30,9 @@ int mailbox_make_defaults(struct db *db, uint64_t account, int64_t now);
 /* With the parents that are not there. STORE_E_EXISTS. */
 int mailbox_create(struct db *db, uint64_t account, struct slice name,
     int64_t now);
+/* The same with a use that no other mailbox has, or none: also STORE_E_USE. */
+int mailbox_create_special(struct db *db, uint64_t account, struct slice name,
+    struct slice special_use, int64_t now, uint64_t *ret_mailbox);
 /* The whole tree; not INBOX (STORE_E_FORBIDDEN). */
 int mailbox_rename(struct db *db, uint64_t account, struct slice from,
     struct slice to, int64_t now);

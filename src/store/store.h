@@ -156,8 +156,9 @@ enum {
 	STORE_E_NO_MAILBOX,
 	STORE_E_NO_ACCOUNT,
 	STORE_E_EXISTS,
-	STORE_E_NAME,     /* not a mailbox name we make */
-	STORE_E_FORBIDDEN /* such as deleting INBOX */
+	STORE_E_NAME,      /* not a mailbox name we make */
+	STORE_E_FORBIDDEN, /* such as deleting INBOX */
+	STORE_E_USE        /* another mailbox has that special use */
 };
 int mailbox_deliver(struct db *db, struct delivery *d);
 

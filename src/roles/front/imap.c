@@ -79,6 +79,8 @@ result_of(const struct wire_verdict *v)
 		return IMAP_EXISTS;
 	case BOX_CANNOT:
 		return IMAP_CANNOT;
+	case BOX_USEATTR:
+		return IMAP_USEATTR;
 	default:
 		return IMAP_TROUBLE;
 	}
@@ -212,7 +214,8 @@ ask_change(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 	struct wire_mailbox_change m = { .handle = imap_of(c)->login.handle,
 		.what = (uint8_t)ask->change,
 		.name = ask->name,
-		.to = ask->to };
+		.to = ask->to,
+		.special_use = ask->use };
 
 	return wire_send_mailbox_change(conn_front(c)->store, c->number, ticket,
 	    &m);
@@ -703,8 +706,10 @@ box_of(const struct wire_mailbox *m)
 		.uidnext = m->uidnext,
 		.messages = m->messages,
 		.unseen = m->unseen,
-		.recent = m->recent,
+		.deleted = m->deleted,
+		.size = m->size,
 		.modseq = m->modseq,
+		.recent = m->recent,
 		.is_subscribed = m->subscribed,
 		.exists = m->exists };
 }
@@ -752,7 +757,8 @@ on_mailbox_done(struct conn *c, uint32_t ticket,
     const struct wire_mailbox_done *m)
 {
 	struct imap_answer a = { .what = IMAP_ASK_CHANGE,
-		.result = result_of(&m->verdict) };
+		.result = result_of(&m->verdict),
+		.mailbox = m->mailbox };
 
 	if (ticket == imap_of(c)->ticket)
 		answer(c, &a);

@@ -342,7 +342,7 @@ box_code(const struct wire_verdict *v)
 
 	if (code >= 200 && code < 300)
 		return BOX_OK;
-	if (code >= BOX_NONEXISTENT && code <= BOX_CANNOT)
+	if (code >= BOX_NONEXISTENT && code <= BOX_LAST)
 		return code;
 	if (code == BOX_IN_USE)
 		return BOX_IN_USE;

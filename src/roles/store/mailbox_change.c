@@ -28,8 +28,10 @@ struct change {
 	struct asker asker;
 	int (*run)(struct db *db, struct change *c);
 	void (*answer)(struct change *c, struct channel *to, int r);
-	uint64_t account, modseq;
+	uint64_t account, modseq, made;
 	int64_t now;
+	char use[32];
+	size_t use_len;
 	struct mailbox_work work, next; /* next: when this slice is kept */
 	struct mailbox_copy copy;
 	struct uid_list modified;
@@ -92,8 +94,8 @@ change_new(struct channel *c, const struct wire_head *h, uint32_t handle,
 		.mailbox = mailbox,
 		.ranges = n->ranges,
 		.n_ranges = k,
-		.kept_at = n->asker.role->settings->keep_expunged > 0 ? n->now
-								      : 0 };
+		.kept_at =
+		    n->asker.role->settings->keep_expunged > 0 ? n->now : 0 };
 	n->copy = (struct mailbox_copy){ .account = n->account,
 		.mailbox = mailbox,
 		.ranges = n->ranges,
@@ -158,7 +160,8 @@ run_box(struct db *db, struct change *c)
 
 	switch (c->what) {
 	case MAILBOX_CREATE:
-		return mailbox_create(db, c->account, name, c->now);
+		return mailbox_create_special(db, c->account, name,
+		    slice_of(c->use, c->use_len), c->now, &c->made);
 	case MAILBOX_DELETE:
 		return mailbox_delete(db, c->account, name, c->work.kept_at,
 		    &c->modseq);
@@ -176,7 +179,8 @@ run_box(struct db *db, struct change *c)
 static void
 answer_box(struct change *c, struct channel *to, int r)
 {
-	struct wire_mailbox_done m = { .verdict = wire_verdict_box(r) };
+	struct wire_mailbox_done m = { .verdict = wire_verdict_box(r),
+		.mailbox = r == 0 ? c->made : 0 };
 
 	(void)wire_send_mailbox_done(to, c->asker.session, c->asker.ticket, &m);
 }
@@ -191,6 +195,8 @@ on_mailbox_change(struct channel *c, const struct wire_head *h,
 		n->what = m->what;
 		keep_name(&n->name, m->name);
 		keep_name(&n->to, m->to);
+		n->use_len = m->special_use.len;
+		memcpy(n->use, m->special_use.at, n->use_len);
 		n->run = run_box;
 		n->answer = answer_box;
 	}

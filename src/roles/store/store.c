@@ -106,6 +106,9 @@ wire_verdict_box(int r)
 	case STORE_E_NAME:
 		return wire_verdict_make(BOX_CANNOT, 5, 1, 3,
 		    "not a name for a mailbox");
+	case STORE_E_USE:
+		return wire_verdict_make(BOX_USEATTR, 5, 7, 0,
+		    "another mailbox has that use");
 	case STORE_E_FORBIDDEN:
 		return wire_verdict_make(BOX_CANNOT, 5, 7, 0,
 		    "that cannot be done");
