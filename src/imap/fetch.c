@@ -3,10 +3,10 @@
  * imap/fetch - FETCH walks the rows that were picked
  *
  * For each it first gets what is needed to know where things lie (summaries,
- * 16 messages at a time; the bytes themselves where a summary is missing or
- * cut), then writes the items one after the other. Bytes of sections pass
- * through in windows of 64 KiB, asked for when the one before is on its way to
- * the client.
+ * for many messages at a time; the bytes themselves where a summary is missing
+ * or cut), then writes the items one after the other. Bytes of small messages
+ * are read ahead; of large ones they pass through in windows of 64 KiB, asked
+ * for when the one before is on its way to the client.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,6 +28,7 @@ imap_fetch_free(struct imap_session *s)
 	arena_reset(&f->arena);
 	buf_deinit(&f->b);
 	buf_deinit(&f->ahead);
+	fetch_ahead_free(f);
 	buf_deinit(&f->header);
 	buf_deinit(&f->decoded);
 	buf_deinit(&f->preview_text);
@@ -306,8 +307,8 @@ start(struct imap_session *s)
 	s->fetch = f;
 	f->is_first = true;
 	buf_init(&f->b, FETCH_RESPONSE_MAX);
-	buf_init(&f->ahead,
-	    IMAP_ASK_SUMMARIES * (LIMIT_SUMMARY + sizeof(struct fetch_detail)));
+	buf_init(&f->ahead, FETCH_AHEAD);
+	fetch_ahead_start(f, &s->cmd.fetch);
 	buf_init(&f->header, LIMIT_HEADER);
 	buf_init(&f->decoded, 4 * IMAP_ASK_BYTES);
 	buf_init(&f->preview_text, SUMMARY_PREVIEW);

@@ -17,7 +17,8 @@
 #include "mail/preview.h"
 
 enum {
-	FETCH_PIECE = 16 * 1024, /* written before the room is looked at */
+	FETCH_PIECE = 16 * 1024,  /* written before the room is looked at */
+	FETCH_AHEAD = 256 * 1024, /* of details that are kept */
 	FETCH_RESPONSE_MAX = 4 * 1024 * 1024
 };
 
@@ -45,7 +46,9 @@ struct fetch {
 
 	/* details of the rows ahead: struct fetch_detail and its summary */
 	struct buf ahead;
-	uint32_t asked_to; /* uids up to here were asked for */
+	uint32_t asked_to, kept_to; /* uids up to here were asked for, kept */
+	bool is_ahead_full;
+	struct fetch_ahead *ahead_bytes; /* NULL: each by itself */
 
 	/* the present message */
 	struct arena arena;
@@ -89,6 +92,11 @@ bool fetch_ask(struct imap_session *s, const struct imap_ask *question,
     imap_then_fn *then);
 /* The bytes from f->at on, at most IMAP_ASK_BYTES and not beyond f->end. */
 enum fetch_step fetch_ask_window(struct imap_session *s, imap_then_fn *then);
+/* fetch_ahead.c: begins to read ahead when the command wants bytes. */
+void fetch_ahead_start(struct fetch *f, const struct imap_fetch_args *args);
+void fetch_ahead_free(struct fetch *f);
+/* Answers for f->at to f->end, or has asked; false: not read ahead. */
+bool fetch_ahead(struct imap_session *s, imap_then_fn *then);
 const struct imap_row *fetch_present(const struct imap_session *s);
 imap_more_fn imap_fetch_more;
 

@@ -24,8 +24,17 @@ keep_detail(struct fetch *f, const struct imap_detail *d)
 		.saved_at = d->saved_at,
 		.id = d->id };
 
+	f->kept_to = d->uid;
 	return buf_add(&f->ahead, slice_of(&head, sizeof(head))) == BUF_OK &&
 	    buf_add(&f->ahead, d->summary) == BUF_OK;
+}
+
+/* Those that do not fit are asked for again. */
+static bool
+has_room(const struct fetch *f, const struct imap_detail *d)
+{
+	return buf_room(&f->ahead) >=
+	    sizeof(struct fetch_detail) + d->summary.len;
 }
 
 static void
@@ -35,11 +44,15 @@ then_details(struct imap_session *s, const struct imap_answer *a)
 
 	if (a->result != IMAP_OK && a->result != IMAP_EXPUNGED)
 		f->has_trouble = true;
-	for (size_t i = 0; i < a->n_details; i++)
-		if (!keep_detail(f, &a->details[i])) {
+	for (size_t i = 0; i < a->n_details && !f->is_ahead_full; i++) {
+		if (f->ahead.len > 0 && !has_room(f, &a->details[i])) {
+			f->is_ahead_full = true;
+			f->asked_to = f->kept_to;
+		} else if (!keep_detail(f, &a->details[i])) {
 			imap_fatal(s, NULL);
 			return;
 		}
+	}
 	if (!a->more)
 		s->more = imap_fetch_more;
 }
@@ -77,7 +90,8 @@ ask_details(struct imap_session *s)
 			row = s->picks.at[p].lo;
 	}
 	question.n_uids = n;
-	buf_reset(&f->ahead, 0);
+	buf_reset(&f->ahead, FETCH_AHEAD);
+	f->is_ahead_full = false;
 	(void)fetch_ask(s, &question, then_details);
 	return FETCH_WAITS;
 }
@@ -171,6 +185,8 @@ fetch_ask_window(struct imap_session *s, imap_then_fn *then)
 		.uid = fetch_present(s)->uid,
 		.offset = f->at };
 
+	if (fetch_ahead(s, then))
+		return FETCH_WAITS;
 	question.length = n < IMAP_ASK_BYTES ? n : IMAP_ASK_BYTES;
 	f->window_end = f->at + question.length;
 	(void)fetch_ask(s, &question, then);

@@ -117,7 +117,7 @@ struct imap_ask {
 enum { /* ranges in one question; the lists of messages.def */
 	IMAP_ASK_RANGES = 1024,
 	IMAP_ASK_COPY_RANGES = 65536,
-	IMAP_ASK_SUMMARIES = 16,   /* messages in one ASK_SUMMARY */
+	IMAP_ASK_SUMMARIES = 128,  /* messages in one ASK_DETAILS of FETCH */
 	IMAP_ASK_BYTES = 64 * 1024 /* of one ASK_BODY */
 };
 
