@@ -37,6 +37,12 @@ may_not_login(const struct imap_session *s)
 	return !imap_may_login(s);
 }
 
+static bool
+may_compress(const struct imap_session *s)
+{
+	return !s->is_compressed;
+}
+
 /* is_on NULL: always. enables: the bit that ENABLE of the name sets. */
 static const struct capability {
 	const char *name;
@@ -50,6 +56,7 @@ static const struct capability {
 	{ "ID", ANY, NULL, 0 },
 	{ "ENABLE", ANY, NULL, 0 },
 	{ "IDLE", ANY, NULL, 0 },
+	{ "LANGUAGE", ANY, NULL, 0 },
 	{ "STARTTLS", EARLY, may_start_tls, 0 },
 	{ "AUTH=", EARLY, imap_may_auth, 0 }, /* one each mechanism */
 	{ "LOGINDISABLED", EARLY, may_not_login, 0 },
@@ -59,6 +66,8 @@ static const struct capability {
 	{ "CHILDREN", LATE, NULL, 0 },
 	{ "MOVE", LATE, NULL, 0 },
 	{ "SPECIAL-USE", LATE, NULL, 0 },
+	{ "COMPRESS=DEFLATE", LATE, may_compress, 0 },
+	{ "UNAUTHENTICATE", LATE, NULL, 0 },
 	{ "CONDSTORE", LATE, NULL, IMAP_ENABLED_CONDSTORE },
 	{ "QRESYNC", LATE, NULL, IMAP_ENABLED_QRESYNC },
 	{ "PREVIEW", LATE, NULL, 0 },

@@ -123,6 +123,9 @@ static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_STORE] = { "STORE", true, imap_args_store },
 	[IMAP_SUBSCRIBE] = { "SUBSCRIBE", false, imap_args_mailbox },
 	[IMAP_UNSELECT] = { "UNSELECT", false, args_none },
+	[IMAP_COMPRESS] = { "COMPRESS", false, imap_args_compress },
+	[IMAP_LANGUAGE] = { "LANGUAGE", false, imap_args_language },
+	[IMAP_UNAUTHENTICATE] = { "UNAUTHENTICATE", false, args_none },
 	[IMAP_UNSUBSCRIBE] = { "UNSUBSCRIBE", false, imap_args_mailbox },
 };
 

@@ -45,6 +45,9 @@ enum imap_verb {
 	IMAP_SUBSCRIBE,
 	IMAP_UNSELECT,
 	IMAP_UNSUBSCRIBE,
+	IMAP_COMPRESS,
+	IMAP_LANGUAGE,
+	IMAP_UNAUTHENTICATE,
 	IMAP_N_VERBS
 };
 
@@ -211,6 +214,8 @@ struct imap_command {
 	bool has_modseq;      /* MODSEQ is among the keys */
 	unsigned status;
 	struct imap_sync_args sync;
+	struct slice *words; /* LANGUAGE */
+	size_t n_words;
 	unsigned enable; /* IMAP_ENABLED_* (imap/capability.h) */
 	bool has_date;
 	int64_t date;

@@ -754,6 +754,8 @@ host_ask(void *ctx, const struct imap_ask *ask)
 	case IMAP_ASK_CLOSE:
 		c->open = -1;
 		return true;
+	case IMAP_ASK_LEAVE:
+		return true;
 	case IMAP_ASK_ABORT:
 		if (!c->keeper.is_there)
 			abort();
@@ -803,6 +805,13 @@ host_wall(void *ctx)
 	return FAKE_WALL;
 }
 
+static bool
+host_compress(void *ctx, bool now)
+{
+	((struct fake_client *)ctx)->is_compressed = now;
+	return true;
+}
+
 static void
 host_end(void *ctx)
 {
@@ -810,7 +819,8 @@ host_end(void *ctx)
 }
 
 static const struct imap_host host = { host_room, host_say, host_ask,
-	host_body_room, host_body, host_start_tls, host_wall, host_end };
+	host_body_room, host_body, host_start_tls, host_compress, host_wall,
+	host_end };
 
 void
 fake_client_init(struct fake_client *c, struct fake_store *f,

@@ -82,7 +82,7 @@ struct fake_client {
 	size_t room; /* what the socket takes at once */
 	struct buf out;
 	struct buf body; /* APPEND's */
-	bool is_over, wants_tls;
+	bool is_over, wants_tls, is_compressed;
 	struct fake_keeper keeper;
 	const struct imap_config *config;
 	long open; /* index of the mailbox, -1 */

@@ -310,6 +310,9 @@ static const struct row {
 	[IMAP_STORE] = { IMAP_SELECTED, true, imap_run_store },
 	[IMAP_SUBSCRIBE] = { LOGGED_IN, false, imap_run_subscribe },
 	[IMAP_UNSELECT] = { IMAP_SELECTED, false, imap_run_unselect },
+	[IMAP_COMPRESS] = { LOGGED_IN, false, imap_run_compress },
+	[IMAP_LANGUAGE] = { ANY, false, imap_run_language },
+	[IMAP_UNAUTHENTICATE] = { LOGGED_IN, false, imap_run_unauthenticate },
 	[IMAP_UNSUBSCRIBE] = { LOGGED_IN, false, imap_run_unsubscribe },
 };
 
@@ -385,7 +388,8 @@ imap_session_input(struct imap_session *s, struct slice in)
 {
 	size_t eaten = 0;
 
-	while (eaten < in.len && !imap_session_is_busy(s)) {
+	s->has_switched = false;
+	while (eaten < in.len && !imap_session_is_busy(s) && !s->has_switched) {
 		enum imap_reader before = s->reader;
 		size_t n = imap_read(s, slice_from(in, eaten));
 
@@ -498,6 +502,13 @@ imap_session_tls_up(struct imap_session *s)
 	s->has_tls = true;
 	s->wants_tls = false;
 	s->n_errors = 0;
+}
+
+void
+imap_session_still_here(struct imap_session *s)
+{
+	if (s->is_idling && !imap_session_is_busy(s))
+		imap_say(s, SLICE("* OK Still here\r\n"));
 }
 
 void

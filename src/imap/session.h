@@ -58,6 +58,7 @@ enum imap_question {
 	IMAP_ASK_STATUS,    /* name -> one box */
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
 	IMAP_ASK_CLOSE,     /* no answer */
+	IMAP_ASK_LEAVE,     /* no answer: nobody is logged in any more */
 	IMAP_ASK_CHANGE,    /* change, name, to -> result */
 	IMAP_ASK_SCAN,      /* since, gone_since -> entries, gone, upto, modseq,
 			     * floor, uidnext, more */
@@ -177,6 +178,9 @@ struct imap_host {
 	size_t (*body_room)(void *ctx);
 	void (*body)(void *ctx, struct slice bytes);
 	void (*start_tls)(void *ctx);
+	/* Makes ready for it; false: no memory. Then, with `now`: what is said
+	 * and comes in from here on is compressed (RFC 4978). */
+	bool (*compress)(void *ctx, bool now);
 	int64_t (*wall)(void *ctx); /* microseconds since 1970 */
 	void (*end)(void *ctx);     /* after what was said; input is over */
 };
@@ -218,6 +222,8 @@ void imap_session_lost_store(struct imap_session *s);
 void imap_session_lost_keeper(struct imap_session *s);
 /* The body of an APPEND is not wanted any more. */
 void imap_session_body_refused(struct imap_session *s, enum imap_result result);
+/* Something is said to a client in IDLE, so that its connection stays. */
+void imap_session_still_here(struct imap_session *s);
 /* Idle for too long, or the server goes down. */
 void imap_session_bye(struct imap_session *s, const char *why);
 

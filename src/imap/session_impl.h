@@ -5,7 +5,8 @@
  * session_read.c reads, session.c dispatches; session_auth.c has the commands
  * by which one gets in, session_box.c those about mailboxes, session_append.c
  * APPEND, session_copy.c COPY and MOVE, session_msg.c the others about
- * messages, session_sync.c tells what has changed, fetch.c and search.c do what they say. Not for anybody else.
+ * messages, session_sync.c tells what has changed, fetch.c and search.c do what
+ * they say. Not for anybody else.
  */
 #ifndef IMAP_SESSION_IMPL_H
 #define IMAP_SESSION_IMPL_H
@@ -56,7 +57,9 @@ struct imap_session {
 	uint64_t literal_left; /* of READ_LITERAL, READ_SKIP, READ_APPEND */
 	bool is_discarding;    /* the command was refused; its rest goes */
 	const char *why;       /* refused, because; NULL: syntax */
-	bool wants_tls;        /* STARTTLS was said; what follows is not ours */
+	bool is_compressed;
+	bool has_switched; /* just now: what follows comes otherwise */
+	bool wants_tls;    /* STARTTLS was said; what follows is not ours */
 
 	/* the command that runs */
 	struct arena arena;
@@ -211,6 +214,7 @@ void imap_say_status(struct imap_session *s, const struct imap_box *box);
 
 /* -- the commands --------------------------------------------------------- */
 
+imap_more_fn imap_run_compress, imap_run_language, imap_run_unauthenticate;
 imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
     imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,
     imap_run_id, imap_run_login, imap_run_namespace, imap_run_starttls,

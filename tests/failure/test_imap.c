@@ -58,7 +58,8 @@ outer_body(void *ctx, struct slice bytes)
 }
 
 static const struct imap_host outer = { outer_room, outer_say, outer_ask,
-	host_body_room, outer_body, host_start_tls, host_wall, host_end };
+	host_body_room, outer_body, host_start_tls, host_compress, host_wall,
+	host_end };
 
 static const char *const script[] = {
 	"a1 CAPABILITY\r\n",

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/time.h"
+#include "roles/front/deflate.h"
 #include "roles/front/origin.h"
 
 enum {
@@ -40,7 +41,10 @@ conn_cost(const struct conn *c)
 	    : c->proto->cost(c);
 
 	return sizeof(*c) + c->proto->session_size + c->in.size + c->out.size +
-	    more + origin_cost(c) + (c->tls == NULL ? 0 : TLS_MEMORY);
+	    more + origin_cost(c) + (c->tls == NULL ? 0 : TLS_MEMORY) +
+	    (c->deflate == NULL ? 0
+				: DEFLATE_MEMORY + c->deflate->in.size +
+			c->deflate->out.size);
 }
 
 /* The only assignment to c->state. */
@@ -143,6 +147,7 @@ conn_free(struct conn *c)
 	list_remove(&c->link);
 	buf_deinit(&c->in);
 	buf_deinit(&c->out);
+	deflate_free(c->deflate);
 	charge_release(&c->charge);
 	free(c);
 	front_own(f)->n_conns--;
@@ -192,6 +197,13 @@ conn_bill_client(struct conn *c)
 {
 	return c->client == NULL || c->charge.purse == NULL ||
 	    pay_from(c, &c->client->memory);
+}
+
+/* What is not yet sent, compressed or not. */
+static size_t
+out_left(const struct conn *c)
+{
+	return c->out.len + (c->deflate == NULL ? 0 : c->deflate->out.len);
 }
 
 /* -- time ---------------------------------------------------------------- */
@@ -269,7 +281,7 @@ on_timer(struct env_timer *t)
 		conn_kill(c, c->state != CONN_LINGER);
 		return;
 	}
-	if (c->is_paused && c->out.len == 0) {
+	if (c->is_paused && out_left(c) == 0) {
 		still_paused(c, now);
 		return;
 	}
@@ -302,7 +314,7 @@ update_watch(struct conn *c)
 		__attribute__((fallthrough));
 	case CONN_TLS_FLUSH:
 	case CONN_ENDING:
-		if (c->out.len > 0)
+		if (out_left(c) > 0)
 			want |= ENV_WRITE;
 		break;
 	case CONN_LINGER:
@@ -316,11 +328,46 @@ update_watch(struct conn *c)
 }
 
 static ssize_t
-conn_recv(struct conn *c, void *at, size_t n)
+recv_raw(struct conn *c, void *at, size_t n)
 {
 	if (c->tls != NULL)
 		return tls_recv(c->tls, at, n);
 	return env_recv(c->front->env, c->watch.fd, at, n);
+}
+
+/* What of the compressed bytes fits into n; they are read when the last ones
+ * are used up. */
+static ssize_t
+recv_deflated(struct conn *c, void *at, size_t n)
+{
+	uint8_t piece[DEFLATE_IN];
+
+	for (;;) {
+		ssize_t r = deflate_read(c->deflate, at, n);
+
+		if (r != 0)
+			return r;
+		r = recv_raw(c, piece, sizeof(piece));
+		if (r <= 0)
+			return r;
+		if (buf_add(&c->deflate->in, slice_of(piece, (size_t)r)) !=
+		    BUF_OK)
+			return -ENOMEM;
+	}
+}
+
+static ssize_t
+conn_recv(struct conn *c, void *at, size_t n)
+{
+	return c->is_deflating ? recv_deflated(c, at, n) : recv_raw(c, at, n);
+}
+
+/* Read already, by us: no readiness of the socket will tell of it. */
+static bool
+has_pending(const struct conn *c)
+{
+	return (c->tls != NULL && tls_has_pending(c->tls)) ||
+	    (c->is_deflating && deflate_has_pending(c->deflate));
 }
 
 static ssize_t
@@ -375,7 +422,7 @@ feed(struct conn *c)
 		env_log(c->front->env, ENV_WARN, "input-stuck",
 		    "client=%s proto=%s", c->peer_text, c->proto->name);
 		conn_kill(c, true);
-	} else if (c->tls != NULL && tls_has_pending(c->tls)) {
+	} else if (has_pending(c)) {
 		conn_soon(c); /* no readiness will tell of these */
 	}
 }
@@ -410,7 +457,7 @@ read_some(struct conn *c)
 			conn_kill(c, true);
 			return;
 		}
-		if (c->tls == NULL && (size_t)n < want)
+		if (c->tls == NULL && !c->is_deflating && (size_t)n < want)
 			break; /* that was all; saves a call */
 	}
 	if (!is_new)
@@ -525,6 +572,8 @@ static void
 output_is_out(struct conn *c)
 {
 	buf_reset(&c->out, 0);
+	if (c->deflate != NULL)
+		buf_reset(&c->deflate->out, 0);
 	if (c->state == CONN_TLS_FLUSH)
 		(void)begin_tls(c);
 	else if (c->state == CONN_ENDING)
@@ -533,15 +582,38 @@ output_is_out(struct conn *c)
 		(void)conn_charge(c);
 }
 
+/* The bytes that go next, as they go: compressed, when they are to be. NULL:
+ * no memory, and the conn is dead. */
+static struct buf *
+next_out(struct conn *c)
+{
+	struct deflate *d = c->deflate;
+
+	while (c->is_deflating && c->out.len > 0 && d->out.len < DEFLATE_OUT) {
+		ssize_t n = deflate_write(d, buf_slice(&c->out));
+
+		if (n < 0) {
+			lost(c, n);
+			return NULL;
+		}
+		buf_eat(&c->out, (size_t)n);
+	}
+	return c->is_deflating ? &d->out : &c->out;
+}
+
 /* Sends until the socket is full or all is out; true when bytes went. */
 static bool
 send_some(struct conn *c)
 {
 	bool has_moved = false;
 
-	while (c->out.len > 0) {
-		ssize_t n = conn_send(c, buf_slice(&c->out));
+	while (out_left(c) > 0) {
+		struct buf *out = next_out(c);
+		ssize_t n;
 
+		if (out == NULL)
+			return false;
+		n = conn_send(c, buf_slice(out));
 		if (n == -EAGAIN)
 			break;
 		if (n < 0) {
@@ -550,7 +622,7 @@ send_some(struct conn *c)
 		}
 		has_moved = true;
 		c->is_unspoken = false;
-		buf_eat(&c->out, (size_t)n);
+		buf_eat(out, (size_t)n);
 	}
 	if (has_moved && c->state == CONN_OPEN)
 		c->active = env_now(c->front->env);
@@ -565,7 +637,7 @@ flush(struct conn *c)
 
 		if (c->state == CONN_DEAD)
 			return;
-		if (c->out.len == 0) {
+		if (out_left(c) == 0) {
 			output_is_out(c);
 			if (c->state == CONN_DEAD)
 				return;
@@ -588,8 +660,7 @@ run_later(struct env_defer *d)
 
 	if (c->state == CONN_OPEN && c->wants_input_call && !c->is_paused)
 		feed(c);
-	if (c->state == CONN_OPEN && c->tls != NULL && !c->is_paused &&
-	    tls_has_pending(c->tls))
+	if (c->state == CONN_OPEN && !c->is_paused && has_pending(c))
 		read_some(c);
 	if (c->state == CONN_OPEN || c->state == CONN_ENDING ||
 	    c->state == CONN_TLS_FLUSH)
@@ -974,6 +1045,35 @@ conn_start_tls(struct conn *c)
 	c->is_paused = false;
 	enter_timed(c, CONN_TLS_FLUSH);
 	conn_soon(c);
+}
+
+bool
+conn_prepare_deflate(struct conn *c)
+{
+	if (c->state == CONN_OPEN && c->deflate == NULL)
+		c->deflate = deflate_new();
+	return c->deflate != NULL;
+}
+
+/* What was said before goes out as it is; what came behind the command that
+ * asked for this can only be compressed. */
+void
+conn_start_deflate(struct conn *c)
+{
+	struct deflate *d = c->deflate;
+
+	if (c->state != CONN_OPEN || d == NULL || c->is_deflating)
+		return;
+	c->is_deflating = true;
+	if (buf_add(&d->out, buf_slice(&c->out)) != BUF_OK ||
+	    buf_add(&d->in, buf_slice(&c->in)) != BUF_OK) {
+		conn_kill(c, true);
+		return;
+	}
+	buf_reset(&c->out, 0);
+	buf_reset(&c->in, 0);
+	if (conn_charge(c))
+		conn_soon(c);
 }
 
 bool

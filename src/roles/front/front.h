@@ -118,7 +118,9 @@ struct conn {
 	unsigned service; /* SERVICE_* */
 	struct env_addr peer;
 	char peer_text[ENV_ADDR_TEXT];
-	struct tls *tls; /* NULL: in the clear */
+	struct tls *tls;         /* NULL: in the clear */
+	struct deflate *deflate; /* RFC 4978; NULL: as it is */
+	bool is_deflating;       /* it is in use, not only ready */
 	struct buf in, out;
 	struct origin *origin; /* NULL: nothing is asked about the client */
 	/* conn.c's own */
@@ -179,6 +181,10 @@ size_t conn_out_room(const struct conn *c);
 /* The output so far is sent in the clear, input already read is thrown away
  * (RFC 3207 4.2, against injection), then the handshake; tls_up() follows. */
 void conn_start_tls(struct conn *c);
+/* Makes ready to compress (false: no memory); then, between a reply in the
+ * clear and the next: what is said and read from here on is compressed. */
+bool conn_prepare_deflate(struct conn *c);
+void conn_start_deflate(struct conn *c);
 bool conn_has_tls(const struct conn *c);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384", or "" */
 const char *conn_tls_text(const struct conn *c);

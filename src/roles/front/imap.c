@@ -17,6 +17,7 @@
 
 enum {
 	EARLY_IDLE_MINUTES = 5, /* before the login */
+	KEEP_MINUTES = 4,       /* between two words in IDLE */
 	ROWS = 64 /* of one MAILBOX_ROWS or SCAN_ROWS, by messages.def */
 };
 
@@ -25,7 +26,9 @@ struct imap {
 	struct imap_config config;
 	struct login login;
 	enum imap_question login_ask; /* what it answers */
-	bool wants_tls;
+	bool wants_tls, wants_deflate;
+	bool is_kept;  /* KEEP_MINUTES is its limit */
+	int64_t heard;   /* env_now() of the last input */
 	uint32_t ticket; /* of the last question */
 	enum imap_question asked;
 	uint64_t mailbox; /* open at the store; 0: none */
@@ -99,6 +102,19 @@ answer(struct conn *c, const struct imap_answer *a)
 {
 	imap_session_answer(imap_of(c)->s, a);
 	go_on(c);
+}
+
+static void on_login(struct conn *c, enum login_result how,
+    struct slice challenge);
+
+static void
+set_early_idle(struct conn *c)
+{
+	int64_t idle = conn_front(c)->settings->imap_idle;
+
+	if (idle > EARLY_IDLE_MINUTES * TIME_MINUTE)
+		idle = EARLY_IDLE_MINUTES * TIME_MINUTE;
+	conn_set_idle(c, idle);
 }
 
 /* -- questions ----------------------------------------------------------------
@@ -206,6 +222,20 @@ ask_close(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 	return m.mailbox == 0 ? 0
 			      : wire_send_mailbox_close(conn_front(c)->store,
 				    c->number, ticket, &m);
+}
+
+/* Who it was is forgotten, here and at the store. */
+static int
+ask_leave(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+
+	(void)ticket;
+	(void)ask;
+	login_deinit(&x->login);
+	login_init(&x->login, c, "imap", on_login);
+	set_early_idle(c);
+	return 0;
 }
 
 static int
@@ -427,6 +457,7 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_STATUS] = ask_status,
 	[IMAP_ASK_OPEN] = ask_open,
 	[IMAP_ASK_CLOSE] = ask_close,
+	[IMAP_ASK_LEAVE] = ask_leave,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,
 	[IMAP_ASK_SUMMARY] = ask_summary,
@@ -507,6 +538,13 @@ host_wall(void *ctx)
 	return env_wall(conn_front(ctx)->env);
 }
 
+static bool
+host_compress(void *ctx, bool now)
+{
+	imap_of(ctx)->wants_deflate = now;
+	return now || conn_prepare_deflate(ctx);
+}
+
 static void
 host_end(void *ctx)
 {
@@ -514,10 +552,37 @@ host_end(void *ctx)
 }
 
 static const struct imap_host host = { host_room, host_say, host_ask,
-	host_body_room, host_body, host_start_tls, host_wall, host_end };
+	host_body_room, host_body, host_start_tls, host_compress, host_wall,
+	host_end };
 
 /* -- the conn's calls
  * -------------------------------------------------------------- */
+
+static void
+switch_streams(struct conn *c)
+{
+	struct imap *x = imap_of(c);
+
+	if (x->wants_deflate)
+		conn_start_deflate(c);
+	x->wants_deflate = false;
+}
+
+/* In IDLE it is looked after more often. */
+static void
+keep(struct conn *c)
+{
+	struct imap *x = imap_of(c);
+	int64_t idle = conn_front(c)->settings->imap_idle;
+	bool is_idling = imap_session_is_idling(x->s);
+
+	if (is_idling == x->is_kept)
+		return;
+	x->is_kept = is_idling;
+	if (is_idling && idle > KEEP_MINUTES * TIME_MINUTE)
+		idle = KEEP_MINUTES * TIME_MINUTE;
+	conn_set_idle(c, idle);
+}
 
 static void
 on_input(struct conn *c)
@@ -526,6 +591,9 @@ on_input(struct conn *c)
 	size_t n = imap_session_input(x->s, conn_in(c));
 
 	conn_eat(c, n);
+	x->heard = env_now(conn_front(c)->env);
+	switch_streams(c);
+	keep(c);
 	if (x->wants_tls) {
 		x->wants_tls = false;
 		conn_start_tls(c);
@@ -533,9 +601,6 @@ on_input(struct conn *c)
 		conn_pause(c);
 	}
 }
-
-static void on_login(struct conn *c, enum login_result how,
-    struct slice challenge);
 
 static void
 on_pause(struct env_defer *d)
@@ -551,7 +616,6 @@ on_start(struct conn *c)
 {
 	struct front *f = conn_front(c);
 	struct imap *x = imap_of(c);
-	int64_t idle = f->settings->imap_idle;
 
 	x->config = (struct imap_config){ .hostname = f->hostname,
 		.may_start_tls = tls_server_has_key(f->tls),
@@ -569,9 +633,8 @@ on_start(struct conn *c)
 		conn_drop(c);
 		return;
 	}
-	if (idle > EARLY_IDLE_MINUTES * TIME_MINUTE)
-		idle = EARLY_IDLE_MINUTES * TIME_MINUTE;
-	conn_set_idle(c, idle);
+	x->heard = env_now(f->env);
+	set_early_idle(c);
 	imap_session_start(x->s, conn_has_tls(c));
 }
 
@@ -610,6 +673,7 @@ static void
 on_room(struct conn *c)
 {
 	imap_session_pump(imap_of(c)->s);
+	switch_streams(c);
 	go_on(c);
 }
 
@@ -620,10 +684,21 @@ on_tls_up(struct conn *c)
 	imap_session_tls_up(imap_of(c)->s);
 }
 
+/* NATs forget connections on which nothing moves; a word now and then costs
+ * less than a new login. Only in IDLE may anything be said unasked. */
 static void
 on_timeout(struct conn *c)
 {
-	imap_session_bye(imap_of(c)->s, "Idle for too long");
+	struct imap *x = imap_of(c);
+	int64_t left = x->heard + conn_front(c)->settings->imap_idle -
+	    env_now(conn_front(c)->env);
+
+	if (imap_session_is_idling(x->s) && left > 0)
+		imap_session_still_here(x->s);
+	else if (left > 0 && imap_session_state(x->s) != IMAP_NOT_AUTH)
+		conn_set_idle(c, left);
+	else
+		imap_session_bye(x->s, "Idle for too long");
 }
 
 static void
@@ -673,6 +748,7 @@ on_login(struct conn *c, enum login_result how, struct slice challenge)
 
 	if (how == LOGIN_YES)
 		conn_set_idle(c, conn_front(c)->settings->imap_idle);
+	imap_of(c)->heard = env_now(conn_front(c)->env);
 	answer(c, &a);
 }
 
