@@ -137,6 +137,25 @@ fail_socket(const char *path, int r)
 }
 
 int
+admin_open(struct cli *cli, const char *command, json_t *args, int *ret_fd)
+{
+	struct settings settings;
+	int fd, r = cli_settings(cli, &settings);
+
+	if (r != CLI_OK)
+		return r;
+	fd = connect_to(settings.control);
+	r = fd < 0 ? fd : send_request(fd, command, args);
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return fail_socket(settings.control, r);
+	}
+	*ret_fd = fd;
+	return CLI_OK;
+}
+
+int
 admin_ask(struct cli *cli, const char *command, json_t *args,
     struct admin_answer *ret)
 {

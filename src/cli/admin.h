@@ -43,6 +43,8 @@ int admin_run(struct cli *cli);
  * refusal; else the trouble has been told. */
 int admin_ask(struct cli *cli, const char *command, json_t *args,
     struct admin_answer *ret);
+/* Asks, and leaves the connection open for what follows: cli/carry. */
+int admin_open(struct cli *cli, const char *command, json_t *args, int *ret_fd);
 void admin_answer_deinit(struct admin_answer *a);
 /* Exit status by its code; tells a refusal on stderr. */
 int admin_status(const struct admin_answer *a);

@@ -30,6 +30,8 @@ static const struct cli_command *const commands[] = {
 	&cli_sts,
 	&cli_suppress,
 	&cli_undelete,
+	&cli_import,
+	&cli_export,
 	&cli_reports,
 	&cli_destination,
 	&cli_throttle,

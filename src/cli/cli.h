@@ -101,9 +101,9 @@ int cli_read_file(const char *path, size_t cap, char **ret, size_t *ret_len);
 
 /* One a file. */
 extern const struct cli_command cli_account, cli_address, cli_alias, cli_config,
-    cli_domain, cli_destination, cli_greylist, cli_group, cli_init, cli_key,
-    cli_queue, cli_reports, cli_role, cli_route, cli_send, cli_sendmail,
-    cli_serve, cli_status, cli_sts, cli_suppress, cli_throttle, cli_token,
-    cli_trace, cli_undelete, cli_verify, cli_warmup;
+    cli_domain, cli_destination, cli_greylist, cli_export, cli_group,
+    cli_import, cli_init, cli_key, cli_queue, cli_reports, cli_role, cli_route,
+    cli_send, cli_sendmail, cli_serve, cli_status, cli_sts, cli_suppress,
+    cli_throttle, cli_token, cli_trace, cli_undelete, cli_verify, cli_warmup;
 
 #endif

@@ -303,6 +303,11 @@ account_remove(struct db *db, struct slice address)
 	if (r == STORE_AGAIN)
 		return r;
 	if (r == 0)
+		r = DB_EXEC(import_note_forget, db, .account = account,
+		    .limit = REMOVE_SLICE);
+	if (r == 0 && db_changed(db) == REMOVE_SLICE)
+		return STORE_AGAIN;
+	if (r == 0)
 		r = DB_EXEC(credential_delete_all, db, .account = account);
 	if (r == 0)
 		r = DB_EXEC(certificate_delete_all, db, .account = account);

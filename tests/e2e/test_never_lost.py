@@ -86,3 +86,119 @@ def test_expunged_mail_comes_back(server):
     server.cli("verify")
     server.cli("account", "remove", "kept@one.example")
     server.cli("verify")
+
+
+def maildir(path, mails):
+    """mails: {name: bytes}, with line ends of a file; the time of each is 2025-11-05 and its number in seconds."""
+    for d in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(path, d), exist_ok=True)
+    for i, (name, text) in enumerate(mails.items()):
+        at = os.path.join(path, "cur" if ":2," in name else "new", name)
+        with open(at, "wb") as f:
+            f.write(text.replace(b"\r\n", b"\n"))
+        os.utime(at, (1762326489 + i, 1762326489 + i))
+
+
+def make_maildir(path):
+    maildir(path, {"1.a:2,SF": mail("one"), "2.b:2,RSab": mail("two"), "3.c": mail("three"), "4.d:2,T": mail("four")})
+    with open(os.path.join(path, "dovecot-keywords"), "w") as f:
+        f.write("0 work\n1 $Junk\n")
+    maildir(os.path.join(path, ".Work.Caf&AOk-"), {"1.a:2,S": mail("twin"), "2.b:2,S": mail("twin"),
+                                                  "3.c:2,": b"no header\rat\0all\n"})
+    maildir(os.path.join(path, ".Empty"), {})
+    maildir(os.path.join(path, "Old", "2024"), {"1.a:2,P": mail("old")})
+
+
+def test_maildirs_and_mboxes_come_in_once(server, tmp_path):
+    server.account("moved@one.example")
+    path = str(tmp_path / "maildir")
+    make_maildir(path)
+    source = "maildir:" + path
+    assert server.cli_json("import", source, "moved@one.example", "--dry-run")["new"] == 8
+    assert server.cli_json("import", source, "moved@one.example") == {
+        "new": 8, "known": 0, "refused": 0, "bytes": pytest.approx(1000, abs=400), "dry_run": False}
+    m = login(server, "moved@one.example")
+    rows = fetch(m, "INBOX", "(FLAGS INTERNALDATE)")
+    assert [set(re.search(rb"FLAGS \(([^)]*)\)", r)[1].split()) - {b"\\Recent"} for r in rows] == [
+        {b"\\Seen", b"\\Flagged"}, {b"\\Seen", b"\\Answered", b"work", b"$Junk"}, set(), {b"\\Deleted"}]
+    assert b" 5-Nov-2025 07:08:09 +0000" in rows[0]
+    assert len(fetch(m, "Work/Caf&AOk-")) == 3 and len(fetch(m, "Old/2024")) == 1
+    m.select("Work/Caf&AOk-")
+    assert m.fetch("3", "BODY.PEEK[]")[1][0][1] == b"no header\rat\x80all\r\n"  # NUL may not be said (RFC 3501, 9: CHAR8)
+
+    # Once more, with one more mail, and with other flags in the names: only what is new.
+    os.rename(os.path.join(path, "new", "3.c"), os.path.join(path, "cur", "3.c:2,S"))
+    maildir(path, {"5.e:2,": mail("five")})
+    assert server.cli("import", source, "moved@one.example").stdout == (
+        "1 mails imported, 8 were here already, 0 were refused\n")
+    # What its owner has removed does not come back, unless it is asked for.
+    m.select("INBOX")
+    m.store("1:*", "+FLAGS", "\\Deleted")
+    m.expunge()
+    assert server.cli_json("import", source, "moved@one.example")["new"] == 0
+    assert server.cli_json("import", source, "moved@one.example", "--again", "--mailbox", "Twice")["new"] == 9
+    assert len(fetch(m, "Twice")) == 5 and len(fetch(m, "Twice/Old/2024")) == 1
+
+    box = str(tmp_path / "box")
+    with open(box, "w") as f:
+        f.write("From x Wed Nov  5 07:08:09 2025\nStatus: RO\nX-Status: F\nX-Keywords: work bad]word\nSubject: q\n\n>From me\n\n"
+                "From y Wed Nov  5 07:08:10 2025\nSubject: r\n\nHello\n")
+    assert server.cli_json("import", "mbox:" + box, "moved@one.example", "--mailbox", "Box")["new"] == 2
+    assert server.cli_json("import", "mbox:" + box, "moved@one.example", "--mailbox", "Box")["known"] == 2
+    rows = fetch(m, "Box", "(FLAGS INTERNALDATE BODY.PEEK[])")
+    assert b"\\Seen" in rows[0] and b"\\Flagged" in rows[0] and b"work" in rows[0] and b" 5-Nov-2025 07:08:09" in rows[0]
+    m.select("Box")
+    assert m.fetch("1", "BODY.PEEK[]")[1][0][1] == b"Subject: q\r\n\r\nFrom me\r\n"
+    m.logout()
+
+    assert server.cli("import", source, "nobody@one.example", check=False).returncode == 1
+    assert server.cli("import", "pst:x", "moved@one.example", check=False).returncode == 2
+    assert server.cli("import", "maildir:/nowhere", "moved@one.example", check=False).returncode == 1
+    server.cli("account", "quota", "moved@one.example", "1KiB")
+    out = server.cli("import", source, "moved@one.example", "--again", check=False)
+    assert out.returncode == 1 and "quota" in out.stderr, out
+    server.cli("verify")
+
+
+def test_what_goes_out_comes_back_as_it_was(server, tmp_path):
+    server.account("out@one.example")
+    server.account("back@one.example")
+    path = str(tmp_path / "from")
+    make_maildir(path)
+    server.cli("import", "maildir:" + path, "out@one.example")
+    m = login(server, "out@one.example")
+    m.create("Dotted.Name/Below")
+    m.append('"Dotted.Name/Below"', "(\\Seen)", None, b"Subject: from\r\n\r\nFrom me\r\n>From you\r\n\r\n")
+
+    def all_of(who):
+        x = login(server, who)
+        rows = {}
+        for line in x.list()[1]:
+            name = re.search(rb'"/" "?([^"]*)"?$', line)[1].decode()
+            assert x.select(f'"{name}"', readonly=True)[0] == "OK"
+            got = x.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1]
+            rows[name] = sorted((re.sub(rb"^\d+ |UID \d+ |\\Recent ?", b"", d[0]), d[1]) for d in got if isinstance(d, tuple))
+        x.logout()
+        return rows
+
+    was = all_of("out@one.example")
+    for kind in ("maildir", "mbox"):
+        target = f"{kind}:{tmp_path}/{kind}"
+        assert server.cli_json("export", "out@one.example", target) == {"mails": 9, "new": 9, "failed": 0}
+        assert server.cli_json("import", target, "back@one.example", "--again")["new"] == 9
+        is_ = all_of("back@one.example")
+        assert is_ == was
+        server.cli("account", "remove", "back@one.example")
+        server.account("back@one.example")
+    assert os.path.isdir(tmp_path / "maildir" / ".Dotted&AC4-Name.Below" / "cur")
+
+    # Again: nothing is written twice, flags follow.
+    m.select("INBOX")
+    m.store("3", "+FLAGS", "\\Flagged")
+    assert server.cli_json("export", "out@one.example", f"maildir:{tmp_path}/maildir")["new"] == 0
+    names = os.listdir(tmp_path / "maildir" / "cur")
+    assert len(names) == 4 and any(n.endswith(":2,F") for n in names), names
+    assert server.cli("export", "out@one.example", f"mbox:{tmp_path}/x", "--mailbox", "Nowhere", check=False).returncode == 1
+    assert server.cli_json("export", "out@one.example", f"mbox:{tmp_path}/x", "--mailbox", "INBOX")["new"] == 4
+    assert open(tmp_path / "x").read().count("From MAILER-DAEMON Wed Nov  5 07:08:") == 4
+    m.logout()

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "roles/control/bulk.h"
 #include "roles/control/control.h"
 #include "roles/control/route_test.h"
 #include "sasl/token_keys.h"
@@ -29,6 +30,7 @@ enum state {
 	ROUTING, /* the DNS is asked for `ulak route` */
 	TELLING_KEYS,
 	ASKING,
+	CARRYING, /* mails in or out: bulk.c */
 	WRITING
 };
 #define REQUEST_TIME (10 * TIME_SECOND)
@@ -45,6 +47,7 @@ struct control_conn {
 	struct control_request request;
 	bool has_request;
 	struct route_test *test; /* of "route test" */
+	struct bulk *bulk;       /* of "import" and "export" */
 };
 
 /* The only assignment to conn->state. */
@@ -72,6 +75,7 @@ control_conn_free(struct control_conn *conn)
 	env_close(env, conn->watch.fd, false);
 	list_remove(&conn->link);
 	route_test_free(conn->test);
+	bulk_free(conn->bulk);
 	conn->control->n_conns--;
 	if (conn->has_request)
 		control_request_deinit(&conn->request);
@@ -105,8 +109,11 @@ control_conn_find(struct control *c, uint64_t session)
 static void
 want_write(struct control_conn *conn)
 {
+	bool reads = conn->state != CARRYING ||
+	    (bulk_wants(conn->bulk) && buf_room(&conn->in) > 0);
+
 	(void)env_watch_want(conn->control->role->env, &conn->watch,
-	    ENV_READ | (conn->out.len > 0 ? ENV_WRITE : 0u));
+	    (reads ? ENV_READ : 0u) | (conn->out.len > 0 ? ENV_WRITE : 0u));
 }
 
 /* The last line; the connection ends when it has been read. */
@@ -400,7 +407,8 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 	LIST_FOREACH_SAFE (it, tmp, &c->conns) {
 		struct control_conn *conn = control_conn_of(it);
 
-		if (peer == WIRE_STORE && conn->state == ASKING)
+		if (peer == WIRE_STORE &&
+		    (conn->state == ASKING || conn->state == CARRYING))
 			refuse_for_now(conn, "the store ended; try again");
 		if (peer == WIRE_RESOLVER && conn->state == ROUTING)
 			refuse_for_now(conn, "the resolver ended; try again");
@@ -411,6 +419,90 @@ control_conns_peer_lost(struct control *c, enum wire_role peer)
 			conn->state == SEALING || conn->state == TELLING_KEYS))
 			refuse_for_now(conn, "the keeper ended; try again");
 	}
+}
+
+/* -- mails in and out ------------------------------------------------------ */
+
+static void
+go_on_carrying(struct control_conn *conn)
+{
+	char text[64];
+
+	switch (bulk_go_on(conn->bulk, &conn->in, &conn->out)) {
+	case BULK_WAITING:
+		want_write(conn);
+		break;
+	case BULK_DONE:
+		(void)snprintf(text, sizeof(text), "%llu mails",
+		    (unsigned long long)bulk_done(conn->bulk));
+		refuse(conn, 250, 2, 0, 0, text);
+		break;
+	case BULK_E_FORM:
+		refuse(conn, 500, 5, 5, 2, "a mail is not of its form");
+		break;
+	case BULK_E_STORE:
+		refuse_for_now(conn, "the store cannot be asked now");
+		break;
+	}
+}
+
+static void
+begin_bulk(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+
+	conn->bulk = bulk_new(c, conn->session,
+	    strcmp(conn->request.command, "export") == 0,
+	    slice_cstr(conn->request.address));
+	if (conn->bulk == NULL) {
+		refuse_for_now(conn, "out of memory");
+	} else if (conn->request.address[0] == '\0') {
+		refuse(conn, 501, 5, 5, 4, "an address is needed");
+	} else if (!c->store.is_there) {
+		refuse_for_now(conn, "the store is not there; try again");
+	} else {
+		enter(conn, CARRYING); /* the line itself is still there */
+	}
+}
+
+void
+control_conn_on_done(struct control_conn *conn, uint32_t ticket,
+    const struct wire_done *m)
+{
+	if (conn->state != CARRYING)
+		return;
+	bulk_on_done(conn->bulk, ticket, m, &conn->out);
+	go_on_carrying(conn);
+}
+
+void
+control_conn_on_credit(struct control_conn *conn,
+    const struct wire_body_credit *m)
+{
+	if (conn->state != CARRYING)
+		return;
+	bulk_on_credit(conn->bulk, m);
+	go_on_carrying(conn);
+}
+
+void
+control_conn_on_refused(struct control_conn *conn,
+    const struct wire_body_refused *m)
+{
+	if (conn->state != CARRYING)
+		return;
+	bulk_on_refused(conn->bulk, m);
+	go_on_carrying(conn);
+}
+
+void
+control_conn_on_data(struct control_conn *conn, uint32_t ticket,
+    const struct wire_body_data *m)
+{
+	if (conn->state != CARRYING)
+		return;
+	bulk_on_data(conn->bulk, ticket, m, &conn->out);
+	go_on_carrying(conn);
 }
 
 /* -- rows of our own ------------------------------------------------------ */
@@ -530,6 +622,8 @@ static const struct {
 	{ "route set", ask_seal },
 	{ "token reload", tell_token_keys },
 	{ "status", ask_status },
+	{ "import", begin_bulk },
+	{ "export", begin_bulk },
 };
 
 static void
@@ -558,10 +652,33 @@ on_line(struct control_conn *conn, struct slice line)
 		refuse(conn, 501, 5, 5, 2, why);
 	else
 		refuse_for_now(conn, "out of memory");
-	sodium_memzero(conn->in.mem, conn->in.size); /* passwords */
+	if (conn->state != CARRYING) /* passwords */
+		sodium_memzero(conn->in.mem, conn->in.size);
 }
 
 /* -- input and output ----------------------------------------------------- */
+
+/* The same for what follows the line of an import or export. */
+static bool
+on_mails(struct control_conn *conn)
+{
+	size_t want = buf_room(&conn->in);
+	uint8_t *at;
+	ssize_t n;
+
+	if (want > CONTROL_LINE / 2)
+		want = CONTROL_LINE / 2;
+	if (want == 0)
+		return true;
+	if (buf_reserve(&conn->in, want, &at) != 0)
+		return false;
+	n = env_recv(conn->control->role->env, conn->watch.fd, at, want);
+	if (n <= 0)
+		return n == -EAGAIN;
+	buf_grew(&conn->in, (size_t)n);
+	go_on_carrying(conn);
+	return true;
+}
 
 /* False when the connection is gone. */
 static bool
@@ -573,6 +690,8 @@ on_readable(struct control_conn *conn)
 	size_t want = 4096;
 	ssize_t n;
 
+	if (conn->state == CARRYING)
+		return on_mails(conn);
 	if (conn->state != READING) {
 		n = env_recv(env, conn->watch.fd, junk, sizeof(junk));
 		return n > 0 || n == -EAGAIN;
@@ -586,9 +705,13 @@ on_readable(struct control_conn *conn)
 		return n == -EAGAIN;
 	buf_grew(&conn->in, (size_t)n);
 	all = buf_slice(&conn->in);
-	if (slice_take_until(&all, '\n', &line))
+	if (slice_take_until(&all, '\n', &line)) {
 		on_line(conn, line);
-	else if (buf_room(&conn->in) == 0)
+		if (conn->state == CARRYING) {
+			buf_eat(&conn->in, line.len + 1);
+			go_on_carrying(conn);
+		}
+	} else if (buf_room(&conn->in) == 0)
 		refuse(conn, 500, 5, 5, 2, "the request is too long");
 	return true;
 }
@@ -610,7 +733,10 @@ on_writable(struct control_conn *conn)
 	}
 	if (conn->out.len == 0 && conn->state == WRITING)
 		return false;
-	want_write(conn);
+	if (conn->state == CARRYING) /* there may be room for more now */
+		go_on_carrying(conn);
+	else
+		want_write(conn);
 	return true;
 }
 

@@ -9,7 +9,8 @@
  * May touch: that socket and its channels. No file, no network.
  *
  * If it is taken over: whoever has it can do what the admin who is asking just
- * then may do, which is everything the store offers; it never sees mail.
+ * then may do, which is everything the store offers; mail it sees while an
+ * admin imports or exports some (bulk.h), or by asking as if one did.
  *
  * If it dies: the command that was running says so and may be given again;
  * mail goes on.
@@ -133,7 +134,58 @@ on_sts_answer(struct channel *c, const struct wire_head *h,
 	return 0;
 }
 
+static int
+on_done(struct channel *c, const struct wire_head *h, const struct wire_done *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_done(conn, h->ticket, m);
+	return 0;
+}
+
+static int
+on_credit(struct channel *c, const struct wire_head *h,
+    const struct wire_body_credit *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_credit(conn, m);
+	return 0;
+}
+
+static int
+on_refused(struct channel *c, const struct wire_head *h,
+    const struct wire_body_refused *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_refused(conn, m);
+	return 0;
+}
+
+static int
+on_data(struct channel *c, const struct wire_head *h,
+    const struct wire_body_data *m)
+{
+	struct control_conn *conn =
+	    control_conn_find(of_channel(c), h->session);
+
+	if (conn != NULL)
+		control_conn_on_data(conn, h->ticket, m);
+	return 0;
+}
+
 static const struct wire_control_handlers handlers = {
+	.done = on_done,
+	.body_credit = on_credit,
+	.body_refused = on_refused,
+	.body_data = on_data,
 	.dns_answer = on_dns_answer,
 	.sts_answer = on_sts_answer,
 	.admin_rows = on_admin_rows,

@@ -10,6 +10,7 @@
 #define ROLES_CONTROL_CONTROL_H
 
 #include "base/buf.h"
+#include "base/id.h"
 #include "hook/hook.h"
 #include "policy/route.h"
 #include "roles/role.h"
@@ -47,6 +48,8 @@ struct control {
 	struct list conns; /* of struct control_conn */
 	size_t n_conns;
 	uint64_t next_session;
+	uint64_t next_body;   /* bulk.c */
+	struct id_source ids; /* the same */
 };
 
 /* A parsed request. Wiped and freed by request_deinit. */
@@ -107,6 +110,14 @@ void control_conn_on_dns(struct control_conn *conn, uint32_t ticket,
     const struct wire_dns_answer *m);
 void control_conn_on_sts(struct control_conn *conn, uint32_t ticket,
     const struct wire_sts_answer *m);
+void control_conn_on_done(struct control_conn *conn, uint32_t ticket,
+    const struct wire_done *m);
+void control_conn_on_credit(struct control_conn *conn,
+    const struct wire_body_credit *m);
+void control_conn_on_refused(struct control_conn *conn,
+    const struct wire_body_refused *m);
+void control_conn_on_data(struct control_conn *conn, uint32_t ticket,
+    const struct wire_body_data *m);
 /* Whoever waits for this peer gets a 451. */
 void control_conns_peer_lost(struct control *c, enum wire_role peer);
 

@@ -19,6 +19,7 @@
  *   admin_route.c   the operator's routes
  *   admin_route_test.c  where a mail would go by them
  *   undelete.c      mail that was expunged
+ *   import_admin.c  what import and export ask
  *
  * A look runs in a READ thread, a change in the writer's: both use the
  * database they are given and the job, and of the role only what never
@@ -229,6 +230,17 @@ int show_warmup(struct db *db, struct admin_job *j);
 int list_expunged(struct db *db, struct admin_job *j);
 int restore_expunged(struct db *db, struct admin_job *j);
 int forget_expunged(struct db *db, struct admin_job *j);
+
+/* -- import_admin.c -- */
+
+int list_export_mailboxes(struct db *db, struct admin_job *j);
+int list_export_entries(struct db *db, struct admin_job *j);
+int list_import_known(struct db *db, struct admin_job *j);
+int list_import_notes(struct db *db, struct admin_job *j);
+int forget_imports(struct db *db, struct admin_job *j);
+int sync_import_flags(struct db *db, struct admin_job *j);
+int sync_import_gone(struct db *db, struct admin_job *j);
+int make_import_mailbox(struct db *db, struct admin_job *j);
 
 /* -- admin_terms.c -- */
 

@@ -202,6 +202,8 @@ struct body_read {
 	uint64_t account, mailbox, offset, end; /* end: where it stops */
 	uint64_t credit;
 	uint32_t uid;
+	struct id message; /* of MESSAGE_READ; then mailbox and uid are 0 */
+	char address[LIMIT_ADDRESS + 1]; /* the same */
 	bool is_busy, is_dead, is_last;
 	size_t want, n;
 	uint8_t data[LIMIT_CHUNK];
@@ -219,13 +221,36 @@ is_whole(struct slice body, struct slice checksum)
 	return slice_equal(checksum, slice_of(is, sizeof(is)));
 }
 
+/* Of an account that control names. */
+static int
+find_message(struct db *db, struct body_read *b, struct q_entry_place *ret)
+{
+	struct q_email_place row;
+	struct address a;
+	int r = address_read(db, slice_cstr(b->address), &a);
+
+	if (r == 0)
+		r = account_find(db, a.canonical, &b->account);
+	if (r == 0)
+		r = DB_ONE(email_place, db, &row, .account = b->account,
+		    .message = b->message);
+	if (r == 0)
+		*ret = (struct q_entry_place){ .segment = row.segment,
+			.body = row.body,
+			.stored_len = row.stored_len,
+			.checksum = row.checksum };
+	return r > 0 ? DB_NONE : ERR_TRACE(r);
+}
+
 static int
 run_body(struct db *db, struct store_read *read)
 {
 	struct body_read *b = LIST_ENTRY(read, struct body_read, read);
 	struct q_entry_place row;
-	int r = DB_ONE(entry_place, db, &row, .account = b->account,
-	    .mailbox = b->mailbox, .uid = b->uid);
+	int r = b->address[0] != '\0'
+	    ? find_message(db, b, &row)
+	    : DB_ONE(entry_place, db, &row, .account = b->account,
+		  .mailbox = b->mailbox, .uid = b->uid);
 
 	if (r != 0)
 		return r == DB_NONE ? DB_NONE : ERR_TRACE(r);
@@ -336,6 +361,31 @@ on_body_read(struct channel *c, const struct wire_head *h,
 		return 0;
 	}
 	b->account = of->account;
+	body_next(b);
+	return 0;
+}
+
+int
+on_message_read(struct channel *c, const struct wire_head *h,
+    const struct wire_message_read *m)
+{
+	struct body_read *b = malloc(sizeof(*b));
+
+	if (b == NULL)
+		return ERR_ORIGIN(-ENOMEM);
+	memset(b, 0, offsetof(struct body_read, data));
+	b->asker = asker_of(c, h);
+	b->message = m->message;
+	b->end = UINT64_MAX;
+	b->credit = FIRST_CREDIT;
+	b->read.run = run_body;
+	b->read.done = done_body;
+	list_add_last(&peer_of(c)->reads, &b->link);
+	if (!slice_to_cstr(m->address, b->address, sizeof(b->address)) ||
+	    m->address.len == 0) {
+		done_body(&b->read, -ENOENT);
+		return 0;
+	}
 	body_next(b);
 	return 0;
 }

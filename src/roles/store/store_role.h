@@ -16,6 +16,7 @@
  *   mailboxes.c  MAILBOX_*, flags, expunge, copy, APPEND
  *   scan.c       SCAN and CHANGED; views.c keeps rows in memory
  *   reads.c      summaries and bodies on their way out
+ *   import*.c    what the admin puts into mailboxes
  *   undelete.c   what was expunged: swept, listed, brought back
  *   admin*.c     ADMIN_ASK (admin_impl.h; queue commands: outbound_admin.c)
  */
@@ -265,6 +266,9 @@ void scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
     uint64_t mailbox, uint64_t upto);
 void scan_unwatch(struct handle *h, uint64_t mailbox); /* 0: all */
 
+/* -- import.c -- */
+int on_import(struct channel *c, const struct wire_head *h,
+    const struct wire_import *m);
 /* -- undelete.c -- */
 /* What was expunged long enough ago goes, in the bulk lane. */
 void undelete_look(struct store_role *s);
@@ -282,6 +286,8 @@ int on_summary_read(struct channel *c, const struct wire_head *h,
     const struct wire_summary_read *m);
 int on_body_read(struct channel *c, const struct wire_head *h,
     const struct wire_body_read *m);
+int on_message_read(struct channel *c, const struct wire_head *h,
+    const struct wire_message_read *m);
 int on_read_credit(struct channel *c, const struct wire_head *h,
     const struct wire_read_credit *m);
 int on_read_drop(struct channel *c, const struct wire_head *h,

@@ -23,3 +23,19 @@ CREATE INDEX expunged_age ON expunged (expunged_at);
 -- SAVEDATE (RFC 8514): when the entry came into its mailbox, by COPY or MOVE;
 -- 0: with its email (email.saved_at).
 ALTER TABLE entry ADD COLUMN saved_at INTEGER NOT NULL DEFAULT 0;
+
+-- --- what was imported (store/import) -----------------------------------------
+-- So that the same import can be run again: what it has brought already, and
+-- the flags that it had there the last time. source: a digest that names one
+-- mail of a file (validity 0, uid: the n-th that is the same), or a mailbox of
+-- another server.
+CREATE TABLE import_note (
+	account INTEGER NOT NULL,
+	source BLOB NOT NULL,
+	validity INTEGER NOT NULL,
+	uid INTEGER NOT NULL,
+	message BLOB NOT NULL,           -- as which it came here
+	flags INTEGER NOT NULL,          -- over there, when last looked at
+	keywords TEXT NOT NULL,
+	PRIMARY KEY (account, source, validity, uid)
+) STRICT, WITHOUT ROWID;
