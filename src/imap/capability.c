@@ -77,6 +77,15 @@ static const struct capability {
 	{ "LIST-STATUS", LATE, NULL, 0 },
 	{ "STATUS=SIZE", LATE, NULL, 0 },
 	{ "OBJECTID", LATE, NULL, 0 },
+	{ "ESEARCH", LATE, NULL, 0 },
+	{ "SEARCHRES", LATE, NULL, 0 },
+	{ "WITHIN", LATE, NULL, 0 },
+	{ "SORT", LATE, NULL, 0 },
+	{ "SORT=DISPLAY", LATE, NULL, 0 },
+	{ "ESORT", LATE, NULL, 0 },
+	{ "THREAD=ORDEREDSUBJECT", LATE, NULL, 0 },
+	{ "THREAD=REFERENCES", LATE, NULL, 0 },
+	{ "I18NLEVEL=1", LATE, NULL, 0 },
 };
 
 enum {

@@ -39,10 +39,12 @@ enum imap_verb {
 	IMAP_RENAME,
 	IMAP_SEARCH,
 	IMAP_SELECT,
+	IMAP_SORT,
 	IMAP_STARTTLS,
 	IMAP_STATUS,
 	IMAP_STORE,
 	IMAP_SUBSCRIBE,
+	IMAP_THREAD,
 	IMAP_UNSELECT,
 	IMAP_UNSUBSCRIBE,
 	IMAP_COMPRESS,
@@ -173,6 +175,46 @@ enum {
 	IMAP_LIST_SELECTS = IMAP_LIST_SPECIAL_USE | IMAP_LIST_SUBSCRIBED
 };
 
+/* What a search is to tell (RFC 4731, 5182, 5267, 9394). */
+enum {
+	IMAP_RETURN_MIN = 1,
+	IMAP_RETURN_MAX = 2,
+	IMAP_RETURN_ALL = 4,
+	IMAP_RETURN_COUNT = 8,
+	IMAP_RETURN_SAVE = 16,
+	IMAP_RETURN_PARTIAL = 32,
+	IMAP_RETURN_UPDATE = 64,
+	IMAP_RETURN_CONTEXT = 128 /* a hint */
+};
+
+struct imap_partial { /* results [lo, hi], from 1 */
+	bool is_there, from_end;
+	uint32_t lo, hi;
+};
+
+enum imap_sort {
+	IMAP_SORT_ARRIVAL,
+	IMAP_SORT_CC,
+	IMAP_SORT_DATE,
+	IMAP_SORT_FROM,
+	IMAP_SORT_SIZE,
+	IMAP_SORT_SUBJECT,
+	IMAP_SORT_TO,
+	IMAP_SORT_DISPLAY_FROM, /* RFC 5957 */
+	IMAP_SORT_DISPLAY_TO,
+	IMAP_N_SORTS
+};
+
+struct imap_sort_key {
+	enum imap_sort what;
+	bool is_reverse;
+};
+
+enum imap_thread {
+	IMAP_THREAD_SUBJECT,
+	IMAP_THREAD_REFERENCES
+};
+
 enum imap_store_mode {
 	IMAP_STORE_SET,
 	IMAP_STORE_ADD,
@@ -212,6 +254,12 @@ struct imap_command {
 	bool bad_charset;
 	struct slice charset; /* of its texts; empty: UTF-8 */
 	bool has_modseq;      /* MODSEQ is among the keys */
+	bool has_return;
+	unsigned returns; /* IMAP_RETURN_* */
+	struct imap_partial partial;
+	struct imap_sort_key sort[IMAP_N_SORTS];
+	size_t n_sort;
+	enum imap_thread thread;
 	unsigned status;
 	struct imap_sync_args sync;
 	struct slice *words; /* LANGUAGE */
@@ -241,6 +289,15 @@ bool imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret);
 
 /* search_args.c, fetch_args.c */
 int imap_search_args(struct imap_in *in, struct imap_command *ret);
+/* charset SP 1*(SP search-key), to the end. */
+int imap_search_charset_args(struct imap_in *in, struct imap_command *ret);
+
+/* args_search.c */
+bool imap_take_partial(struct imap_in *in, struct imap_partial *ret);
+bool imap_take_return(struct imap_in *in, struct imap_command *c);
+int imap_sort_args(struct imap_in *in, struct imap_command *c);
+int imap_thread_args(struct imap_in *in, struct imap_command *c);
+
 int imap_fetch_args(struct imap_in *in, struct imap_command *ret);
 /* args_sync.c: "(" modifiers ")"; false: bad syntax, or a limit. */
 bool imap_take_fetch_modifiers(struct imap_in *in, struct imap_command *c);

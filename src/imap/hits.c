@@ -51,6 +51,20 @@ hits_next(const struct hits *h, struct hits_cursor *c, uint32_t *ret)
 	return true;
 }
 
+void
+hits_seek(const struct hits *h, size_t n, struct hits_cursor *c)
+{
+	*c = (struct hits_cursor){ 0 };
+	while (c->run < h->n && n > h->at[c->run].hi - h->at[c->run].lo) {
+		n -= (size_t)h->at[c->run].hi - h->at[c->run].lo + 1;
+		c->run++;
+	}
+	if (c->run < h->n) {
+		c->next = h->at[c->run].lo + (uint32_t)n;
+		c->is_begun = true;
+	}
+}
+
 uint32_t
 hits_get(const struct hits *h, size_t n)
 {

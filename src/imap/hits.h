@@ -33,6 +33,8 @@ struct hits_cursor {
 };
 /* Walk: a zeroed cursor; false at the end. */
 bool hits_next(const struct hits *h, struct hits_cursor *c, uint32_t *ret);
+/* Behind the first n. */
+void hits_seek(const struct hits *h, size_t n, struct hits_cursor *c);
 /* The n-th, from 0; n < count. */
 uint32_t hits_get(const struct hits *h, size_t n);
 

@@ -5,12 +5,14 @@
 
 #include "base/limits.h"
 #include "imap/match.h"
+#include "mail/address.h"
 #include "mail/header.h"
 
 enum {
-	MATCH_PIECE = 32 * 1024, /* decoded octets looked at in one go */
-	TEXT_MAX = 1024 * 1024,  /* folded: up to 18 octets from one */
-	FOLDED_MAX = 32          /* code points one can become */
+	MATCH_PIECE = 32 * 1024,       /* decoded octets looked at in one go */
+	TEXT_MAX = 1024 * 1024,        /* folded: up to 18 octets from one */
+	MATCH_ADDRESSES = 1024 * 1024, /* parsed addresses of one header */
+	FOLDED_MAX = 32                /* code points one can become */
 };
 
 static int
@@ -58,6 +60,57 @@ match_fold(struct slice in, struct buf *out)
 	return r;
 }
 
+static int
+collate_one(utf8proc_int32_t c, struct buf *out)
+{
+	utf8proc_int32_t parts[FOLDED_MAX];
+	utf8proc_uint8_t bytes[4];
+	int state = 0, r = BUF_OK;
+	utf8proc_ssize_t n = utf8proc_decompose_char(utf8proc_totitle(c), parts,
+	    FOLDED_MAX, UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE, &state);
+
+	if (n < 0 || n > FOLDED_MAX)
+		return BUF_OK;
+	for (utf8proc_ssize_t i = 0; i < n && r == BUF_OK; i++) {
+		utf8proc_ssize_t len = utf8proc_encode_char(parts[i], bytes);
+
+		r = buf_add(out, slice_of(bytes, (size_t)len));
+	}
+	return r;
+}
+
+int
+match_collate(struct slice in, struct buf *out)
+{
+	size_t i = 0;
+	int r = BUF_OK;
+
+	while (i < in.len && r == BUF_OK) {
+		utf8proc_int32_t c;
+		utf8proc_ssize_t n;
+		uint8_t byte = in.at[i];
+
+		if (byte < 0x80) {
+			bool is_lower = byte >= 'a' && byte <= 'z';
+
+			r = buf_add_byte(out,
+			    is_lower ? (uint8_t)(byte - 'a' + 'A') : byte);
+			i++;
+			continue;
+		}
+		n = utf8proc_iterate(in.at + i, (utf8proc_ssize_t)(in.len - i),
+		    &c);
+		if (n <= 0) {
+			r = buf_add_byte(out, byte);
+			i++;
+			continue;
+		}
+		i += (size_t)n;
+		r = collate_one(c, out);
+	}
+	return r;
+}
+
 /* 1, 0, or -ENOMEM. What is too long to be folded contains nothing. */
 static int
 field_contains(struct slice body, struct slice needle)
@@ -99,6 +152,50 @@ match_header(struct slice section, struct slice name, struct slice needle)
 			return r;
 	}
 	return 0;
+}
+
+/* "name <local@host>" without quotes and comments. */
+static int
+address_contains(const struct address *a, struct slice needle)
+{
+	struct buf text, folded;
+	bool found = false;
+	int r;
+
+	buf_init(&text, 8 * (size_t)ADDRESS_PART_MAX);
+	buf_init(&folded, TEXT_MAX);
+	r = encoded_words_decode(a->name, &text);
+	if (r == BUF_OK)
+		r = buf_printf(&text, " <%.*s@%.*s>", SLICE_FMT(a->local),
+		    SLICE_FMT(a->host));
+	if (r == BUF_OK)
+		r = match_fold(buf_slice(&text), &folded);
+	if (r == BUF_OK)
+		found = slice_find(buf_slice(&folded), needle) != SIZE_MAX;
+	buf_deinit(&text);
+	buf_deinit(&folded);
+	return r < 0 ? r : found;
+}
+
+int
+match_addresses(struct slice section, struct slice name, struct slice needle)
+{
+	struct header_field field;
+	struct address_list list;
+	struct arena arena;
+	int r = 0;
+
+	arena_init(&arena, MATCH_ADDRESSES);
+	while (r == 0 && header_next(&section, &field)) {
+		if (!slice_equal_nocase(field.name, name))
+			continue;
+		(void)address_parse(field.body, &arena, ADDRESS_MAX, &list);
+		for (size_t i = 0; i < list.n && r == 0; i++)
+			if (list.at[i].kind == ADDRESS_MAILBOX)
+				r = address_contains(&list.at[i], needle);
+	}
+	arena_reset(&arena);
+	return r;
 }
 
 /* -- bodies

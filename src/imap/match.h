@@ -19,10 +19,19 @@
 /* The form in which things are compared. BUF_* or -ENOMEM. */
 int match_fold(struct slice utf8, struct buf *out);
 
+/* UTF-8 as i;unicode-casemap (RFC 5051) compares it, octet by octet: title case
+ * and decomposed. BUF_* or -ENOMEM. */
+int match_collate(struct slice utf8, struct buf *out);
+
 /* Whether some field `name` of the section contains the folded needle: 1, 0, or
  * -ENOMEM. An empty needle asks whether the field is there. An empty name: any
  * field. */
 int match_header(struct slice section, struct slice name, struct slice needle);
+
+/* Whether an address of a field `name` contains it as the envelope would show
+ * it, which has no comments and no quotes. */
+int match_addresses(struct slice section, struct slice name,
+    struct slice needle);
 
 struct match_needle {
 	struct slice folded;

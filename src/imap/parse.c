@@ -182,13 +182,18 @@ take_seq_number(struct slice *in, uint32_t *ret)
 	return true;
 }
 
-/* sequence-set = (seq-number / seq-range) *("," sequence-set) */
+/* sequence-set = (seq-number / seq-range) *("," sequence-set) / "$" */
 bool
 imap_take_set(struct imap_in *in, struct imap_set *ret)
 {
 	struct slice rest = in->rest;
-	struct imap_set set = { NULL, 1 };
+	struct imap_set set = { NULL, 1, false };
 
+	if (slice_skip_byte(&rest, '$')) {
+		*ret = (struct imap_set){ .is_saved = true };
+		in->rest = rest;
+		return true;
+	}
 	for (size_t i = 0; i < rest.len && rest.at[i] != ' ' &&
 	     rest.at[i] != ')' && rest.at[i] != '\r';
 	     i++)

@@ -38,6 +38,7 @@ struct imap_range { /* as typed: lo may be above hi; 0 is "*" */
 struct imap_set {
 	struct imap_range *ranges;
 	size_t n;
+	bool is_saved; /* "$": what the last search saved (RFC 5182) */
 };
 
 struct imap_flags {

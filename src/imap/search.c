@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The command SEARCH: the program is prepared, run, and what was found said.
+ * The commands SEARCH, SORT and THREAD: the program is prepared, run, what was
+ * found is sorted or threaded, saved, and said.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "imap/search_impl.h"
-
-enum {
-	NUMBERS_PIECE = 1000 /* said between two looks at the room */
-};
 
 void
 imap_search_free(struct imap_session *s)
@@ -19,48 +16,51 @@ imap_search_free(struct imap_session *s)
 	if (f == NULL)
 		return;
 	search_run_free(f->run);
+	search_gather_free(f->gather);
+	search_sort_free(f);
 	free(f);
 	s->search = NULL;
 }
 
+/* RFC 5182, 2.1: SAVE that comes to NO saves nothing. */
 static void
-search_done(struct imap_session *s)
+refuse(struct imap_session *s, const char *line)
 {
-	bool has_trouble = s->search->run->has_trouble;
-
-	imap_say(s, SLICE("\r\n"));
-	imap_search_free(s);
-	s->more = NULL;
-	imap_sync_done(s,
-	    has_trouble ? "NO [UNAVAILABLE] Not all of it could be read"
-			: "OK Searched",
-	    false);
+	if (line[0] == 'N' && (s->cmd.returns & IMAP_RETURN_SAVE) != 0)
+		(void)imap_view_save(&s->view, NULL, 0);
+	imap_done(s, line);
 }
 
 static void
-say_numbers(struct imap_session *s)
+on_said(struct imap_session *s)
 {
-	struct search *f = s->search;
-	struct buf b;
-	uint32_t row;
-	int n = 0;
+	imap_search_free(s);
+	s->more = NULL;
+	imap_sync_done(s, "OK Done", false);
+}
 
-	buf_init(&b, 16 * NUMBERS_PIECE);
-	while (n++ < NUMBERS_PIECE &&
-	    hits_next(&f->run->hits, &f->cursor, &row))
-		(void)buf_printf(&b, " %u",
-		    s->cmd.is_uid ? s->view.rows[row].uid : row + 1);
-	imap_say_buf(s, &b);
-	buf_deinit(&b);
-	if (n <= NUMBERS_PIECE && s->state != IMAP_LOGGED_OUT)
-		search_done(s);
+static void
+say(struct imap_session *s)
+{
+	search_say_start(s, on_said);
 }
 
 static void
 on_found(struct imap_session *s)
 {
-	imap_say(s, SLICE("* SEARCH"));
-	s->more = say_numbers;
+	if (s->search->run->has_trouble) {
+		imap_search_free(s);
+		if ((s->cmd.returns & IMAP_RETURN_SAVE) != 0)
+			(void)imap_view_save(&s->view, NULL, 0);
+		imap_sync_done(s,
+		    "NO [UNAVAILABLE] Not all of it could be read", false);
+	} else if (s->cmd.verb == IMAP_SORT) {
+		search_sort_start(s, say);
+	} else if (s->cmd.verb == IMAP_THREAD) {
+		search_thread_start(s, say);
+	} else {
+		say(s);
+	}
 }
 
 /* RFC 9051, 7.1: those that we know. */
@@ -80,7 +80,7 @@ refuse_charset(struct imap_session *s)
 	if (b.lost)
 		imap_fatal(s, NULL);
 	else
-		imap_done(s, (const char *)buf_slice(&b).at);
+		refuse(s, (const char *)buf_slice(&b).at);
 	buf_deinit(&b);
 }
 
@@ -93,16 +93,18 @@ imap_run_search(struct imap_session *s)
 		refuse_charset(s);
 		return;
 	}
+	if (s->cmd.has_modseq)
+		imap_condstore_on(s); /* RFC 7162, 3.1 */
 	why = search_prepare(s, &s->view, s->cmd.search, s->cmd.charset);
 	if (why != NULL) {
-		imap_done(s, why);
+		refuse(s, why);
 		return;
 	}
 	s->search = calloc(1, sizeof(*s->search));
 	if (s->search != NULL)
 		s->search->run = search_run_new(s, &s->view, 0, s->cmd.search);
 	if (s->search == NULL || s->search->run == NULL) {
-		imap_done(s, "NO [UNAVAILABLE] Busy");
+		refuse(s, "NO [UNAVAILABLE] Busy");
 		return;
 	}
 	search_run_start(s->search->run, on_found);

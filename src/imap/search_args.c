@@ -29,19 +29,20 @@ struct key {
 	const char *field;
 };
 
-/* search-key, RFC 3501, 6.4.4. OLD, NEW and RECENT live on IMAP_RECENT. */
+/* search-key, RFC 3501, 6.4.4. OLD, NEW and RECENT live on IMAP_RECENT. The bit
+ * of a header field says that it holds addresses. */
 static const struct key keys[] = {
 	{ "ALL", NONE, IMAP_KEY_ALL, 0, NULL },
 	{ "ANSWERED", NONE, IMAP_KEY_FLAG, IMAP_ANSWERED, NULL },
-	{ "BCC", TEXT, IMAP_KEY_HEADER, 0, "Bcc" },
+	{ "BCC", TEXT, IMAP_KEY_HEADER, 1, "Bcc" },
 	{ "BEFORE", DATE, IMAP_KEY_BEFORE, 0, NULL },
 	{ "BODY", TEXT, IMAP_KEY_BODY, 0, NULL },
-	{ "CC", TEXT, IMAP_KEY_HEADER, 0, "Cc" },
+	{ "CC", TEXT, IMAP_KEY_HEADER, 1, "Cc" },
 	{ "DELETED", NONE, IMAP_KEY_FLAG, IMAP_DELETED, NULL },
 	{ "DRAFT", NONE, IMAP_KEY_FLAG, IMAP_DRAFT, NULL },
 	{ "EMAILID", OBJECT_ID, IMAP_KEY_EMAIL_ID, 0, NULL },
 	{ "FLAGGED", NONE, IMAP_KEY_FLAG, IMAP_FLAGGED, NULL },
-	{ "FROM", TEXT, IMAP_KEY_HEADER, 0, "From" },
+	{ "FROM", TEXT, IMAP_KEY_HEADER, 1, "From" },
 	{ "HEADER", FIELD_TEXT, IMAP_KEY_HEADER, 0, NULL },
 	{ "KEYWORD", TEXT, IMAP_KEY_KEYWORD, 0, NULL },
 	{ "LARGER", NUMBER64, IMAP_KEY_LARGER, 0, NULL },
@@ -65,7 +66,7 @@ static const struct key keys[] = {
 	{ "SUBJECT", TEXT, IMAP_KEY_HEADER, 0, "Subject" },
 	{ "TEXT", TEXT, IMAP_KEY_TEXT, 0, NULL },
 	{ "THREADID", OBJECT_ID, IMAP_KEY_THREAD_ID, 0, NULL },
-	{ "TO", TEXT, IMAP_KEY_HEADER, 0, "To" },
+	{ "TO", TEXT, IMAP_KEY_HEADER, 1, "To" },
 	{ "UID", SET, IMAP_KEY_UID, 0, NULL },
 	{ "UNANSWERED", NONE, IMAP_KEY_NO_FLAG, IMAP_ANSWERED, NULL },
 	{ "UNDELETED", NONE, IMAP_KEY_NO_FLAG, IMAP_DELETED, NULL },
@@ -292,29 +293,55 @@ take_key(struct imap_in *in, unsigned depth)
 	return k != NULL && imap_take_set(in, &k->set) ? k : NULL;
 }
 
-/* search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key) */
-int
-imap_search_args(struct imap_in *in, struct imap_command *ret)
+static bool
+has_modseq(const struct imap_search *k)
 {
-	struct slice charset;
+	if (k->what == IMAP_KEY_MODSEQ)
+		return true;
+	for (const struct imap_search *c = k->first; c != NULL; c = c->next)
+		if (has_modseq(c))
+			return true;
+	return false;
+}
 
-	if (!imap_skip_sp(in))
-		return IMAP_COMMAND_BAD;
-	if (imap_skip_word(in, SLICE("CHARSET"))) {
-		if (!imap_skip_sp(in) || !imap_take_astring(in, &charset) ||
-		    !imap_skip_sp(in))
-			return IMAP_COMMAND_BAD;
-		/* The answer to this is NO, whatever comes behind it. */
-		ret->bad_charset = !charset_is_known(charset);
-		if (ret->bad_charset)
-			return IMAP_COMMAND_OK;
-		if (!slice_equal_nocase(charset, SLICE("US-ASCII")) &&
-		    !slice_equal_nocase(charset, SLICE("UTF-8")))
-			ret->charset = charset;
-	}
+/* 1*(SP search-key), its first SP taken, to the end */
+static int
+take_program(struct imap_in *in, struct imap_command *ret)
+{
 	ret->search = take_list(in, 0);
 	if (ret->search == NULL || !imap_is_end(in))
 		return in->is_too_much ? IMAP_COMMAND_TOO_MUCH
 				       : IMAP_COMMAND_BAD;
+	ret->has_modseq = has_modseq(ret->search);
 	return IMAP_COMMAND_OK;
+}
+
+int
+imap_search_charset_args(struct imap_in *in, struct imap_command *ret)
+{
+	struct slice charset;
+
+	if (!imap_take_astring(in, &charset) || !imap_skip_sp(in))
+		return IMAP_COMMAND_BAD;
+	/* The answer to this is NO, whatever comes behind it. */
+	ret->bad_charset = !charset_is_known(charset);
+	if (ret->bad_charset)
+		return IMAP_COMMAND_OK;
+	if (!slice_equal_nocase(charset, SLICE("US-ASCII")) &&
+	    !slice_equal_nocase(charset, SLICE("UTF-8")))
+		ret->charset = charset;
+	return take_program(in, ret);
+}
+
+/* search = "SEARCH" [SP search-return-opts] [SP "CHARSET" SP charset]
+ *          1*(SP search-key) */
+int
+imap_search_args(struct imap_in *in, struct imap_command *ret)
+{
+	if (!imap_skip_sp(in) || !imap_take_return(in, ret))
+		return IMAP_COMMAND_BAD;
+	if (!imap_skip_word(in, SLICE("CHARSET")))
+		return take_program(in, ret);
+	return imap_skip_sp(in) ? imap_search_charset_args(in, ret)
+				: IMAP_COMMAND_BAD;
 }

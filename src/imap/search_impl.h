@@ -14,6 +14,8 @@
 #include "imap/hits.h"
 #include "imap/match.h"
 #include "imap/session_impl.h"
+#include "imap/thread.h"
+#include "mail/summary.h"
 
 enum {
 	SEARCH_SPAN = 8192,    /* rows decided before their hits are kept */
@@ -21,6 +23,9 @@ enum {
 	SEARCH_STEPS = 200000, /* keys looked at in one turn of the loop */
 	SEARCH_NEEDLE = 256 * 1024
 };
+
+struct search;
+struct search_sorted;
 
 enum search_tri {
 	SEARCH_NO,
@@ -112,12 +117,89 @@ void search_run_free(struct search_run *r);
 void search_run_start(struct search_run *r,
     void (*done)(struct imap_session *));
 
-/* -- search.c ------------------------------------------------------------- */
+/* -- search_gather.c --------------------------------------------------------
+ */
+
+/* Of one message; texts in folded case, and gone after the call. */
+struct search_columns {
+	bool has_sent, is_reply;
+	int64_t sent; /* or INTERNALDATE (RFC 5256, 2.2) */
+	struct slice subject, from, to, cc, display_from, display_to;
+	uint64_t id;
+	const uint64_t *references;
+	size_t n_references;
+};
+
+/* False: no memory. */
+typedef bool search_take_fn(struct imap_session *s, uint32_t row,
+    const struct search_columns *c);
+
+struct search_gather {
+	uint32_t head;
+	bool wants_display, has_trouble;
+	search_take_fn *take;
+	void (*done)(struct imap_session *s);
+	struct hits_cursor cursor;
+	uint32_t rows[SEARCH_ITEMS];
+	bool is_had[SEARCH_ITEMS];
+	struct imap_range ranges[SEARCH_ITEMS];
+	size_t n, at;
+	uint32_t uid; /* whose header comes */
+	struct buf header;
+	struct arena arena; /* of one message */
+	uint64_t references[1000];
+};
+
+/* Columns of all that was found, in the order of the mailbox but for those
+ * that have no summary. The gather stands in s->search->gather. */
+struct search_gather *search_gather_new(bool wants_display,
+    search_take_fn *take, void (*done)(struct imap_session *));
+void search_gather_free(struct search_gather *g);
+void search_gather_start(struct imap_session *s);
+
+/* -- search_sort.c -----------------------------------------------------------
+ */
+
+/* After the run; they end by s->search->order or ->threads being there and
+ * `done`, or by having ended the command. */
+void search_sort_start(struct imap_session *s,
+    void (*done)(struct imap_session *));
+void search_thread_start(struct imap_session *s,
+    void (*done)(struct imap_session *));
+void search_sort_free(struct search *f);
+
+/* -- search_say.c ------------------------------------------------------------
+ */
+
+/* What was found, as the command wants to hear it; then the end. */
+void search_say_start(struct imap_session *s,
+    void (*done)(struct imap_session *));
+
+/* -- search.c ---------------------------------------------------------------
+ */
 
 struct search {
 	struct search_run *run;
-	struct hits_cursor cursor; /* what is being said */
-	size_t n_said;
+	struct search_gather *gather;
+	uint32_t *order; /* rows, of a SORT; run->hits.count of them */
+	size_t n_order;
+	/* what sorts them, and what threads are made of */
+	struct arena texts;
+	struct search_sorted *sorted;
+	struct thread_message *messages;
+	size_t n_items;
+	struct threads *threads;
+	void (*after)(struct imap_session *s);
+
+	/* saying: results [at, end) in their order */
+	struct hits_cursor cursor;
+	size_t at, end;
+	uint32_t run_lo, run_hi;  /* numbers not said yet; 0: none */
+	bool has_comma, has_runs; /* an ESEARCH: runs with commas between */
+	const char *tail;         /* behind the numbers */
+	const char *correlators;  /* beside the tag */
+	uint64_t modseq;
+	void (*done)(struct imap_session *s);
 };
 
 #endif

@@ -221,11 +221,23 @@ match_fields(struct search_known *x, struct slice name, struct slice needle)
 	return of(r > 0);
 }
 
+/* FROM and its like are about the envelope (RFC 3501, 6.4.4); what stands in
+ * the field but not there, a comment, is found as well. */
 static enum search_tri
 on_header(struct search_known *x, struct imap_search *k)
 {
-	return x->has_header ? match_fields(x, k->field, k->folded)
-			     : SEARCH_MAYBE;
+	enum search_tri ret;
+	int r;
+
+	if (!x->has_header)
+		return SEARCH_MAYBE;
+	ret = match_fields(x, k->field, k->folded);
+	if (ret == SEARCH_YES || k->bits == 0)
+		return ret;
+	r = match_addresses(x->header, k->field, k->folded);
+	if (r < 0)
+		x->has_trouble = true;
+	return of(r > 0);
 }
 
 static enum search_tri
@@ -386,9 +398,9 @@ search_prepare(struct imap_session *s, const struct imap_view *v,
 	const char *why = NULL;
 
 	if (k->what == IMAP_KEY_SET || k->what == IMAP_KEY_UID) {
-		if (!imap_view_pick(v, &s->arena, &k->set,
+		if (!imap_view_pick_clipped(v, &s->arena, &k->set,
 			k->what == IMAP_KEY_UID, &picks))
-			return "BAD No such message";
+			return "BAD [LIMIT] More than I take in one command";
 		k->picks = picks.at;
 		k->n_picks = picks.n;
 	}

@@ -29,6 +29,8 @@ imap_view_deinit(struct imap_view *v)
 		free((void *)(uintptr_t)v->sets[i].at);
 	free(v->sets);
 	free(v->rows);
+	free(v->saved);
+	free(v->saved_picks);
 	memset(v, 0, sizeof(*v));
 }
 
@@ -408,16 +410,47 @@ pick_uids(const struct imap_view *v, struct imap_range r, struct imap_picks *p)
 }
 
 static bool
-pick_numbers(const struct imap_view *v, struct imap_range r,
+pick_numbers(const struct imap_view *v, struct imap_range r, bool is_clipped,
     struct imap_picks *p)
 {
 	size_t a = r.lo == 0 ? v->n_told : r.lo;
 	size_t b = r.hi == 0 ? v->n_told : r.hi;
 	size_t lo = a < b ? a : b, hi = a < b ? b : a;
 
-	if (lo == 0 || hi > v->n_told)
-		return false;
+	if (is_clipped && hi > v->n_told)
+		hi = v->n_told;
+	if (lo == 0 || lo > hi || hi > v->n_told)
+		return is_clipped;
 	p->at[p->n++] = (struct imap_pick){ lo - 1, hi - 1 };
+	return true;
+}
+
+static bool
+pick(const struct imap_view *v, struct arena *arena, struct imap_set set,
+    bool is_uid, bool is_clipped, struct imap_picks *ret)
+{
+	struct imap_picks p = { NULL, 0 };
+
+	if (set.is_saved) {
+		set.ranges = v->saved;
+		set.n = v->n_saved;
+		is_uid = true;
+	}
+	/* It may have as many as the mailbox: more than a command's arena. */
+	p.at = set.is_saved && set.n > 0
+	    ? v->saved_picks
+	    : arena_array(arena, set.n + 1, sizeof(*p.at));
+	if (p.at == NULL)
+		return false;
+	for (size_t i = 0; i < set.n; i++) {
+		if (is_uid && v->n_told > 0)
+			pick_uids(v, set.ranges[i], &p);
+		else if (!is_uid &&
+		    !pick_numbers(v, set.ranges[i], is_clipped, &p))
+			return false;
+	}
+	sort_and_join(&p);
+	*ret = p;
 	return true;
 }
 
@@ -425,20 +458,30 @@ bool
 imap_view_pick(const struct imap_view *v, struct arena *arena,
     const struct imap_set *set, bool is_uid, struct imap_picks *ret)
 {
-	struct imap_picks p = { NULL, 0 };
+	return pick(v, arena, *set, is_uid, false, ret);
+}
 
-	p.at = arena_array(arena, set->n, sizeof(*p.at));
-	if (p.at == NULL)
-		return false;
-	for (size_t i = 0; i < set->n; i++) {
-		if (is_uid && v->n_told > 0)
-			pick_uids(v, set->ranges[i], &p);
-		else if (!is_uid && !pick_numbers(v, set->ranges[i], &p))
-			return false;
-	}
-	sort_and_join(&p);
-	*ret = p;
-	return true;
+bool
+imap_view_pick_clipped(const struct imap_view *v, struct arena *arena,
+    const struct imap_set *set, bool is_uid, struct imap_picks *ret)
+{
+	return pick(v, arena, *set, is_uid, true, ret);
+}
+
+bool
+imap_view_save(struct imap_view *v, struct imap_range *uids, size_t n)
+{
+	free(v->saved);
+	free(v->saved_picks);
+	v->saved = uids;
+	v->n_saved = n;
+	v->saved_picks = calloc(n + 1, sizeof(*v->saved_picks));
+	if (v->saved_picks != NULL)
+		return true;
+	free(v->saved);
+	v->saved = NULL;
+	v->n_saved = 0;
+	return false;
 }
 
 bool

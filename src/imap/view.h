@@ -49,6 +49,15 @@ enum {
 	IMAP_VIEW_WORDS = 256
 };
 
+/* Indices of rows, lo <= hi, ascending, apart from each other. */
+struct imap_pick {
+	size_t lo, hi;
+};
+struct imap_picks {
+	struct imap_pick *at;
+	size_t n;
+};
+
 struct imap_view {
 	struct imap_row *rows; /* ascending by uid */
 	size_t n, size;
@@ -62,15 +71,9 @@ struct imap_view {
 	size_t n_words;
 	bool has_new_words; /* FLAGS must be said again */
 	bool tells_modseq;  /* the client wants to hear of modseqs (RFC 7162) */
-};
-
-/* Indices of rows, lo <= hi, ascending, apart from each other. */
-struct imap_pick {
-	size_t lo, hi;
-};
-struct imap_picks {
-	struct imap_pick *at;
-	size_t n;
+	struct imap_range *saved; /* uids, "$" of RFC 5182; ascending */
+	size_t n_saved;
+	struct imap_pick *saved_picks; /* what it means now */
 };
 
 void imap_view_init(struct imap_view *v, const uint8_t seed[MAP_SEED]);
@@ -92,9 +95,15 @@ size_t imap_view_find(const struct imap_view *v, uint32_t uid);
 size_t imap_view_count_recent(const struct imap_view *v);
 
 /* What the client means by `set`. False: a sequence number that is not there
- * (BAD), or the arena ran out (in->is_too_much). */
+ * (BAD), or the arena ran out (in->is_too_much). _clipped: numbers that are not
+ * there are nobody's, as a search wants it (RFC 7377, 2). */
+bool imap_view_pick_clipped(const struct imap_view *v, struct arena *arena,
+    const struct imap_set *set, bool is_uid, struct imap_picks *ret);
 bool imap_view_pick(const struct imap_view *v, struct arena *arena,
     const struct imap_set *set, bool is_uid, struct imap_picks *ret);
+/* "$" means these from now on; takes the allocated ranges, also when it fails:
+ * then "$" means nothing. False: no memory. */
+bool imap_view_save(struct imap_view *v, struct imap_range *uids, size_t n);
 bool imap_picks_have(const struct imap_picks *p, size_t index);
 
 /* The flags the row would have after a STORE; a set number < 0 on trouble. */

@@ -406,10 +406,13 @@ add_preview(struct output *o, struct summary *s)
 static void
 add_ids(struct output *o, struct summary *s, const struct envelope *e)
 {
-	struct slice in = e->message_id, id;
+	struct slice in, id;
 
-	if (!s->has_references)
-		add_references(s, e->in_reply_to);
+	/* RFC 5256, 3: no valid id there: the first of In-Reply-To. */
+	in = e->in_reply_to;
+	if (s->n_references == 0 && take_msg_id(&in, &id))
+		s->references[s->n_references++] = summary_hash(id);
+	in = e->message_id;
 	tlv_put(&o->w, take_msg_id(&in, &id) ? summary_hash(id) : 0);
 	tlv_put(&o->w, s->list_id);
 	tlv_put(&o->w, s->n_references);
