@@ -21,6 +21,7 @@ struct imap_in {
 	struct arena *arena;
 	bool is_too_much; /* the arena ran out, or a limit was passed */
 	bool has_utf8;    /* names of mailboxes are UTF-8 (RFC 6855) */
+	bool has_numbers; /* a search by sequence numbers (RFC 9586) */
 };
 
 enum { /* the values of store/flags.h, of which this folder knows nothing */

@@ -290,6 +290,7 @@ take_key(struct imap_in *in, unsigned depth)
 		if (imap_skip_word(in, slice_cstr(keys[i].name)))
 			return take_named(in, &keys[i], depth);
 	k = new_key(in, IMAP_KEY_SET);
+	in->has_numbers = true;
 	return k != NULL && imap_take_set(in, &k->set) ? k : NULL;
 }
 

@@ -354,6 +354,17 @@ imap_args_text(int r)
 	}
 }
 
+/* RFC 9586, 3: sequence numbers, which are not there with UIDONLY. */
+static bool
+uses_numbers(const struct imap_session *s, const struct imap_in *in)
+{
+	bool takes_set =
+	    table[s->cmd.verb].no_expunge || s->cmd.verb == IMAP_MOVE;
+
+	return in->has_numbers || s->cmd.sync.match_numbers.n > 0 ||
+	    (takes_set && !s->cmd.is_uid);
+}
+
 void
 imap_run_line(struct imap_session *s, struct slice text)
 {
@@ -369,6 +380,9 @@ imap_run_line(struct imap_session *s, struct slice text)
 				? IMAP_COMMAND_BAD
 				: r);
 	}
+	if (why == NULL && (s->enabled & IMAP_ENABLED_UIDONLY) != 0 &&
+	    uses_numbers(s, &in))
+		why = "BAD [UIDREQUIRED] By uids only";
 	if (why != NULL) {
 		imap_done(s, why);
 		return;

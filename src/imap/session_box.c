@@ -9,21 +9,45 @@
 /* -- SELECT and EXAMINE ------------------------------------------------------
  */
 
+/* A number, which UIDONLY has none of (RFC 9586, 3); IMAP4rev2 neither says
+ * it (RFC 9051, appendix E). */
 static void
-say_selected(struct imap_session *s)
+say_unseen(struct imap_session *s)
 {
-	struct imap_view *v = &s->view;
+	const struct imap_view *v = &s->view;
 	size_t unseen = 0;
 
-	v->n_told = v->n;
-	imap_say_flags(s);
-	imap_printf(s, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n,
-	    imap_view_count_recent(v));
+	if ((s->enabled & IMAP_ENABLED_UIDONLY) != 0)
+		return;
 	while (unseen < v->n && (v->rows[unseen].flags & IMAP_SEEN) != 0)
 		unseen++;
 	if (unseen < v->n)
 		imap_printf(s, "* OK [UNSEEN %zu] First unseen\r\n",
 		    unseen + 1);
+}
+
+/* RFC 9051, 6.3.2: the name as it really is. */
+static void
+say_name(struct imap_session *s)
+{
+	struct buf b;
+
+	buf_init(&b, IMAP_WIRE_NAME + 64);
+	(void)buf_add_cstr(&b, "* LIST () \"/\" ");
+	(void)imap_put_name(s, &b, s->selected);
+	(void)buf_add_cstr(&b, "\r\n");
+	imap_say_buf(s, &b);
+	buf_deinit(&b);
+}
+
+static void
+say_selected(struct imap_session *s)
+{
+	s->view.n_told = s->view.n;
+	imap_say_flags(s);
+	imap_say_exists(s);
+	if (!imap_is_rev2(s))
+		say_unseen(s);
 	imap_printf(s,
 	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
 	    "* OK [UIDNEXT %u] Next UID\r\n",
@@ -32,6 +56,8 @@ say_selected(struct imap_session *s)
 	imap_printf(s,
 	    "* OK [MAILBOXID (F%" PRIx64 ")] Its name may change\r\n",
 	    s->mailbox);
+	if (imap_is_rev2(s))
+		say_name(s);
 	if (s->state == IMAP_LOGGED_OUT) /* no memory: it ended above */
 		return;
 	s->state = IMAP_SELECTED;

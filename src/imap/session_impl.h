@@ -156,7 +156,9 @@ int imap_put_row_head(const struct imap_session *s, size_t index,
     struct buf *b);
 int imap_put_flags(struct imap_session *s, const struct imap_row *row,
     struct buf *b);
-void imap_say_flags(struct imap_session *s); /* FLAGS and PERMANENTFLAGS */
+bool imap_is_rev2(const struct imap_session *s);
+void imap_say_exists(struct imap_session *s); /* and RECENT, in rev1 */
+void imap_say_flags(struct imap_session *s);  /* FLAGS and PERMANENTFLAGS */
 /* s->picks from the command's set; and that the mailbox may be changed. False:
  * the command has been ended. */
 bool imap_pick(struct imap_session *s);

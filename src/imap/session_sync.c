@@ -68,7 +68,8 @@ imap_put_flags(struct imap_session *s, const struct imap_row *row,
 
 	r = buf_add_cstr(b, "FLAGS (");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if ((row->flags & names[i].bit) == 0)
+		if ((row->flags & names[i].bit) == 0 ||
+		    (names[i].bit == IMAP_RECENT && imap_is_rev2(s)))
 			continue;
 		r |= buf_printf(b, "%s%s", sep, names[i].name);
 		sep = " ";
@@ -118,7 +119,9 @@ imap_say_flags(struct imap_session *s)
 int
 imap_put_row_head(const struct imap_session *s, size_t index, struct buf *b)
 {
-	(void)s;
+	if ((s->enabled & IMAP_ENABLED_UIDONLY) != 0)
+		return buf_printf(b, "* %u UIDFETCH (",
+		    s->view.rows[index].uid);
 	return buf_printf(b, "* %zu FETCH (", index + 1);
 }
 
@@ -131,7 +134,8 @@ put_told_row(struct imap_session *s, size_t index, struct buf *b)
 	bool has_flags = (row->state & IMAP_ROW_TELL) != 0;
 
 	(void)imap_put_row_head(s, index, b);
-	if (s->says_uid || has_modseq)
+	if ((s->enabled & IMAP_ENABLED_UIDONLY) == 0 &&
+	    (s->says_uid || has_modseq || imap_is_rev2(s)))
 		(void)buf_printf(b, "UID %u ", row->uid);
 	if (has_flags)
 		(void)imap_put_flags(s, row, b);
@@ -171,6 +175,22 @@ tell_flags(struct imap_session *s)
 	}
 }
 
+bool
+imap_is_rev2(const struct imap_session *s)
+{
+	return (s->enabled & IMAP_ENABLED_REV2) != 0;
+}
+
+/* RFC 9051, appendix E: \Recent is no more. */
+void
+imap_say_exists(struct imap_session *s)
+{
+	imap_printf(s, "* %zu EXISTS\r\n", s->view.n_told);
+	if (!imap_is_rev2(s))
+		imap_printf(s, "* %zu RECENT\r\n",
+		    imap_view_count_recent(&s->view));
+}
+
 static void
 tell_exists(struct imap_session *s)
 {
@@ -180,8 +200,7 @@ tell_exists(struct imap_session *s)
 		imap_say_flags(s);
 	if (v->n > v->n_told) {
 		v->n_told = v->n;
-		imap_printf(s, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n_told,
-		    imap_view_count_recent(v));
+		imap_say_exists(s);
 	}
 	s->sync_at = 0;
 	s->more = tell_flags;
@@ -238,7 +257,8 @@ tell_expunge(struct imap_session *s)
 	bool is_more;
 
 	buf_init(&b, 32 * PIECE);
-	is_more = (s->enabled & IMAP_ENABLED_QRESYNC) != 0
+	is_more =
+	    (s->enabled & (IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY)) != 0
 	    ? put_vanished(s, &b)
 	    : put_expunges(s, &b);
 	if (!is_more)
