@@ -51,6 +51,7 @@ static const struct capability {
 	unsigned enables;
 } table[] = {
 	{ "IMAP4rev1", ANY, NULL, 0 },
+	{ "IMAP4rev2", ANY, NULL, IMAP_ENABLED_REV2 },
 	{ "LITERAL+", ANY, NULL, 0 },
 	{ "SASL-IR", ANY, NULL, 0 },
 	{ "ID", ANY, NULL, 0 },
