@@ -4,12 +4,6 @@
 #include <string.h>
 
 struct slice
-slice_of(const void *at, size_t len)
-{
-	return (struct slice){ at, len };
-}
-
-struct slice
 slice_cstr(const char *text)
 {
 	return slice_of(text, text == NULL ? 0 : strlen(text));
@@ -110,20 +104,6 @@ slice_ends_nocase(struct slice s, struct slice suffix)
 	    slice_equal_nocase(slice_from(s, s.len - suffix.len), suffix);
 }
 
-struct slice
-slice_from(struct slice s, size_t n)
-{
-	if (n >= s.len)
-		return slice_of(s.at == NULL ? NULL : s.at + s.len, 0);
-	return slice_of(s.at + n, s.len - n);
-}
-
-struct slice
-slice_upto(struct slice s, size_t n)
-{
-	return slice_of(s.at, n < s.len ? n : s.len);
-}
-
 size_t
 slice_find_byte(struct slice s, uint8_t byte)
 {
@@ -164,15 +144,6 @@ slice_find_nocase(struct slice s, struct slice what)
 }
 
 bool
-slice_skip_byte(struct slice *in, uint8_t byte)
-{
-	if (in->len == 0 || in->at[0] != byte)
-		return false;
-	*in = slice_from(*in, 1);
-	return true;
-}
-
-bool
 slice_skip(struct slice *in, struct slice prefix)
 {
 	if (!slice_starts(*in, prefix))
@@ -187,26 +158,6 @@ slice_skip_nocase(struct slice *in, struct slice prefix)
 	if (!slice_starts_nocase(*in, prefix))
 		return false;
 	*in = slice_from(*in, prefix.len);
-	return true;
-}
-
-bool
-slice_take_byte(struct slice *in, uint8_t *ret_byte)
-{
-	if (in->len == 0)
-		return false;
-	*ret_byte = in->at[0];
-	*in = slice_from(*in, 1);
-	return true;
-}
-
-bool
-slice_take(struct slice *in, size_t n, struct slice *ret_part)
-{
-	if (n > in->len)
-		return false;
-	*ret_part = slice_upto(*in, n);
-	*in = slice_from(*in, n);
 	return true;
 }
 
@@ -341,12 +292,30 @@ utf8_char_len(struct slice s)
 	return 0;
 }
 
+/* How many octets in front are ASCII, eight at a time: not always all. */
+static size_t
+ascii_run(struct slice s)
+{
+	size_t n = 0;
+	uint64_t eight;
+
+	while (s.len - n >= sizeof(eight)) {
+		memcpy(&eight, s.at + n, sizeof(eight));
+		if ((eight & UINT64_C(0x8080808080808080)) != 0)
+			break;
+		n += sizeof(eight);
+	}
+	return n;
+}
+
 bool
 slice_is_utf8(struct slice s)
 {
 	while (s.len > 0) {
-		size_t n = s.at[0] < 0x80 ? 1 : utf8_char_len(s);
+		size_t n = ascii_run(s);
 
+		if (n == 0)
+			n = s.at[0] < 0x80 ? 1 : utf8_char_len(s);
 		if (n == 0)
 			return false;
 		s = slice_from(s, n);

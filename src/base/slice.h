@@ -25,7 +25,58 @@ struct slice {
 /* For printf: printf("%.*s", SLICE_FMT(s)). Never on bytes from outside. */
 #define SLICE_FMT(s) (int)(s).len, (const char *)(s).at
 
-struct slice slice_of(const void *at, size_t len);
+/* Small enough to stand where they are used: parsers are made of them. */
+static inline struct slice
+slice_of(const void *at, size_t len)
+{
+	return (struct slice){ at, len };
+}
+
+/* What is left of `s` after, or of the first, n bytes; n is cut to its length.
+ */
+static inline struct slice
+slice_from(struct slice s, size_t n)
+{
+	if (n >= s.len)
+		return slice_of(s.at == NULL ? NULL : s.at + s.len, 0);
+	return slice_of(s.at + n, s.len - n);
+}
+
+static inline struct slice
+slice_upto(struct slice s, size_t n)
+{
+	return slice_of(s.at, n < s.len ? n : s.len);
+}
+
+static inline bool
+slice_skip_byte(struct slice *in, uint8_t byte)
+{
+	if (in->len == 0 || in->at[0] != byte)
+		return false;
+	*in = slice_from(*in, 1);
+	return true;
+}
+
+static inline bool
+slice_take_byte(struct slice *in, uint8_t *ret_byte)
+{
+	if (in->len == 0)
+		return false;
+	*ret_byte = in->at[0];
+	*in = slice_from(*in, 1);
+	return true;
+}
+
+static inline bool
+slice_take(struct slice *in, size_t n, struct slice *ret_part)
+{
+	if (n > in->len)
+		return false;
+	*ret_part = slice_upto(*in, n);
+	*in = slice_from(*in, n);
+	return true;
+}
+
 struct slice slice_cstr(const char *text); /* NULL gives the empty slice */
 
 bool slice_equal(struct slice a, struct slice b);
@@ -35,11 +86,6 @@ bool slice_starts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
 bool slice_starts_nocase(struct slice s, struct slice prefix);
 bool slice_ends_nocase(struct slice s, struct slice suffix);
-
-/* What is left of `s` after, or of the first, n bytes; n is cut to its length.
- */
-struct slice slice_from(struct slice s, size_t n);
-struct slice slice_upto(struct slice s, size_t n);
 
 /* Index of the first such byte or run, or SIZE_MAX when there is none. */
 size_t slice_find_byte(struct slice s, uint8_t byte);
@@ -51,11 +97,8 @@ size_t slice_find_last_byte(struct slice s, uint8_t byte);
  * Advance `in` past what matched and return true, or leave it alone and return
  * false. The chains of a parser are made of these.
  */
-bool slice_skip_byte(struct slice *in, uint8_t byte);
 bool slice_skip(struct slice *in, struct slice prefix);
 bool slice_skip_nocase(struct slice *in, struct slice prefix);
-bool slice_take_byte(struct slice *in, uint8_t *ret_byte);
-bool slice_take(struct slice *in, size_t n, struct slice *ret_part);
 bool slice_take_while(struct slice *in, bool (*wanted)(uint8_t),
     struct slice *ret_run);
 /* The bytes before the first `byte`, which is skipped; false when none. */

@@ -24,29 +24,34 @@ imap_is_astring_char(uint8_t c)
 static bool
 fits_quoted(struct slice s)
 {
+	unsigned bad = 0;
+
 	if (s.len > QUOTED_MAX)
 		return false;
 	for (size_t i = 0; i < s.len; i++)
-		if (s.at[i] == 0 || s.at[i] == '\r' || s.at[i] == '\n' ||
-		    s.at[i] >= 0x80)
-			return false;
-	return true;
+		bad |= (unsigned)(s.at[i] == 0) | (unsigned)(s.at[i] == '\r') |
+		    (unsigned)(s.at[i] == '\n') | (unsigned)(s.at[i] >= 0x80);
+	return bad == 0;
 }
 
 static int
 put_quoted(struct buf *b, struct slice s)
 {
-	uint8_t text[2 * QUOTED_MAX + 2];
+	uint8_t *at;
 	size_t n = 0;
+	int r = buf_reserve(b, 2 * s.len + 2, &at);
 
-	text[n++] = '"';
+	if (r != BUF_OK)
+		return r;
+	at[n++] = '"';
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.at[i] == '"' || s.at[i] == '\\')
-			text[n++] = '\\';
-		text[n++] = s.at[i];
+			at[n++] = '\\';
+		at[n++] = s.at[i];
 	}
-	text[n++] = '"';
-	return buf_add(b, slice_of(text, n));
+	at[n++] = '"';
+	buf_grew(b, n);
+	return BUF_OK;
 }
 
 static int
