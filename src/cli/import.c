@@ -183,23 +183,41 @@ is_keyword(const char *word, size_t n)
 	return n > 0;
 }
 
-/* Without those that are none here (RFC 3501, atom), as many as there is room
- * for: no mail stays behind because of one. */
-static void
-clean_keywords(const char *in, char out[LIMIT_KEYWORDS])
+static int
+compare_words(const void *a, const void *b)
 {
-	size_t len = 0;
+	return slice_compare(*(const struct slice *)a,
+	    *(const struct slice *)b);
+}
 
-	out[0] = '\0';
-	while (*in != '\0') {
+/* RFC 3501, atom. No mail stays behind because of a word that is none. */
+void
+import_clean_keywords(const char *in, char out[LIMIT_KEYWORDS])
+{
+	struct slice words[LIMIT_KEYWORDS / 4];
+	size_t n_words = 0, len = 0;
+
+	while (*in != '\0' && n_words < LIMIT_KEYWORDS / 4) {
 		size_t n = strcspn(in, " ");
+		struct slice word = slice_of(in, n);
+		bool is_known = false;
 
-		if (is_keyword(in, n) && len + n + 2 < LIMIT_KEYWORDS / 2) {
-			len += (size_t)snprintf(out + len, LIMIT_KEYWORDS - len,
-			    "%s%.*s", len > 0 ? " " : "", (int)n, in);
+		for (size_t i = 0; i < n_words; i++)
+			is_known |= slice_equal_nocase(word, words[i]);
+		if (!is_known && is_keyword(in, n) &&
+		    len + n + 2 < LIMIT_KEYWORDS / 2) {
+			words[n_words++] = word;
+			len += n + 1;
 		}
 		in += n + (in[n] == ' ');
 	}
+	if (n_words > 0)
+		qsort(words, n_words, sizeof(words[0]), compare_words);
+	out[0] = '\0';
+	len = 0;
+	for (size_t i = 0; i < n_words; i++)
+		len += (size_t)snprintf(out + len, LIMIT_KEYWORDS - len,
+		    "%s%.*s", i > 0 ? " " : "", SLICE_FMT(words[i]));
 }
 
 int
@@ -215,7 +233,7 @@ import_put(struct importer *im, const struct import_mail *m)
 		.bytes = m->bytes };
 	struct import_known key;
 
-	clean_keywords(m->keywords, keywords);
+	import_clean_keywords(m->keywords, keywords);
 	im->n_mails++;
 	digest(m, &out.source);
 	out.uid = count_seen(im, &out.source);
@@ -237,6 +255,12 @@ import_put(struct importer *im, const struct import_mail *m)
 int
 import_mailbox(struct importer *im, const char *mailbox)
 {
+	return import_mailbox_make(im, mailbox, true);
+}
+
+int
+import_mailbox_make(struct importer *im, const char *mailbox, bool subscribes)
+{
 	struct admin_answer a;
 	json_t *args;
 	int r;
@@ -244,7 +268,7 @@ import_mailbox(struct importer *im, const char *mailbox)
 	if (im->is_dry)
 		return CLI_OK;
 	args = json_pack("{s:s,s:s,s:s}", "address", im->address, "mailbox",
-	    mailbox, "subscribe", "1");
+	    mailbox, "subscribe", subscribes ? "1" : "");
 	r = admin_ask(im->cli, "import mailbox", args, &a);
 	json_decref(args);
 	if (r != CLI_OK)
@@ -297,10 +321,12 @@ print_counts(struct importer *im)
 	int r;
 
 	if (im->cli->json) {
-		all = json_pack("{s:I,s:I,s:I,s:I,s:b}", "new",
+		all = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "new",
 		    (json_int_t)n_new, "known", (json_int_t)n_known, "refused",
 		    (json_int_t)c->n_refused, "bytes", (json_int_t)c->bytes,
-		    "dry_run", (int)im->is_dry);
+		    "flags", (json_int_t)im->n_flags, "gone",
+		    (json_int_t)im->n_gone, "missing",
+		    (json_int_t)im->n_missing, "dry_run", (int)im->is_dry);
 		r = admin_print_json(all);
 		json_decref(all);
 		return r;
@@ -309,6 +335,10 @@ print_counts(struct importer *im)
 		     " were here already, %" PRIu64 " were refused\n",
 	    n_new, im->is_dry ? "would be imported" : "imported", n_known,
 	    c->n_refused);
+	if (im->n_flags + im->n_gone + im->n_missing > 0)
+		(void)printf("%" PRIu64 " had other flags, %" PRIu64
+			     " have gone, %" PRIu64 " were not given out\n",
+		    im->n_flags, im->n_gone, im->n_missing);
 	return CLI_OK;
 }
 
@@ -318,6 +348,8 @@ static const struct {
 } sources[] = {
 	{ "maildir:", import_maildir },
 	{ "mbox:", import_mbox },
+	{ "imap://", import_imap },
+	{ "imaps://", import_imaps },
 };
 
 static int
@@ -384,7 +416,7 @@ run(struct cli *cli)
 	if (r != CLI_USAGE && (r == CLI_OK || im.carry != NULL))
 		(void)print_counts(&im);
 	if (r == CLI_OK && im.carry != NULL &&
-	    carry_counts(im.carry)->n_refused > 0)
+	    carry_counts(im.carry)->n_refused + im.n_missing > 0)
 		r = CLI_REFUSED;
 	carry_close(im.carry);
 	free(im.known);
@@ -396,6 +428,14 @@ static const struct cli_option options[] = {
 	{ "mailbox", 0, CLI_TEXT, "NAME",
 	    "into this mailbox and below it, in place of INBOX", true },
 	{ "dry-run", 0, CLI_FLAG, NULL, "only counts", true },
+	{ "delete", 0, CLI_FLAG, NULL,
+	    "of another server: what has gone there goes here, too", true },
+	{ "password-file", 0, CLI_TEXT, "FILE",
+	    "the password over there (-: standard input)", true },
+	{ "ca", 0, CLI_TEXT, "FILE", "authorities for its certificate (PEM)",
+	    true },
+	{ "insecure", 0, CLI_FLAG, NULL,
+	    "any certificate, and no TLS where there is none", true },
 	{ "again", 0, CLI_FLAG, NULL, "also what an earlier import has brought",
 	    true },
 	{ NULL, 0, CLI_TEXT, NULL, NULL, false },
@@ -406,8 +446,12 @@ static const struct cli_action actions[] = {
 };
 
 const struct cli_command cli_import = { "import",
-	"puts mail of files into an account", CLI_ACTIONS(actions),
-	"SOURCE is maildir:PATH (subfolders as of Maildir++ or as directories) "
-	"or mbox:PATH (a file, or a directory of them). Flags, keywords and "
-	"dates are kept; mailboxes that are not there are made. Given again, "
+	"puts mail of files, or of another server, into an account",
+	CLI_ACTIONS(actions),
+	"SOURCE is maildir:PATH (subfolders as of Maildir++ or as "
+	"directories), mbox:PATH (a file, or a directory of them), or an "
+	"account of another server, imaps://USER@HOST[:PORT] or imap:// with "
+	"STARTTLS; its password comes from --password-file, "
+	"$ULAK_IMPORT_PASSWORD or the terminal. Flags, keywords and dates are "
+	"kept; mailboxes that are not there are made. Given again, "
 	"also after it was broken off, it brings what is not here yet." };

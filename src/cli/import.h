@@ -5,6 +5,7 @@
  *   import.c          the command, what is known already, counts, progress
  *   import_maildir.c  a Maildir with its subfolders
  *   import_mbox.c     a file of mails, or a directory of such files
+ *   import_imap.c     an account of another server (imap_talk.c)
  *
  * A mail of a file is named by a digest of its mailbox and its bytes and, of
  * several that are the same, by which one it is: so an import that is run
@@ -36,7 +37,8 @@ struct importer {
 	size_t n_known, size_known;
 	struct map seen; /* digest -> struct import_seen */
 	uint64_t n_mails, n_new, n_known_mails;
-	int64_t told; /* when progress was shown */
+	uint64_t n_flags, n_gone, n_missing; /* of import_imap */
+	int64_t told;                        /* when progress was shown */
 };
 
 struct import_mail {
@@ -55,11 +57,17 @@ bool import_name(const struct importer *im, const char *folder,
     char ret[IMPORT_NAME]);
 /* Makes it, and subscribes to it; it may be there. CLI_OK or exit status. */
 int import_mailbox(struct importer *im, const char *mailbox);
+int import_mailbox_make(struct importer *im, const char *mailbox,
+    bool subscribes);
+/* Sorted, without those that are none here, as many as there is room for. */
+void import_clean_keywords(const char *in, char out[LIMIT_KEYWORDS]);
 /* Told, and not more: the rest is imported. */
 void import_skip(const char *what, const char *why);
 void import_progress(struct importer *im, bool is_last);
 
 int import_maildir(struct importer *im, const char *path);
 int import_mbox(struct importer *im, const char *path);
+int import_imap(struct importer *im, const char *place);
+int import_imaps(struct importer *im, const char *place);
 
 #endif

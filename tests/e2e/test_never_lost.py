@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: ISC
 """Mail is not lost: expunged mail comes back, mailboxes go in and out as files, accounts move here from other servers."""
 import imaplib
+import json
 import os
 import re
 import shutil
+import socket
+import subprocess
 import tempfile
+import threading
 
 import pytest
 
-from world import PASSWORD, Ulak, tls_context, wait_for
+from world import PASSWORD, PATIENCE, ULAK, Ulak, tls_context
 
 ADDRESS = "192.0.2.71"
 
@@ -116,7 +120,7 @@ def test_maildirs_and_mboxes_come_in_once(server, tmp_path):
     source = "maildir:" + path
     assert server.cli_json("import", source, "moved@one.example", "--dry-run")["new"] == 8
     assert server.cli_json("import", source, "moved@one.example") == {
-        "new": 8, "known": 0, "refused": 0, "bytes": pytest.approx(1000, abs=400), "dry_run": False}
+        "new": 8, "known": 0, "refused": 0, "bytes": pytest.approx(1000, abs=400), "flags": 0, "gone": 0, "missing": 0, "dry_run": False}
     m = login(server, "moved@one.example")
     rows = fetch(m, "INBOX", "(FLAGS INTERNALDATE)")
     assert [set(re.search(rb"FLAGS \(([^)]*)\)", r)[1].split()) - {b"\\Recent"} for r in rows] == [
@@ -202,3 +206,127 @@ def test_what_goes_out_comes_back_as_it_was(server, tmp_path):
     assert server.cli_json("export", "out@one.example", f"mbox:{tmp_path}/x", "--mailbox", "INBOX")["new"] == 4
     assert open(tmp_path / "x").read().count("From MAILER-DAEMON Wed Nov  5 07:08:") == 4
     m.logout()
+
+
+def copy(server, who, to, *more, check=True):
+    out = server.cli("import", f"imaps://{who}@{server.address}", to, "--password-file", os.path.join(server.dir, "new-password"),
+                     "--insecure", "--json", *more, check=check)
+    return json.loads(out.stdout) if check else out
+
+
+def test_an_account_is_copied_and_catches_up(server):
+    server.account("there@one.example")
+    server.account("here@one.example")
+    m = login(server, "there@one.example")
+    for i in range(5):
+        m.append("INBOX", "(\\Flagged work)" if i == 0 else "()", '"05-Nov-2025 07:08:09 +0200"', mail(f"Number {i}", "x" * 70000))
+    m.append("Sent", "(\\Seen)", None, mail("sent"))
+    m.create("Caf&AOk-/Sub")
+    m.append("Caf&AOk-/Sub", "()", None, b"\r\n")
+    m.append("Caf&AOk-/Sub", "()", None, mail("sub"))
+
+    out = server.cli("import", f"imaps://there@one.example@{ADDRESS}", "here@one.example", "--password-file",
+                     os.path.join(server.dir, "new-password"), check=False)
+    assert out.returncode == 1 and "certificate" in out.stderr, out
+    assert copy(server, "there@one.example", "here@one.example", "--dry-run")["new"] == 8
+    got = copy(server, "there@one.example", "here@one.example")
+    assert (got["new"], got["known"], got["refused"], got["missing"]) == (8, 0, 0, 0)
+    h = login(server, "here@one.example")
+    items = "(FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+    for box in ("INBOX", "Sent", "Caf&AOk-/Sub"):
+        for x in (m, h):
+            x.select(box, readonly=True)
+        assert [re.sub(rb"\\Recent ?", b"", r[0]) for r in h.fetch("1:*", items)[1] if isinstance(r, tuple)] == [
+            re.sub(rb"\\Recent ?", b"", r[0]) for r in m.fetch("1:*", items)[1] if isinstance(r, tuple)]
+    assert b"Caf&AOk-/Sub" in b" ".join(h.lsub()[1]) or b"Caf&AOk-/Sub" not in b" ".join(m.lsub()[1])
+
+    # Later: a new mail, other flags, one that has gone; and a flag that was changed only here stays.
+    m.select("INBOX")
+    h.select("INBOX")
+    h.store("3", "+FLAGS", "\\Answered")
+    m.store("2", "+FLAGS", "(\\Seen later)")
+    m.store("5", "+FLAGS", "\\Deleted")
+    m.expunge()
+    m.append("INBOX", "()", None, mail("new"))
+    got = copy(server, "there@one.example", "here@one.example")
+    assert (got["new"], got["known"], got["flags"], got["gone"]) == (1, 7, 1, 0), got
+    got = copy(server, "there@one.example", "here@one.example", "--delete")
+    assert (got["new"], got["known"], got["flags"], got["gone"]) == (0, 8, 0, 1), got
+    got = copy(server, "there@one.example", "here@one.example", "--delete")
+    assert (got["new"], got["known"], got["flags"], got["gone"]) == (0, 8, 0, 0), got
+    h.select("INBOX")
+    flags = [set(re.search(rb"FLAGS \(([^)]*)\)", r)[1].split()) - {b"\\Recent"} for r in h.fetch("1:*", "FLAGS")[1]]
+    assert flags == [{b"\\Flagged", b"work"}, {b"\\Seen", b"later"}, {b"\\Answered"}, set(), set()]
+    assert len(server.cli_json("undelete", "here@one.example", "--list")) == 1
+    m.logout()
+    h.logout()
+    server.cli("verify")
+
+
+class Liar(threading.Thread):
+    """A server of IMAP that says to each command what it is told to: {word: answers}; "TAG" is the command's own."""
+
+    def __init__(self, answers):
+        super().__init__(daemon=True)
+        self.answers = answers
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        c = self.listener.accept()[0]
+        f = c.makefile("rwb")
+        try:
+            f.write(b"* OK hello\r\n")
+            f.flush()
+            for line in f:
+                words = line.upper().split()
+                if words[1] == b"LOGIN":
+                    for _ in range(2):
+                        f.write(b"+ go\r\n")
+                        f.flush()
+                        f.readline()
+                key = (b" ".join(words[1:3]) if words[1] == b"UID" else words[1]).decode()
+                for wanted, answer in self.answers.items():
+                    if key.startswith(wanted.split("*")[0]) and (not wanted.endswith("*BODY") or b"BODY" in line):
+                        f.write(answer.replace(b"TAG", words[0].lower()))
+                        break
+                else:
+                    f.write(words[0].lower() + b" OK\r\n")
+                f.flush()
+        except OSError:
+            pass
+        c.close()
+        self.listener.close()
+
+
+LIST = b'* LIST () "." INBOX\r\n* LIST () "." "a..b/c"\r\n* LIST () "." "../../etc"\r\n* LIST (\\Noselect) "." x\r\nTAG OK\r\n'
+EXAMINE = b"* OK [UIDVALIDITY 5] x\r\nTAG OK\r\n"
+ROWS = b'* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 INTERNALDATE "never")\r\n* 1 FETCH (UID 1 FLAGS (\\Seen) RFC822.SIZE 9)\r\nTAG OK\r\n'
+LIES = {
+    "mails that were not asked for, twice": (
+        {"LIST": LIST, "EXAMINE": EXAMINE, "UID FETCH*BODY": b"* 9 FETCH (UID 9 BODY[] {2}\r\nab)\r\n" + 2 * (
+            b"* 1 FETCH (UID 1 FLAGS (\\Odd a]b ok) BODY[] {4}\r\nA: b)\r\n") + b"TAG OK\r\n", "UID FETCH": ROWS}, 1, 1),
+    "none of those that were": ({"LIST": LIST, "EXAMINE": EXAMINE, "UID FETCH*BODY": b"TAG NO sorry\r\n", "UID FETCH": ROWS}, 0, 1),
+    "a list without an end": ({"LIST": LIST, "EXAMINE": EXAMINE, "UID FETCH": b"* 1 FETCH (UID 1 FLAGS (\r\nTAG OK\r\n"}, 0, 1),
+    "nested lists": ({"LIST": LIST, "EXAMINE": EXAMINE, "UID FETCH": b"* 1 FETCH (X " + b"(" * 5000 + b"\r\nTAG OK\r\n"}, 0, 1),
+    "a literal of its own size": ({"LIST": b"* LIST () \".\" {4294967295}\r\n"}, 0, 1),
+    "no mailboxes": ({"LIST": b"TAG OK\r\n"}, 0, 0),
+    "nothing more": ({"LIST": b"* BYE off\r\n"}, 0, 1),
+}
+
+
+def test_a_server_that_lies(server):
+    server.account("lied@one.example")
+    env = dict(os.environ, ULAK_IMPORT_PASSWORD="secret")
+    for what, (answers, n_new, status) in LIES.items():
+        liar = Liar(answers)
+        out = subprocess.run([ULAK, "-c", server.config, "import", f"imap://x@127.0.0.1:{liar.port}", "lied@one.example", "--insecure",
+                              "--json", "--again"], capture_output=True, text=True, env=env, timeout=60 * PATIENCE)
+        assert out.returncode == status and "Sanitizer" not in out.stderr, (what, out)
+        assert n_new == 0 or json.loads(out.stdout)["new"] == n_new, (what, out)
+    # No password for who has no TLS.
+    liar = Liar({})
+    out = server.cli("import", f"imap://x@127.0.0.1:{liar.port}", "lied@one.example", check=False)
+    assert out.returncode == 1 and "offers no TLS" in out.stderr, out
+    server.cli("verify")
