@@ -33,6 +33,7 @@ add_password(struct cli *cli, json_t *args)
 static const struct cli_pair keys[] = {
 	{ "name", CLI_TEXT },
 	{ "quota", CLI_SIZE },
+	{ "quota_messages", CLI_TEXT },
 	{ "messages_per_hour", CLI_TEXT },
 	{ "messages_per_day", CLI_TEXT },
 	{ "recipients_per_hour", CLI_TEXT },
@@ -63,6 +64,7 @@ static const struct table_column show_columns[] = {
 	{ "name", "name", TABLE_TEXT },
 	{ "disabled", "disabled", TABLE_BOOL },
 	{ "quota", "quota", TABLE_QUOTA },
+	{ "quota_messages", "quota_messages", TABLE_NUMBER },
 	{ "used", "used", TABLE_SIZE },
 	{ "messages", "messages", TABLE_NUMBER },
 	{ "messages_per_hour", "messages_per_hour", TABLE_NUMBER },
@@ -236,5 +238,6 @@ const struct cli_command cli_account = { "account",
 	"accounts: who has mailboxes and may log in", CLI_ACTIONS(actions),
 	"keys: name=TEXT\n"
 	"      quota=SIZE|none         how much mail it may keep\n"
+	"      quota_messages=NUMBER|none  how many messages it may keep\n"
 	"      messages_per_hour, messages_per_day, recipients_per_hour,\n"
 	"      recipients_per_day=NUMBER|none|default  what it may send\n" };

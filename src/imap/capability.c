@@ -88,6 +88,9 @@ static const struct capability {
 	{ "THREAD=ORDEREDSUBJECT", LATE, NULL, 0 },
 	{ "THREAD=REFERENCES", LATE, NULL, 0 },
 	{ "I18NLEVEL=1", LATE, NULL, 0 },
+	{ "QUOTA", LATE, NULL, 0 },
+	{ "QUOTA=RES-STORAGE", LATE, NULL, 0 },
+	{ "QUOTA=RES-MESSAGE", LATE, NULL, 0 },
 };
 
 enum {

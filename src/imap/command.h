@@ -27,6 +27,8 @@ enum imap_verb {
 	IMAP_EXAMINE,
 	IMAP_EXPUNGE,
 	IMAP_FETCH,
+	IMAP_GETQUOTA,
+	IMAP_GETQUOTAROOT,
 	IMAP_ID,
 	IMAP_IDLE,
 	IMAP_LIST,
@@ -40,6 +42,7 @@ enum imap_verb {
 	IMAP_SEARCH,
 	IMAP_SELECT,
 	IMAP_SORT,
+	IMAP_SETQUOTA,
 	IMAP_STARTTLS,
 	IMAP_STATUS,
 	IMAP_STORE,
@@ -162,7 +165,8 @@ enum {
 	IMAP_STATUS_SIZE = 64,
 	IMAP_STATUS_HIGHESTMODSEQ = 128,
 	IMAP_STATUS_APPENDLIMIT = 256,
-	IMAP_STATUS_MAILBOXID = 512
+	IMAP_STATUS_MAILBOXID = 512,
+	IMAP_STATUS_DELETED_STORAGE = 1024
 };
 
 /* Options of LIST (RFC 5258, 6154): which names, and what is told of them. */
@@ -236,6 +240,7 @@ struct imap_command {
 	enum imap_verb verb;
 	bool is_uid;
 	struct slice name, to;     /* mailboxes, UTF-8 */
+	struct slice text;         /* GETQUOTA: a root */
 	struct slice user, secret; /* LOGIN; AUTHENTICATE: mechanism and
 				    * initial response */
 	bool has_secret;

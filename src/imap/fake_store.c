@@ -234,6 +234,8 @@ tell_box(struct fake_store *f, struct fake_box *b)
 
 			box.messages++;
 			box.deleted += e->is_deleted;
+			box.deleted_size +=
+			    e->is_deleted ? f->messages[e->message].len : 0;
 			box.size += f->messages[e->message].len;
 			box.unseen +=
 			    (f->messages[b->entries[i].message].flags &
@@ -332,6 +334,20 @@ has_use(struct fake_store *f, struct slice use)
 		    slice_equal(use, slice_cstr(f->boxes[i].use)))
 			return true;
 	return false;
+}
+
+static void
+ask_quota(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_store *f = c->store;
+
+	(void)ask;
+	a->a.quota = (struct imap_quota){ .used_messages = f->n_messages,
+		.limit_messages = FAKE_MESSAGES,
+		.limit_bytes = 1024 * 1024 };
+	for (size_t i = 0; i < f->n_messages; i++)
+		a->a.quota.used_bytes += f->messages[i].len;
 }
 
 static void
@@ -708,6 +724,7 @@ static void (*const questions[])(struct fake_client *, const struct imap_ask *,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
 	[IMAP_ASK_OPEN] = ask_status,
+	[IMAP_ASK_QUOTA] = ask_quota,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,
 	[IMAP_ASK_SUMMARY] = ask_summary,

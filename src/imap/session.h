@@ -59,6 +59,7 @@ enum imap_question {
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
 	IMAP_ASK_CLOSE,     /* no answer */
 	IMAP_ASK_LEAVE,     /* no answer: nobody is logged in any more */
+	IMAP_ASK_QUOTA,     /* -> quota */
 	IMAP_ASK_CHANGE,    /* change, name, to -> result */
 	IMAP_ASK_SCAN,      /* since, gone_since -> entries, gone, upto, modseq,
 			     * floor, uidnext, more */
@@ -98,6 +99,7 @@ struct imap_ask {
 	struct slice user, secret;
 	enum sasl_mechanism mechanism;
 	bool has_initial;
+	bool sums_deleted; /* LIST, STATUS */
 	bool read_only, any_flag, is_move, headers;
 	uint64_t mailbox; /* of DETAILS, BODIES, SCAN; 0: the selected one */
 	enum imap_change change;
@@ -128,6 +130,7 @@ struct imap_box {
 	uint64_t mailbox;
 	uint32_t uidvalidity, uidnext, messages, unseen, recent, deleted;
 	uint64_t size, modseq; /* of all in it; of the last change */
+	uint64_t deleted_size; /* with sums_deleted */
 	bool is_subscribed, exists;
 };
 
@@ -138,6 +141,10 @@ struct imap_detail {
 	int64_t saved_at;     /* microseconds UTC */
 	uint64_t size;        /* octets, as stored */
 	struct slice summary; /* so many of its octets as were asked for */
+};
+
+struct imap_quota { /* limits: 0 is none */
+	uint64_t used_bytes, limit_bytes, used_messages, limit_messages;
 };
 
 struct imap_pair {
@@ -165,6 +172,7 @@ struct imap_answer {
 	const struct imap_pair *pairs;
 	size_t n_pairs;
 	uint64_t mailbox; /* that CHANGE_CREATE made */
+	struct imap_quota quota;
 };
 
 struct imap_host {

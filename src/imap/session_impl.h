@@ -221,7 +221,8 @@ imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
     imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,
     imap_run_id, imap_run_login, imap_run_namespace, imap_run_starttls,
     imap_run_delete, imap_run_expunge, imap_run_fetch, imap_run_list,
-    imap_run_rename, imap_run_search, imap_run_select, imap_run_status,
+    imap_run_rename, imap_run_getquota, imap_run_getquotaroot,
+    imap_run_setquota, imap_run_search, imap_run_select, imap_run_status,
     imap_run_store, imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;
 size_t imap_append_input(struct imap_session *s, struct slice in);
 void imap_append_forget(struct imap_session *s);

@@ -33,7 +33,7 @@ struct packed {
 };
 
 struct counts {
-	uint64_t size, modseq;
+	uint64_t size, modseq, deleted_size;
 	uint32_t uidvalidity, uidnext, messages, unseen, recent, deleted;
 };
 
@@ -66,6 +66,7 @@ pack_counts(struct imap_session *s, const struct imap_box *box)
 {
 	struct counts c = { .size = box->size,
 		.modseq = box->modseq,
+		.deleted_size = box->deleted_size,
 		.uidvalidity = box->uidvalidity,
 		.uidnext = box->uidnext,
 		.messages = box->messages,
@@ -116,6 +117,7 @@ unpack(const uint8_t *at, size_t *ret_len)
 		.name = slice_of(at + n + p.use_len, p.name_len),
 		.size = c.size,
 		.modseq = c.modseq,
+		.deleted_size = c.deleted_size,
 		.uidvalidity = c.uidvalidity,
 		.uidnext = c.uidnext,
 		.messages = c.messages,
@@ -480,7 +482,9 @@ then_list(struct imap_session *s, const struct imap_answer *a)
 void
 imap_run_list(struct imap_session *s)
 {
-	struct imap_ask ask = { .what = IMAP_ASK_LIST };
+	struct imap_ask ask = { .what = IMAP_ASK_LIST,
+		.sums_deleted =
+		    (s->cmd.status & IMAP_STATUS_DELETED_STORAGE) != 0 };
 
 	s->n_boxes = 0;
 	/* RFC 3501, 6.3.8: asks for the delimiter and the root; RFC 5258, 3:

@@ -83,6 +83,8 @@ put_items(struct imap_session *s, struct buf *b, const struct imap_box *box)
 		{ "UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, box->uidvalidity },
 		{ "UNSEEN", IMAP_STATUS_UNSEEN, box->unseen },
 		{ "DELETED", IMAP_STATUS_DELETED, box->deleted },
+		{ "DELETED-STORAGE", IMAP_STATUS_DELETED_STORAGE,
+		    box->deleted_size },
 		{ "SIZE", IMAP_STATUS_SIZE, box->size },
 		{ "HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, box->modseq },
 		{ "APPENDLIMIT", IMAP_STATUS_APPENDLIMIT, s->config->max_size },
@@ -137,7 +139,10 @@ then_status(struct imap_session *s, const struct imap_answer *a)
 void
 imap_run_status(struct imap_session *s)
 {
-	struct imap_ask ask = { .what = IMAP_ASK_STATUS, .name = s->cmd.name };
+	struct imap_ask ask = { .what = IMAP_ASK_STATUS,
+		.name = s->cmd.name,
+		.sums_deleted =
+		    (s->cmd.status & IMAP_STATUS_DELETED_STORAGE) != 0 };
 
 	(void)imap_ask(s, &ask, then_status);
 }

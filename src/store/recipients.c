@@ -159,6 +159,8 @@ answer_account(struct lookup *l, struct slice canonical, struct rcpt_answer *a)
 	    : row.quota_bytes <= row.used_bytes
 	    ? 0
 	    : row.quota_bytes - row.used_bytes;
+	if (row.quota_messages > 0 && row.used_messages >= row.quota_messages)
+		a->room = 0;
 	return 0;
 }
 

@@ -419,9 +419,13 @@ set_own(struct db *db, uint64_t account, const struct option *o)
 	if (slice_equal(o->key, SLICE("name")))
 		return ERR_TRACE(DB_EXEC(account_name, db, .account = account,
 		    .name = o->value));
-	if (!slice_equal(o->key, SLICE("quota")) ||
-	    (!slice_equal(o->value, SLICE("none")) &&
-		!slice_to_u64(o->value, INT64_MAX, &quota)))
+	if (!slice_equal(o->value, SLICE("none")) &&
+	    !slice_to_u64(o->value, INT64_MAX, &quota))
+		return ACCOUNT_E_VALUE;
+	if (slice_equal(o->key, SLICE("quota_messages")))
+		return ERR_TRACE(DB_EXEC(account_quota_messages, db,
+		    .account = account, .quota = quota));
+	if (!slice_equal(o->key, SLICE("quota")))
 		return ACCOUNT_E_VALUE;
 	return ERR_TRACE(DB_EXEC(account_quota, db, .account = account,
 	    .quota = quota));

@@ -59,6 +59,7 @@ on_hook_pong(struct channel *ch, const struct wire_head *h,
 WITH_TICKET(mailbox_rows)
 WITH_TICKET(mailbox_opened)
 WITH_TICKET(mailbox_done)
+WITH_TICKET(quota)
 WITH_TICKET(scan_rows)
 WITHOUT_TICKET(changed)
 WITH_TICKET(detail_rows)
@@ -199,6 +200,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.mailbox_rows = on_mailbox_rows,
 	.mailbox_opened = on_mailbox_opened,
 	.mailbox_done = on_mailbox_done,
+	.quota = on_quota,
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
 	.detail_rows = on_detail_rows,

@@ -182,9 +182,9 @@ ask_abort(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 static int
 ask_list(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
-	struct wire_mailbox_list m = { .handle = imap_of(c)->login.handle };
+	struct wire_mailbox_list m = { .handle = imap_of(c)->login.handle,
+		.sums_deleted = ask->sums_deleted };
 
-	(void)ask;
 	return wire_send_mailbox_list(conn_front(c)->store, c->number, ticket,
 	    &m);
 }
@@ -193,10 +193,20 @@ static int
 ask_status(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
 	struct wire_mailbox_status m = { .handle = imap_of(c)->login.handle,
-		.name = ask->name };
+		.name = ask->name,
+		.sums_deleted = ask->sums_deleted };
 
 	return wire_send_mailbox_status(conn_front(c)->store, c->number, ticket,
 	    &m);
+}
+
+static int
+ask_quota(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct wire_quota_get m = { .handle = imap_of(c)->login.handle };
+
+	(void)ask;
+	return wire_send_quota_get(conn_front(c)->store, c->number, ticket, &m);
 }
 
 static int
@@ -455,6 +465,7 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_ABORT] = ask_abort,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
+	[IMAP_ASK_QUOTA] = ask_quota,
 	[IMAP_ASK_OPEN] = ask_open,
 	[IMAP_ASK_CLOSE] = ask_close,
 	[IMAP_ASK_LEAVE] = ask_leave,
@@ -784,6 +795,7 @@ box_of(const struct wire_mailbox *m)
 		.unseen = m->unseen,
 		.deleted = m->deleted,
 		.size = m->size,
+		.deleted_size = m->deleted_size,
 		.modseq = m->modseq,
 		.recent = m->recent,
 		.is_subscribed = m->subscribed,
@@ -835,6 +847,18 @@ on_mailbox_done(struct conn *c, uint32_t ticket,
 	struct imap_answer a = { .what = IMAP_ASK_CHANGE,
 		.result = result_of(&m->verdict),
 		.mailbox = m->mailbox };
+
+	if (ticket == imap_of(c)->ticket)
+		answer(c, &a);
+}
+
+static void
+on_quota(struct conn *c, uint32_t ticket, const struct wire_quota *m)
+{
+	struct imap_answer a = { .what = IMAP_ASK_QUOTA,
+		.result = result_of(&m->verdict),
+		.quota = { m->used_bytes, m->limit_bytes, m->used_messages,
+		    m->limit_messages } };
 
 	if (ticket == imap_of(c)->ticket)
 		answer(c, &a);
@@ -1073,6 +1097,7 @@ const struct conn_proto imap_proto = {
 	.mailbox_rows = on_mailbox_rows,
 	.mailbox_opened = on_mailbox_opened,
 	.mailbox_done = on_mailbox_done,
+	.quota = on_quota,
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
 	.summary_row = on_summary_row,

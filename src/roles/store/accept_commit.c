@@ -105,9 +105,12 @@ find_full(struct db *db, struct acceptance *a, size_t *ret_n)
 			return STORE_E_NO_ACCOUNT;
 		if (r != 0)
 			return ERR_TRACE(r);
-		to->is_full = !to->is_exempt && row.quota_bytes > 0 &&
-		    (row.used_bytes > row.quota_bytes ||
-			size > row.quota_bytes - row.used_bytes);
+		to->is_full = !to->is_exempt &&
+		    ((row.quota_bytes > 0 &&
+			 (row.used_bytes > row.quota_bytes ||
+			     size > row.quota_bytes - row.used_bytes)) ||
+			(row.quota_messages > 0 &&
+			    row.used_messages >= row.quota_messages));
 		to->is_left_out = false;
 		*ret_n += to->is_full;
 	}

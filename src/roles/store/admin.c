@@ -80,7 +80,8 @@ static const struct admin_command commands[] = {
 	{ SLICE("certificate remove"), "address fingerprint",
 	    .change = remove_certificate, .ends_logins = true },
 	{ SLICE("account quota"), "address quota", .change = set_quota },
-	{ SLICE("account set"), "address name? quota? " SENDING_OPTIONS,
+	{ SLICE("account set"),
+	    "address name? quota? quota_messages? " SENDING_OPTIONS,
 	    .change = set_account },
 	{ SLICE("account show"), "address", .look = show_account },
 	{ SLICE("account send-as add"), "address sender",
@@ -250,8 +251,7 @@ finish(struct admin_job *j, int r)
 		if (j->command->changes_keys)
 			(void)store_role_load_keys(s);
 		if (j->next.modseq != 0)
-			scan_changed(s, j->next.filter.account,
-			    j->next.modseq);
+			scan_changed(s, j->next.filter.account, j->next.modseq);
 	}
 	if (r == 0 && slice_equal(j->command->name, SLICE("key add")) &&
 	    put_number(j, "key", j->number) != 0)

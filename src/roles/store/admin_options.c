@@ -357,6 +357,8 @@ show_account(struct db *db, struct admin_job *j)
 			r |= put_text(j, "name", row.name);
 			r |= put_number(j, "disabled", row.disabled);
 			r |= put_number(j, "quota", row.quota_bytes);
+			r |=
+			    put_number(j, "quota_messages", row.quota_messages);
 			r |= put_number(j, "used", row.used_bytes);
 			r |= put_number(j, "messages", row.used_messages);
 			r |= put_number(j, "created", (uint64_t)created);

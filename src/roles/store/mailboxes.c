@@ -27,7 +27,7 @@ struct look {
 	struct asker asker;
 	uint64_t account, modseq;
 	uint32_t handle;
-	bool read_only, exclusive;
+	bool read_only, exclusive, sums_deleted;
 	struct mailbox_name name;
 	struct pages pages;
 	struct wire_mailbox box;
@@ -177,6 +177,20 @@ add_subscriptions(struct db *db, struct look *l)
 }
 
 static int
+sum_deleted(struct db *db, const struct look *l, struct wire_mailbox *box)
+{
+	struct q_mailbox_deleted_size row;
+	int r;
+
+	if (!l->sums_deleted || box->deleted == 0)
+		return 0;
+	r = DB_ONE(mailbox_deleted_size, db, &row, .mailbox = box->mailbox);
+	if (r == 0)
+		box->deleted_size = row.size;
+	return ERR_TRACE(r);
+}
+
+static int
 add_mailbox(struct db *db, struct look *l, const struct q_mailbox_list *row)
 {
 	struct wire_mailbox box = { .mailbox = row->mailbox,
@@ -193,6 +207,8 @@ add_mailbox(struct db *db, struct look *l, const struct q_mailbox_list *row)
 		.recent = first_recent(row->seen_uid, row->uidnext) };
 	int r = is_subscribed(db, l->account, row->name, &box.subscribed);
 
+	if (r == 0)
+		r = sum_deleted(db, l, &box);
 	return r != 0 ? ERR_TRACE(r) : add_row(l, &box);
 }
 
@@ -294,6 +310,9 @@ run_one(struct db *db, struct store_read *read)
 	(void)slice_to_cstr(row.special_use, l->special_use,
 	    sizeof(l->special_use));
 	l->box.special_use = slice_cstr(l->special_use);
+	r = sum_deleted(db, l, &l->box);
+	if (r != 0)
+		return ERR_TRACE(r);
 	return ERR_TRACE(is_subscribed(db, l->account, name,
 	    &l->box.subscribed));
 }
@@ -442,7 +461,9 @@ int
 on_mailbox_list(struct channel *c, const struct wire_head *h,
     const struct wire_mailbox_list *m)
 {
-	struct look how = { .read.run = run_list, .answer = answer_list };
+	struct look how = { .read.run = run_list,
+		.answer = answer_list,
+		.sums_deleted = m->sums_deleted };
 
 	return start_look(c, h, m->handle, SLICE(""), &how);
 }
@@ -451,7 +472,9 @@ int
 on_mailbox_status(struct channel *c, const struct wire_head *h,
     const struct wire_mailbox_status *m)
 {
-	struct look how = { .read.run = run_one, .answer = answer_status };
+	struct look how = { .read.run = run_one,
+		.answer = answer_status,
+		.sums_deleted = m->sums_deleted };
 
 	return start_look(c, h, m->handle, m->name, &how);
 }

@@ -511,6 +511,7 @@ static const struct wire_store_handlers handlers = {
 	.mailbox_open = on_mailbox_open,
 	.mailbox_close = on_mailbox_close,
 	.mailbox_change = on_mailbox_change,
+	.quota_get = on_quota_get,
 	.scan = on_scan,
 	.summary_read = on_summary_read,
 	.detail_read = on_detail_read,

@@ -39,3 +39,9 @@ CREATE TABLE import_note (
 	keywords TEXT NOT NULL,
 	PRIMARY KEY (account, source, validity, uid)
 ) STRICT, WITHOUT ROWID;
+
+-- --- quotas (RFC 9208) --------------------------------------------------------
+-- How many emails an account may have; 0: any number.
+ALTER TABLE account ADD COLUMN quota_messages INTEGER NOT NULL DEFAULT 0;
+-- DELETED-STORAGE asks for these alone.
+CREATE INDEX entry_deleted ON entry (mailbox, account, message) WHERE deleted = 1;
