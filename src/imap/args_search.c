@@ -32,6 +32,20 @@ imap_take_partial(struct imap_in *in, struct imap_partial *ret)
 	return true;
 }
 
+void
+imap_partial_window(const struct imap_partial *p, size_t n, size_t *ret_lo,
+    size_t *ret_hi)
+{
+	size_t lo = p->lo, hi = p->hi < n ? p->hi : n;
+
+	if (lo > n) {
+		*ret_lo = *ret_hi = 0;
+		return;
+	}
+	*ret_lo = p->from_end ? n - hi : lo - 1;
+	*ret_hi = p->from_end ? n - lo + 1 : hi;
+}
+
 static bool
 take_return_option(struct imap_in *in, struct imap_command *c)
 {

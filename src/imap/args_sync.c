@@ -164,11 +164,20 @@ take_vanished(struct imap_in *in, struct imap_command *c)
 	return c->is_uid;
 }
 
+/* modifier-partial (RFC 9394, 4), of UID FETCH alone */
+static bool
+take_partial(struct imap_in *in, struct imap_command *c)
+{
+	return c->is_uid && !c->partial.is_there && imap_skip_sp(in) &&
+	    imap_take_partial(in, &c->partial);
+}
+
 bool
 imap_take_fetch_modifiers(struct imap_in *in, struct imap_command *c)
 {
 	static const struct modifier known[] = {
 		{ "CHANGEDSINCE", take_changed_since },
+		{ "PARTIAL", take_partial },
 		{ "VANISHED", take_vanished },
 	};
 

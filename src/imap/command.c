@@ -96,6 +96,7 @@ struct form {
 static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_APPEND] = { "APPEND", false, imap_args_append },
 	[IMAP_AUTHENTICATE] = { "AUTHENTICATE", false, args_authenticate },
+	[IMAP_CANCELUPDATE] = { "CANCELUPDATE", false, imap_cancelupdate_args },
 	[IMAP_CAPABILITY] = { "CAPABILITY", false, args_none },
 	[IMAP_CHECK] = { "CHECK", false, args_none },
 	[IMAP_CLOSE] = { "CLOSE", false, args_none },
@@ -103,6 +104,7 @@ static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_CREATE] = { "CREATE", false, imap_args_create },
 	[IMAP_DELETE] = { "DELETE", false, imap_args_mailbox },
 	[IMAP_ENABLE] = { "ENABLE", false, args_enable },
+	[IMAP_ESEARCH] = { "ESEARCH", false, imap_esearch_args },
 	[IMAP_EXAMINE] = { "EXAMINE", false, imap_args_select },
 	[IMAP_EXPUNGE] = { "EXPUNGE", true, imap_args_expunge },
 	[IMAP_FETCH] = { "FETCH", true, imap_fetch_args },

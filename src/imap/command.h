@@ -17,6 +17,7 @@ enum imap_verb {
 	IMAP_NONE,
 	IMAP_APPEND,
 	IMAP_AUTHENTICATE,
+	IMAP_CANCELUPDATE,
 	IMAP_CAPABILITY,
 	IMAP_CHECK,
 	IMAP_CLOSE,
@@ -24,6 +25,7 @@ enum imap_verb {
 	IMAP_CREATE,
 	IMAP_DELETE,
 	IMAP_ENABLE,
+	IMAP_ESEARCH,
 	IMAP_EXAMINE,
 	IMAP_EXPUNGE,
 	IMAP_FETCH,
@@ -191,11 +193,6 @@ enum {
 	IMAP_RETURN_CONTEXT = 128 /* a hint */
 };
 
-struct imap_partial { /* results [lo, hi], from 1 */
-	bool is_there, from_end;
-	uint32_t lo, hi;
-};
-
 enum imap_sort {
 	IMAP_SORT_ARRIVAL,
 	IMAP_SORT_CC,
@@ -212,6 +209,23 @@ enum imap_sort {
 struct imap_sort_key {
 	enum imap_sort what;
 	bool is_reverse;
+};
+
+/* Where ESEARCH looks (RFC 7377, 2.2; 5465, 6). */
+enum imap_source_what {
+	IMAP_SOURCE_SELECTED,
+	IMAP_SOURCE_INBOXES,
+	IMAP_SOURCE_PERSONAL,
+	IMAP_SOURCE_SUBSCRIBED,
+	IMAP_SOURCE_SUBTREE,
+	IMAP_SOURCE_SUBTREE_ONE,
+	IMAP_SOURCE_MAILBOXES
+};
+
+struct imap_source {
+	enum imap_source_what what;
+	struct slice name; /* of the last three; each name is one source */
+	struct imap_source *next;
 };
 
 enum imap_thread {
@@ -265,6 +279,7 @@ struct imap_command {
 	struct imap_sort_key sort[IMAP_N_SORTS];
 	size_t n_sort;
 	enum imap_thread thread;
+	struct imap_source *sources; /* NULL: the selected mailbox */
 	unsigned status;
 	struct imap_sync_args sync;
 	struct slice *words; /* LANGUAGE */
@@ -294,13 +309,17 @@ bool imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret);
 
 /* search_args.c, fetch_args.c */
 int imap_search_args(struct imap_in *in, struct imap_command *ret);
-/* charset SP 1*(SP search-key), to the end. */
+/* ["CHARSET" SP charset SP] 1*(SP search-key), to the end; _charset: with the
+ * charset in any case, without that word. */
+int imap_search_program_args(struct imap_in *in, struct imap_command *ret);
 int imap_search_charset_args(struct imap_in *in, struct imap_command *ret);
 
 /* args_search.c */
 bool imap_take_partial(struct imap_in *in, struct imap_partial *ret);
 bool imap_take_return(struct imap_in *in, struct imap_command *c);
 int imap_sort_args(struct imap_in *in, struct imap_command *c);
+int imap_esearch_args(struct imap_in *in, struct imap_command *c);
+int imap_cancelupdate_args(struct imap_in *in, struct imap_command *c);
 int imap_thread_args(struct imap_in *in, struct imap_command *c);
 
 int imap_fetch_args(struct imap_in *in, struct imap_command *ret);

@@ -395,6 +395,8 @@ run_picked(struct imap_session *s)
 		imap_done(s, "BAD No such message");
 		return;
 	}
+	if (s->cmd.partial.is_there)
+		imap_picks_keep(&s->picks, &s->cmd.partial);
 	if (s->cmd.sync.has_since && !imap_keep_since(s, s->cmd.sync.modseq))
 		return;
 	if (has_unseen(s))

@@ -42,10 +42,19 @@ struct imap_set {
 	bool is_saved; /* "$": what the last search saved (RFC 5182) */
 };
 
+struct imap_partial { /* results [lo, hi], from 1 (RFC 9394) */
+	bool is_there, from_end;
+	uint32_t lo, hi;
+};
+
 struct imap_flags {
 	uint8_t bits;
 	struct slice keywords; /* sorted, one space between, no two alike */
 };
+
+/* Which of n results it means: [*lo, *hi) from 0, perhaps none. */
+void imap_partial_window(const struct imap_partial *p, size_t n, size_t *ret_lo,
+    size_t *ret_hi);
 
 bool imap_skip_sp(struct imap_in *in);
 bool imap_is_end(const struct imap_in *in);

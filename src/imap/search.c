@@ -18,6 +18,8 @@ imap_search_free(struct imap_session *s)
 	search_run_free(f->run);
 	search_gather_free(f->gather);
 	search_sort_free(f);
+	search_update_free(f->update);
+	search_multi_free(f->multi);
 	free(f);
 	s->search = NULL;
 }
@@ -34,6 +36,7 @@ refuse(struct imap_session *s, const char *line)
 static void
 on_said(struct imap_session *s)
 {
+	search_context_add(s);
 	imap_search_free(s);
 	s->more = NULL;
 	imap_sync_done(s, "OK Done", false);
@@ -64,8 +67,8 @@ on_found(struct imap_session *s)
 }
 
 /* RFC 9051, 7.1: those that we know. */
-static void
-refuse_charset(struct imap_session *s)
+void
+search_refuse_charset(struct imap_session *s)
 {
 	struct slice name;
 	struct buf b;
@@ -90,12 +93,15 @@ imap_run_search(struct imap_session *s)
 	const char *why;
 
 	if (s->cmd.bad_charset) {
-		refuse_charset(s);
+		search_refuse_charset(s);
 		return;
 	}
 	if (s->cmd.has_modseq)
 		imap_condstore_on(s); /* RFC 7162, 3.1 */
-	why = search_prepare(s, &s->view, s->cmd.search, s->cmd.charset);
+	why = search_context_check(s);
+	if (why == NULL)
+		why =
+		    search_prepare(s, &s->view, s->cmd.search, s->cmd.charset);
 	if (why != NULL) {
 		refuse(s, why);
 		return;

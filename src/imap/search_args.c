@@ -334,6 +334,15 @@ imap_search_charset_args(struct imap_in *in, struct imap_command *ret)
 	return take_program(in, ret);
 }
 
+int
+imap_search_program_args(struct imap_in *in, struct imap_command *ret)
+{
+	if (!imap_skip_word(in, SLICE("CHARSET")))
+		return take_program(in, ret);
+	return imap_skip_sp(in) ? imap_search_charset_args(in, ret)
+				: IMAP_COMMAND_BAD;
+}
+
 /* search = "SEARCH" [SP search-return-opts] [SP "CHARSET" SP charset]
  *          1*(SP search-key) */
 int
@@ -341,8 +350,5 @@ imap_search_args(struct imap_in *in, struct imap_command *ret)
 {
 	if (!imap_skip_sp(in) || !imap_take_return(in, ret))
 		return IMAP_COMMAND_BAD;
-	if (!imap_skip_word(in, SLICE("CHARSET")))
-		return take_program(in, ret);
-	return imap_skip_sp(in) ? imap_search_charset_args(in, ret)
-				: IMAP_COMMAND_BAD;
+	return imap_search_program_args(in, ret);
 }

@@ -24,8 +24,10 @@ enum {
 	SEARCH_NEEDLE = 256 * 1024
 };
 
+struct multi;
 struct search;
 struct search_sorted;
+struct search_update;
 
 enum search_tri {
 	SEARCH_NO,
@@ -61,10 +63,15 @@ struct search_known {
 	bool has_trouble; /* no memory */
 };
 
-/* Sets become rows, texts UTF-8 in folded case. NULL, or the line that refuses
+/* Sets become rows of the view (if there is one), texts UTF-8 in folded case.
+ * NULL, or the line that refuses
  * the command. */
 const char *search_prepare(struct imap_session *s, const struct imap_view *v,
     struct imap_search *k, struct slice charset);
+/* The rows of its sets alone, once more: of another view, or when the rows have
+ * moved. False: the arena ran out. */
+bool search_pick(const struct imap_view *v, struct arena *arena,
+    struct imap_search *k);
 unsigned search_wants(const struct imap_search *k);
 enum search_tri search_match(struct search_known *x, struct imap_search *k);
 
@@ -81,7 +88,10 @@ struct search_run {
 	uint64_t mailbox; /* 0: the selected one */
 	struct imap_search *program;
 	unsigned wants;
-	size_t row, end; /* rows [row, end) are still to be looked at */
+	size_t row, end;         /* rows [row, end) are still to be looked at */
+	const struct hits *only; /* and of them but these; NULL: all */
+	struct hits_cursor only_cursor;
+	uint32_t only_next;
 	struct hits hits;
 	void (*done)(struct imap_session *s);
 	struct search_known known;
@@ -111,6 +121,8 @@ struct search_run {
 struct search_run *search_run_new(struct imap_session *s,
     const struct imap_view *view, uint64_t mailbox,
     struct imap_search *program);
+/* Looks at these rows alone; they stay the caller's. */
+void search_run_only(struct search_run *r, const struct hits *only);
 void search_run_free(struct search_run *r);
 /* Goes on by s->more and s->then, and calls done in the end. It stands in
  * s->search->run meanwhile. */
@@ -175,8 +187,28 @@ void search_sort_free(struct search *f);
 void search_say_start(struct imap_session *s,
     void (*done)(struct imap_session *));
 
+/* SAVE without a word, when there is nothing to say. */
+void search_save_start(struct imap_session *s,
+    void (*done)(struct imap_session *));
+
+/* -- search_context.c -------------------------------------------------------
+ */
+
+/* The line that refuses UPDATE, or NULL. */
+const char *search_context_check(struct imap_session *s);
+/* What was found is told further on (or NOUPDATE). Before the sync. */
+void search_context_add(struct imap_session *s);
+void search_update_free(struct search_update *u);
+
+/* -- multisearch.c -----------------------------------------------------------
+ */
+
+void search_multi_free(struct multi *m);
+
 /* -- search.c ---------------------------------------------------------------
  */
+
+void search_refuse_charset(struct imap_session *s);
 
 struct search {
 	struct search_run *run;
@@ -198,6 +230,8 @@ struct search {
 	bool has_comma, has_runs; /* an ESEARCH: runs with commas between */
 	const char *tail;         /* behind the numbers */
 	const char *correlators;  /* beside the tag */
+	struct search_update *update;
+	struct multi *multi;
 	uint64_t modseq;
 	void (*done)(struct imap_session *s);
 };

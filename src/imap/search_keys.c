@@ -390,24 +390,43 @@ fold_text(struct imap_session *s, struct imap_search *k, struct slice charset)
 	return ok ? NULL : "NO [LIMIT] Too much to search for";
 }
 
+static const char *
+fold_all(struct imap_session *s, struct imap_search *k, struct slice charset)
+{
+	const char *why = is_text_key(k) ? fold_text(s, k, charset) : NULL;
+
+	for (struct imap_search *c = k->first; c != NULL && why == NULL;
+	     c = c->next)
+		why = fold_all(s, c, charset);
+	return why;
+}
+
+bool
+search_pick(const struct imap_view *v, struct arena *arena,
+    struct imap_search *k)
+{
+	struct imap_picks picks;
+
+	if (k->what == IMAP_KEY_SET || k->what == IMAP_KEY_UID) {
+		if (!imap_view_pick_clipped(v, arena, &k->set,
+			k->what == IMAP_KEY_UID, &picks))
+			return false;
+		k->picks = picks.at;
+		k->n_picks = picks.n;
+	}
+	for (struct imap_search *c = k->first; c != NULL; c = c->next)
+		if (!search_pick(v, arena, c))
+			return false;
+	return true;
+}
+
 const char *
 search_prepare(struct imap_session *s, const struct imap_view *v,
     struct imap_search *k, struct slice charset)
 {
-	struct imap_picks picks;
-	const char *why = NULL;
+	const char *why = fold_all(s, k, charset);
 
-	if (k->what == IMAP_KEY_SET || k->what == IMAP_KEY_UID) {
-		if (!imap_view_pick_clipped(v, &s->arena, &k->set,
-			k->what == IMAP_KEY_UID, &picks))
-			return "BAD [LIMIT] More than I take in one command";
-		k->picks = picks.at;
-		k->n_picks = picks.n;
-	}
-	if (is_text_key(k))
-		why = fold_text(s, k, charset);
-	for (struct imap_search *c = k->first; c != NULL && why == NULL;
-	     c = c->next)
-		why = search_prepare(s, v, c, charset);
+	if (why == NULL && v != NULL && !search_pick(v, &s->arena, k))
+		why = "BAD [LIMIT] More than I take in one command";
 	return why;
 }

@@ -122,6 +122,19 @@ keep_undecided(struct search_run *r)
 	r->n_items = n;
 }
 
+static bool
+is_wanted(struct search_run *r)
+{
+	if ((r->view->rows[r->row].state & IMAP_ROW_GONE) != 0)
+		return false;
+	if (r->only == NULL)
+		return true;
+	while (r->only_next < r->row &&
+	    hits_next(r->only, &r->only_cursor, &r->only_next))
+		;
+	return r->only_next == r->row;
+}
+
 /* Rows as far as the span goes, or the room for those that want more. */
 static void
 begin_span(struct search_run *r)
@@ -136,7 +149,7 @@ begin_span(struct search_run *r)
 		enum search_tri verdict = SEARCH_NO;
 
 		r->known.row = r->row;
-		if ((r->view->rows[r->row].state & IMAP_ROW_GONE) == 0)
+		if (is_wanted(r))
 			verdict = search_match(&r->known, r->program);
 		r->verdicts[r->row - r->first] = (uint8_t)verdict;
 		if (verdict == SEARCH_MAYBE)
@@ -424,6 +437,19 @@ run_more(struct imap_session *s)
 	}
 	begin_span(r);
 	next_question(s);
+}
+
+void
+search_run_only(struct search_run *r, const struct hits *only)
+{
+	r->only = only;
+	if (only->count == 0) {
+		r->end = r->row;
+		return;
+	}
+	(void)hits_next(only, &r->only_cursor, &r->only_next);
+	r->row = r->only_next;
+	r->end = (size_t)only->at[only->n - 1].hi + 1;
 }
 
 void

@@ -30,20 +30,6 @@ number_of(const struct imap_session *s, uint32_t row)
 	return s->cmd.is_uid ? s->search->run->view->rows[row].uid : row + 1;
 }
 
-/* Which results PARTIAL means: [*lo, *hi), perhaps none. */
-static void
-window(const struct imap_partial *p, size_t n, size_t *ret_lo, size_t *ret_hi)
-{
-	size_t lo = p->lo, hi = p->hi < n ? p->hi : n;
-
-	if (lo > n) {
-		*ret_lo = *ret_hi = 0;
-		return;
-	}
-	*ret_lo = p->from_end ? n - hi : lo - 1;
-	*ret_hi = p->from_end ? n - lo + 1 : hi;
-}
-
 static void
 walk_from(struct search *f, size_t lo, size_t hi)
 {
@@ -106,7 +92,7 @@ highest_told(struct imap_session *s)
 	if ((returns & WHOLE) != 0)
 		return highest(f, 0, n);
 	if ((returns & IMAP_RETURN_PARTIAL) != 0) {
-		window(&s->cmd.partial, n, &lo, &hi);
+		imap_partial_window(&s->cmd.partial, n, &lo, &hi);
 		ret = highest(f, lo, hi);
 	}
 	if ((returns & IMAP_RETURN_MIN) != 0)
@@ -212,7 +198,7 @@ put_partial(struct imap_session *s, struct buf *b)
 	const char *sign = p->from_end ? "-" : "";
 	size_t lo, hi;
 
-	window(p, count(s->search), &lo, &hi);
+	imap_partial_window(p, count(s->search), &lo, &hi);
 	(void)buf_printf(b, " PARTIAL (%s%u:%s%u ", sign, p->lo, sign, p->hi);
 	if (lo == hi)
 		(void)buf_add_cstr(b, "NIL");
@@ -228,6 +214,7 @@ say_esearch(struct imap_session *s)
 	struct buf b;
 
 	f->has_runs = true;
+	f->has_comma = false;
 	buf_init(&b, LIMIT_IMAP_LINE * 2);
 	(void)buf_printf(&b, "* ESEARCH (TAG \"%.*s\"%s)%s",
 	    SLICE_FMT(s->cmd.tag), f->correlators != NULL ? f->correlators : "",
@@ -297,7 +284,7 @@ pick_saved(struct imap_session *s, struct hits *h)
 	if (n == 0)
 		return true;
 	if (!is_whole && (returns & IMAP_RETURN_PARTIAL) != 0)
-		window(&s->cmd.partial, n, &lo, &hi);
+		imap_partial_window(&s->cmd.partial, n, &lo, &hi);
 	else if (!is_whole)
 		hi = 0;
 	rows = calloc(hi - lo + 3, sizeof(*rows));
@@ -339,6 +326,14 @@ save(struct imap_session *s)
 	ok = imap_view_save(&s->view, uids, h.n);
 	hits_deinit(&h);
 	return ok;
+}
+
+void
+search_save_start(struct imap_session *s, void (*done)(struct imap_session *))
+{
+	if ((s->cmd.returns & IMAP_RETURN_SAVE) != 0 && !save(s))
+		s->search->run->has_trouble = true;
+	done(s);
 }
 
 void

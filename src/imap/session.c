@@ -283,6 +283,7 @@ static const struct row {
 } table[IMAP_N_VERBS] = {
 	[IMAP_APPEND] = { LOGGED_IN, false, imap_run_append },
 	[IMAP_AUTHENTICATE] = { IMAP_NOT_AUTH, false, imap_run_authenticate },
+	[IMAP_CANCELUPDATE] = { IMAP_SELECTED, false, imap_run_cancelupdate },
 	[IMAP_CAPABILITY] = { ANY, false, imap_run_capability },
 	[IMAP_CHECK] = { IMAP_SELECTED, false, run_noop },
 	[IMAP_CLOSE] = { IMAP_SELECTED, false, imap_run_close },
@@ -290,6 +291,7 @@ static const struct row {
 	[IMAP_CREATE] = { LOGGED_IN, false, imap_run_create },
 	[IMAP_DELETE] = { LOGGED_IN, false, imap_run_delete },
 	[IMAP_ENABLE] = { IMAP_AUTH, false, imap_run_enable },
+	[IMAP_ESEARCH] = { LOGGED_IN, false, imap_run_esearch },
 	[IMAP_EXAMINE] = { LOGGED_IN, false, imap_run_select },
 	[IMAP_EXPUNGE] = { IMAP_SELECTED, false, imap_run_expunge },
 	[IMAP_FETCH] = { IMAP_SELECTED, true, imap_run_fetch },
@@ -458,6 +460,12 @@ imap_session_changed(struct imap_session *s)
 /* -- life
  * ---------------------------------------------------------------------- */
 
+void
+imap_line_init(struct imap_session *s)
+{
+	buf_init(&s->line, IMAP_COMMAND_MAX);
+}
+
 struct imap_session *
 imap_session_new(const struct imap_host *host, void *ctx,
     const struct imap_config *config)
@@ -470,7 +478,7 @@ imap_session_new(const struct imap_host *host, void *ctx,
 	s->ctx = ctx;
 	s->config = config;
 	s->state = IMAP_NOT_AUTH;
-	buf_init(&s->line, IMAP_COMMAND_MAX);
+	imap_line_init(s);
 	buf_init(&s->out, OUT_MAX);
 	buf_init(&s->code, OUT_MAX / 4);
 	buf_init(&s->boxes, OUT_MAX);
@@ -488,6 +496,7 @@ imap_session_free(struct imap_session *s)
 		return;
 	imap_append_forget(s);
 	reset_command(s);
+	imap_contexts_free(s);
 	if (s->has_view)
 		imap_view_deinit(&s->view);
 	free((void *)(uintptr_t)s->selected.at);

@@ -100,8 +100,9 @@ struct imap_session {
 	bool has_missed;           /* messages that were gone */
 	struct fetch *fetch;
 	struct search *search;
-	struct buf boxes; /* LIST's rows, packed */
-	struct buf tree;  /* and one row of session_list.c each name */
+	struct search_contexts *contexts; /* of the selected mailbox */
+	struct buf boxes;                 /* LIST's rows, packed */
+	struct buf tree; /* and one row of session_list.c each name */
 	size_t box_at, n_boxes;
 	struct list_run *list;
 	struct buf pairs; /* COPY's */
@@ -228,5 +229,12 @@ size_t imap_append_input(struct imap_session *s, struct slice in);
 void imap_append_forget(struct imap_session *s);
 void imap_fetch_free(struct imap_session *s);
 void imap_search_free(struct imap_session *s);
+/* Searches that are told further on (RFC 5267): before a sync, and when all
+ * else of it was said; false: nothing to be done, `then` is not called. */
+void imap_contexts_before(struct imap_session *s);
+bool imap_contexts_after(struct imap_session *s, imap_more_fn *then);
+void imap_contexts_free(struct imap_session *s);
+void imap_line_init(struct imap_session *s);
+imap_more_fn imap_run_cancelupdate, imap_run_esearch;
 
 #endif

@@ -17,6 +17,7 @@ imap_leave_mailbox(struct imap_session *s)
 	if (!s->has_view)
 		return;
 	(void)s->host->ask(s->ctx, &ask);
+	imap_contexts_free(s);
 	imap_view_deinit(&s->view);
 	free((void *)(uintptr_t)s->selected.at);
 	s->selected = (struct slice){ NULL, 0 };
@@ -171,7 +172,8 @@ tell_flags(struct imap_session *s)
 		v->n_tell = 0;
 		s->more = NULL;
 		s->is_syncing = false;
-		s->after_sync(s);
+		if (!imap_contexts_after(s, s->after_sync))
+			s->after_sync(s);
 	}
 }
 
@@ -272,6 +274,7 @@ tell(struct imap_session *s)
 {
 	s->expunge = (struct imap_expunge){ 0, 0 };
 	s->is_syncing = true;
+	imap_contexts_before(s);
 	s->more =
 	    s->may_expunge && s->view.n_gone > 0 ? tell_expunge : tell_exists;
 }

@@ -210,6 +210,8 @@ imap_view_apply(struct imap_view *v, struct imap_row *row, int mode,
 		set = merge(v, old, flags->keywords, mode == IMAP_STORE_ADD);
 	if (set < 0)
 		return set;
+	row->state |= IMAP_ROW_CHANGED;
+	v->has_changed = true;
 	row->keywords = (uint16_t)set;
 	row->flags = mode == IMAP_STORE_SET ? keep | flags->bits
 	    : mode == IMAP_STORE_ADD        ? row->flags | flags->bits
@@ -313,6 +315,10 @@ imap_view_add(struct imap_view *v, const struct imap_entry *e)
 		imap_view_tell(v, row, IMAP_ROW_TELL);
 	else if (is_newer && v->tells_modseq)
 		imap_view_tell(v, row, IMAP_ROW_TELL_MODSEQ);
+	if (row->flags != flags || row->keywords != (uint16_t)set || is_newer) {
+		row->state |= IMAP_ROW_CHANGED;
+		v->has_changed = true;
+	}
 	row->flags = flags;
 	row->keywords = (uint16_t)set;
 	return IMAP_VIEW_OK;
@@ -482,6 +488,28 @@ imap_view_save(struct imap_view *v, struct imap_range *uids, size_t n)
 	v->saved = NULL;
 	v->n_saved = 0;
 	return false;
+}
+
+void
+imap_picks_keep(struct imap_picks *p, const struct imap_partial *partial)
+{
+	size_t total = 0, lo, hi, at = 0, n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		total += p->at[i].hi - p->at[i].lo + 1;
+	imap_partial_window(partial, total, &lo, &hi);
+	for (size_t i = 0; i < p->n; i++) {
+		struct imap_pick pick = p->at[i];
+		size_t len = pick.hi - pick.lo + 1;
+		size_t from = lo > at ? lo - at : 0;
+		size_t to = hi > at ? hi - at : 0;
+
+		if (from < len && from < to)
+			p->at[n++] = (struct imap_pick){ pick.lo + from,
+				pick.lo + (to < len ? to : len) - 1 };
+		at += len;
+	}
+	p->n = n;
 }
 
 bool

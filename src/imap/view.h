@@ -18,7 +18,8 @@
 enum {
 	IMAP_ROW_TELL = 1, /* the client must hear of the flags */
 	IMAP_ROW_GONE = 2, /* has left the mailbox; EXPUNGE not yet said */
-	IMAP_ROW_TELL_MODSEQ = 4 /* and of its modseq, if only of that */
+	IMAP_ROW_TELL_MODSEQ = 4, /* and of its modseq, if only of that */
+	IMAP_ROW_CHANGED = 8      /* told or not: for searches that are kept */
 };
 
 struct imap_row {
@@ -28,6 +29,7 @@ struct imap_row {
 	int16_t zone;      /* minutes */
 	uint16_t keywords; /* index into sets */
 	uint8_t flags, state;
+	uint8_t contexts; /* bits: it is in the result of that one (RFC 5267) */
 };
 
 struct imap_entry { /* one row as the store tells it */
@@ -71,6 +73,7 @@ struct imap_view {
 	size_t n_words;
 	bool has_new_words; /* FLAGS must be said again */
 	bool tells_modseq;  /* the client wants to hear of modseqs (RFC 7162) */
+	bool has_changed;   /* a row is IMAP_ROW_CHANGED */
 	struct imap_range *saved; /* uids, "$" of RFC 5182; ascending */
 	size_t n_saved;
 	struct imap_pick *saved_picks; /* what it means now */
@@ -104,6 +107,8 @@ bool imap_view_pick(const struct imap_view *v, struct arena *arena,
 /* "$" means these from now on; takes the allocated ranges, also when it fails:
  * then "$" means nothing. False: no memory. */
 bool imap_view_save(struct imap_view *v, struct imap_range *uids, size_t n);
+/* Of the rows those that PARTIAL means (RFC 9394, 3.3). */
+void imap_picks_keep(struct imap_picks *p, const struct imap_partial *partial);
 bool imap_picks_have(const struct imap_picks *p, size_t index);
 
 /* The flags the row would have after a STORE; a set number < 0 on trouble. */
