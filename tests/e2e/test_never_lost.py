@@ -22,7 +22,7 @@ def server():
     directory = tempfile.mkdtemp(prefix="ulak-kept.")
     os.chmod(directory, 0o755)
     s = Ulak(os.path.join(directory, "s"), "one.example", ADDRESS,
-             extra={"smtp": ["max_per_client = 1000"], "clients": [f'exempt = ["{ADDRESS}"]']})
+             extra={"smtp": ["max_per_client = 1000", 'max_size = "4MiB"'], "clients": [f'exempt = ["{ADDRESS}"]']})
     s.init()
     s.start()
     yield s
@@ -329,4 +329,64 @@ def test_a_server_that_lies(server):
     liar = Liar({})
     out = server.cli("import", f"imap://x@127.0.0.1:{liar.port}", "lied@one.example", check=False)
     assert out.returncode == 1 and "offers no TLS" in out.stderr, out
+    server.cli("verify")
+
+
+HEAD = {"n": 1, "mailbox": "INBOX", "flags": 0, "keywords": "", "date": 0, "zone": 0, "source": "0" * 25 + "1", "validity": 0, "uid": 1, "size": 3}
+FORMS = {
+    "no JSON": b"x\n",
+    "no end of the line": b"{" * 20000,
+    "no number": json.dumps({**HEAD, "n": "1"}).encode() + b"\n",
+    "a size below nothing": json.dumps({**HEAD, "size": -1}).encode() + b"\n",
+    "no id": json.dumps({**HEAD, "source": "x"}).encode() + b"\n",
+    "nested": b"[" * 8000 + b"\n",
+}
+
+
+def test_a_broken_import_harms_nobody(server):
+    server.account("form@one.example")
+
+    def begin(command="import"):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(30 * PATIENCE)
+        s.connect(server.dir + "/control")
+        s.sendall(json.dumps({"command": command, "args": {"address": "form@one.example"}}).encode() + b"\n")
+        return s
+
+    for command in ("import", "export"):
+        for what, line in FORMS.items():
+            s = begin(command)
+            s.sendall(line)
+            assert json.loads(s.makefile().readline())["code"] == 500, what
+            s.close()
+    # Gone in the middle of a mail; nothing of it is kept, and the next is.
+    for size, given in ((3, b"ab"), (10 ** 7, b"x" * 10 ** 6)):
+        s = begin()
+        s.sendall(json.dumps({**HEAD, "size": size}).encode() + b"\n" + given)
+        s.close()
+    s = begin()
+    f = s.makefile("rwb")
+    for n, head in enumerate(({}, {}, {"mailbox": "a//b"}, {"keywords": "a]b"}, {"size": 5 * 10 ** 6}), 1):
+        text = b"x" * {**HEAD, **head}["size"]
+        f.write(json.dumps({**HEAD, **head, "n": n, "uid": 1 if n < 3 else n}).encode() + b"\n" + text)
+    f.write(b'{"end":true}\n')
+    f.flush()
+    codes = {}
+    for line in f:
+        row = json.loads(line)
+        if "code" in row:
+            assert row["code"] == 250 and row["text"] == "1 mails", row
+            break
+        codes[row["n"]] = row["verdict"]["code"]
+    assert codes == {1: 250, 2: 251, 3: 554, 4: 554, 5: 552}, codes
+    m = login(server, "form@one.example")
+    assert m.select("INBOX")[1] == [b"1"]
+    m.logout()
+    s = begin("export")
+    f = s.makefile("rwb")
+    f.write(b'{"n":7,"id":"' + b"0" * 26 + b'"}\n{"end":true}\n')
+    f.flush()
+    assert [json.loads(x).get("code", json.loads(x).get("n")) for x in f] == [7, 250]
+    server.cli("verify")
+    server.cli("account", "remove", "form@one.example")
     server.cli("verify")

@@ -196,7 +196,9 @@ fill(struct import *i, const struct wire_import *m, int64_t now)
 	buf_init(e, SEGMENT_ENVELOPE_MAX);
 	(void)segment_envelope_add(e, SEGMENT_ACCOUNT, m->address);
 	(void)segment_envelope_add(e, SEGMENT_MAILBOX, m->mailbox);
-	i->d.write = (struct store_write){ .lane = STORE_LANE_BULK,
+	/* As APPEND: of the bulk lane one write goes with each group, and each
+	 * mail would wait for a sync of its own. Control bounds how many. */
+	i->d.write = (struct store_write){ .lane = STORE_LANE_INTERACTIVE,
 		.apply = apply_import,
 		.done = done_import };
 }
