@@ -243,7 +243,7 @@ fetch_done(struct imap_session *s)
 		: has_unknown
 		? "NO [UNKNOWN-CTE] Encoded in a way that is not known here"
 		: s->has_missed && !s->cmd.is_uid
-		? "NO [EXPUNGEISSUED] Some of the messages are gone"
+		? "OK [EXPUNGEISSUED] Some of the messages are gone"
 		: "OK Fetched",
 	    false);
 }

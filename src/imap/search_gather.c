@@ -166,15 +166,12 @@ fold_local(struct search_gather *g, struct address_list list)
 {
 	struct slice ret = SLICE("");
 	struct buf clean, folded;
-	size_t i = 0;
 
-	while (i < list.n && list.at[i].kind != ADDRESS_MAILBOX)
-		i++;
-	if (i == list.n)
+	if (list.n == 0)
 		return ret;
 	buf_init(&clean, 8 * (size_t)ADDRESS_PART_MAX);
 	buf_init(&folded, 64 * (size_t)ADDRESS_PART_MAX);
-	if (charset_to_utf8(SLICE("utf-8"), list.at[i].local, &clean) !=
+	if (charset_to_utf8(SLICE("utf-8"), list.at[0].local, &clean) !=
 		BUF_OK ||
 	    text_fold(buf_slice(&clean), &folded) != BUF_OK ||
 	    !arena_copy(&g->arena, buf_slice(&folded), &ret))

@@ -160,10 +160,10 @@ store_more(struct imap_session *s)
 		return;
 	expect(s);
 	make_modified(s);
-	/* RFC 2180, 4.2: what is gone cannot be changed. */
+	/* RFC 2180, 4.2.1: all that was still there has been changed. */
 	imap_sync_done(s,
 	    s->has_missed && !s->cmd.is_uid
-		? "NO [EXPUNGEISSUED] Some of the messages are gone"
+		? "OK [EXPUNGEISSUED] Some of the messages are gone"
 		: "OK Stored",
 	    true);
 }

@@ -350,26 +350,24 @@ add_subject(struct output *o, const struct envelope *e)
 	buf_deinit(&base);
 }
 
-/* local@host of the first mailbox, folded. */
+/* local@host of the first address, folded; of a group its name, which is what
+ * stands first in the ENVELOPE by which RFC 5256 sorts. */
 static void
 add_first(struct output *o, enum summary_type type, struct address_list list)
 {
 	struct buf raw, clean, folded;
-	size_t i = 0;
 	int r;
 
-	while (i < list.n && list.at[i].kind != ADDRESS_MAILBOX)
-		i++;
-	if (i == list.n)
+	if (list.n == 0)
 		return;
 	buf_init(&raw, 2 * ADDRESS_PART_MAX + 1);
 	buf_init(&clean, 3 * raw.cap);
 	buf_init(&folded, 16 * raw.cap);
-	r = buf_add(&raw, list.at[i].local);
-	if (r == BUF_OK && list.at[i].host.len > 0)
+	r = buf_add(&raw, list.at[0].local);
+	if (r == BUF_OK && list.at[0].host.len > 0)
 		r = buf_add_byte(&raw, '@');
 	if (r == BUF_OK)
-		r = buf_add(&raw, list.at[i].host);
+		r = buf_add(&raw, list.at[0].host);
 	if (r == BUF_OK)
 		r = charset_to_utf8(SLICE("utf-8"), buf_slice(&raw), &clean);
 	if (r == BUF_OK)
