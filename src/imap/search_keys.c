@@ -243,7 +243,7 @@ on_header(struct search_known *x, struct imap_search *k)
 static enum search_tri
 on_body(struct search_known *x, struct imap_search *k)
 {
-	if (k->is_found)
+	if (k->is_found || k->folded.len == 0)
 		return SEARCH_YES;
 	return x->has_body ? SEARCH_NO : SEARCH_MAYBE;
 }

@@ -72,6 +72,11 @@ forget_message(struct search_run *r)
 	arena_reset(&r->arena);
 	buf_reset(&r->header, LIMIT_CHUNK);
 	r->is_open = false;
+	/* What was seen in this one says nothing of the next, be it of another
+	 * run of the same program. */
+	for (size_t i = 0; i < r->n_needles; i++)
+		r->body_keys[i]->is_found = r->body_keys[i]->was_header_read =
+		    false;
 }
 
 void
@@ -280,9 +285,6 @@ begin_message(struct search_run *r, uint32_t uid)
 	r->is_open = true;
 	r->is_decided = r->is_bad = false;
 	r->known.has_header = r->known.has_body = false;
-	for (size_t i = 0; i < r->n_needles; i++)
-		r->body_keys[i]->is_found = r->body_keys[i]->was_header_read =
-		    false;
 	if (r->asked != SEARCH_WANTS_BODY)
 		return;
 	r->mime = mime_new(&r->arena);
