@@ -256,7 +256,8 @@ write_file(const char *path, struct slice bytes, int64_t date)
 {
 	const struct timespec times[2] = { { date / TIME_SECOND, 0 },
 		{ date / TIME_SECOND, 0 } };
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool is_ok = fd != -1;
 
 	while (is_ok && bytes.len > 0) {

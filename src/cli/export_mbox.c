@@ -42,43 +42,41 @@ open_file(struct mbox *b)
 	return r;
 }
 
-/* A name may not lead out of the directory. */
+/* A name may not lead out of the directory, nor hide there: ".x" is "_.x". */
 static bool
-is_safe(const char *mailbox)
+print_path(char ret[EXPORT_PATH], const char *root, const char *mailbox)
 {
-	struct slice rest = slice_cstr(mailbox), level;
+	int n = snprintf(ret, EXPORT_PATH, "%s", root);
+	size_t at = n < 0 || n >= EXPORT_PATH ? EXPORT_PATH : (size_t)n;
 
-	while (rest.len > 0) {
-		if (!slice_take_until(&rest, '/', &level)) {
-			level = rest;
-			rest.len = 0;
-		}
-		if (level.len == 0 || level.at[0] == '.')
-			return false;
+	while (*mailbox != '\0' && at < EXPORT_PATH) {
+		size_t len = strcspn(mailbox, "/");
+
+		n = snprintf(ret + at, EXPORT_PATH - at, "/%s%.*s",
+		    mailbox[0] == '.' ? "_" : "", (int)len, mailbox);
+		at += n < 0 ? EXPORT_PATH : (size_t)n;
+		mailbox += len + (mailbox[len] == '/');
 	}
+	if (at + 5 >= EXPORT_PATH)
+		return false;
+	memcpy(ret + at, ".mbox", 6);
 	return true;
 }
 
 static int
 begin(struct exporter *ex, const char *mailbox)
 {
-	struct mbox *b;
-	int n, r;
+	struct mbox *b = calloc(1, sizeof(*b));
+	int r;
 
-	if (!ex->is_one && !is_safe(mailbox))
-		return cli_fail(CLI_REFUSED,
-		    "%s: a level of its name begins with a dot; give it a file "
-		    "of its own with --mailbox",
-		    mailbox);
-	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return cli_fail(CLI_REFUSED, "out of memory");
-	n = ex->is_one
-	    ? snprintf(b->path, EXPORT_PATH, "%s", ex->path)
-	    : snprintf(b->path, EXPORT_PATH, "%s/%s.mbox", ex->path, mailbox);
-	r = n >= EXPORT_PATH
-	    ? cli_fail(CLI_REFUSED, "%s: its name is too long", mailbox)
-	    : open_file(b);
+	if (ex->is_one
+		? snprintf(b->path, EXPORT_PATH, "%s", ex->path) >= EXPORT_PATH
+		: !print_path(b->path, ex->path, mailbox))
+		r = cli_fail(CLI_REFUSED, "%s: its name is too long", mailbox);
+	else
+		r = open_file(b);
 	if (r != CLI_OK) {
 		free(b);
 		return r;

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "cli/import.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -306,6 +311,89 @@ import_skip(const char *what, const char *why)
 	(void)cli_fail(CLI_REFUSED, "%s: %s", clean, why);
 }
 
+/* -- files that are somebody's
+ * ------------------------------------------------------ */
+
+int
+import_open_root(struct importer *im, const char *path)
+{
+	im->root = path;
+	im->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return im->root_fd != -1
+	    ? CLI_OK
+	    : cli_fail(CLI_REFUSED, "%s: %s", path, strerror(errno));
+}
+
+int
+import_open(const struct importer *im, const char *path, int flags)
+{
+	struct open_how how = { .resolve =
+				    RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH };
+	const char *below = path + strlen(im->root);
+	long fd;
+
+	/* NONBLOCK: a pipe is nobody's mail */
+	flags |= O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+	how.flags = (unsigned)flags;
+	while (*below == '/')
+		below++;
+	if (*below == '\0')
+		below = ".";
+	fd = syscall(SYS_openat2, im->root_fd, below, &how, sizeof(how));
+	if (fd == -1 && errno == ENOSYS) /* before Linux 5.6 */
+		fd = openat(im->root_fd, below, flags);
+	return (int)fd;
+}
+
+static bool
+read_whole(int fd, char *at, size_t size, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, at + len, size - len);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	*ret_len = len;
+	return true;
+}
+
+bool
+import_read_file(const struct importer *im, const char *path, char **ret,
+    size_t *ret_len)
+{
+	int fd = import_open(im, path, 0);
+	struct stat st;
+	char *at = NULL;
+	bool is_ok = false;
+
+	if (fd == -1 || fstat(fd, &st) != 0)
+		import_skip(path, strerror(errno));
+	else if (!S_ISREG(st.st_mode) ||
+	    st.st_size > (off_t)LIMIT_MESSAGE_SIZE_MAX)
+		import_skip(path, "no file, or too large for a mail");
+	else if ((at = malloc((size_t)st.st_size + 1)) == NULL)
+		import_skip(path, "out of memory");
+	else if (!read_whole(fd, at, (size_t)st.st_size, ret_len))
+		import_skip(path, strerror(errno));
+	else
+		is_ok = true;
+	if (fd != -1)
+		(void)close(fd);
+	if (is_ok)
+		*ret = at;
+	else
+		free(at);
+	return is_ok;
+}
+
 /* -- the command
  * ---------------------------------------------------------------------- */
 
@@ -405,7 +493,8 @@ run(struct cli *cli)
 		.address = cli->operands[1],
 		.into = cli_option(cli, "mailbox"),
 		.is_dry = cli_option(cli, "dry-run") != NULL,
-		.shows_progress = isatty(STDERR_FILENO) != 0 };
+		.shows_progress = isatty(STDERR_FILENO) != 0,
+		.root_fd = -1 };
 	int r = begin(&im);
 
 	if (r == CLI_OK)
@@ -419,6 +508,8 @@ run(struct cli *cli)
 	    carry_counts(im.carry)->n_refused + im.n_missing > 0)
 		r = CLI_REFUSED;
 	carry_close(im.carry);
+	if (im.root_fd != -1)
+		(void)close(im.root_fd);
 	free(im.known);
 	free_seen(&im);
 	return r;

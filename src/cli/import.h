@@ -32,6 +32,8 @@ struct importer {
 	const char *address;
 	const char *into; /* a mailbox in place of INBOX; or NULL */
 	bool is_dry, shows_progress;
+	const char *root; /* of a directory that is imported */
+	int root_fd;
 	struct carry *carry;
 	struct import_known *known; /* sorted */
 	size_t n_known, size_known;
@@ -61,6 +63,18 @@ int import_mailbox_make(struct importer *im, const char *mailbox,
     bool subscribes);
 /* Sorted, without those that are none here, as many as there is room for. */
 void import_clean_keywords(const char *in, char out[LIMIT_KEYWORDS]);
+/*
+ * A directory of mails is its owner's, and the import may run as root: below
+ * the directory that was named no link is followed and nothing but files is
+ * read, or its owner could have files of others put into his mailbox.
+ */
+int import_open_root(struct importer *im, const char *path);
+/* path: root and what is below it. flags: O_DIRECTORY or 0. An fd, or -1 with
+ * errno. */
+int import_open(const struct importer *im, const char *path, int flags);
+/* A whole file, malloc'd; its time, in microseconds. False: told. */
+bool import_read_file(const struct importer *im, const char *path, char **ret,
+    size_t *ret_len);
 /* Told, and not more: the rest is imported. */
 void import_skip(const char *what, const char *why);
 void import_progress(struct importer *im, bool is_last);

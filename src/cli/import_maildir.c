@@ -6,7 +6,7 @@
  * ".A.B" (Maildir++) is A/B, "A/B" (as directories, Dovecot's layout fs) is
  * A/B; names are modified UTF-7 or UTF-8. Flags stand behind ":2," in a name
  * (S R F T D P, and a to z for the keywords of dovecot-keywords); the date is
- * the file's. Links to directories are not followed.
+ * the file's. Links are not followed (import_open).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -55,11 +55,13 @@ join(char path[IMPORT_PATH], const char *a, const char *b)
 }
 
 static bool
-is_directory(const char *path)
+is_directory(const struct importer *im, const char *path)
 {
-	struct stat st;
+	int fd = import_open(im, path, O_DIRECTORY);
 
-	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (fd != -1)
+		(void)close(fd);
+	return fd != -1;
 }
 
 /* -- what is in a folder
@@ -88,23 +90,25 @@ add_entry(struct entries *all, const char *name, bool is_new, int64_t date)
 static int
 list_mails(struct folder *f, bool is_new, struct entries *all)
 {
-	char where[IMPORT_PATH], path[IMPORT_PATH];
+	char where[IMPORT_PATH];
 	struct dirent *d;
 	struct stat st;
-	int r = CLI_OK;
+	int fd, r = CLI_OK;
 	DIR *dir;
 
 	if (!join(where, f->path, is_new ? "new" : "cur"))
 		return CLI_OK;
-	dir = opendir(where);
+	fd = import_open(f->im, where, O_DIRECTORY);
+	dir = fd == -1 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
 		if (errno != ENOENT)
 			import_skip(where, strerror(errno));
 		return CLI_OK;
 	}
 	while (r == CLI_OK && (d = readdir(dir)) != NULL)
-		if (d->d_name[0] != '.' && join(path, where, d->d_name) &&
-		    stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		if (d->d_name[0] != '.' &&
+		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) &&
 		    !add_entry(all, d->d_name, is_new,
 			(int64_t)st.st_mtim.tv_sec * TIME_SECOND))
 			r = cli_fail(CLI_REFUSED, "out of memory");
@@ -128,11 +132,13 @@ read_keywords(struct folder *f)
 {
 	char path[IMPORT_PATH], line[128], word[64];
 	unsigned n;
+	int fd;
 	FILE *in;
 
 	if (!join(path, f->path, "dovecot-keywords"))
 		return;
-	in = fopen(path, "r");
+	fd = import_open(f->im, path, 0);
+	in = fd == -1 ? NULL : fdopen(fd, "r");
 	if (in == NULL)
 		return;
 	while (fgets(line, sizeof(line), in) != NULL)
@@ -210,7 +216,7 @@ take_mail(struct folder *f, const struct entry *e)
 	if (!join(where, f->path, e->is_new ? "new" : "cur") ||
 	    !join(path, where, e->name))
 		return CLI_OK;
-	if (cli_read_file(path, LIMIT_MESSAGE_SIZE_MAX, &text, &len) != CLI_OK)
+	if (!import_read_file(f->im, path, &text, &len))
 		return CLI_OK; /* told */
 	r = put_mail(f, e, path, slice_of(text, len));
 	free(text);
@@ -325,11 +331,11 @@ is_own(const char *name)
 }
 
 static bool
-is_maildir(const char *path)
+is_maildir(const struct importer *im, const char *path)
 {
 	char cur[IMPORT_PATH];
 
-	return join(cur, path, "cur") && is_directory(cur);
+	return join(cur, path, "cur") && is_directory(im, cur);
 }
 
 static int take_tree(struct importer *im, const char *path, const char *name,
@@ -341,11 +347,11 @@ take_below(struct importer *im, const char *path, const char *name,
 {
 	char below[IMPORT_PATH], full[IMPORT_NAME];
 
-	if (!join(below, path, entry) || !is_directory(below))
+	if (!join(below, path, entry) || !is_directory(im, below))
 		return CLI_OK;
 	(void)snprintf(full, sizeof(full), "%s", name);
 	if (entry[0] == '.' && depth == 0) {
-		if (!is_maildir(below))
+		if (!is_maildir(im, below))
 			return CLI_OK;
 		if (read_dotted(entry, full))
 			return take_folder(im, below, full);
@@ -369,13 +375,16 @@ take_tree(struct importer *im, const char *path, const char *name,
     unsigned depth)
 {
 	struct dirent **all;
-	int n, r = CLI_OK;
+	int fd, n, r = CLI_OK;
 
-	if (is_maildir(path))
+	if (is_maildir(im, path))
 		r = take_folder(im, path, name);
-	n = r == CLI_OK && depth < DEPTH
-	    ? scandir(path, &all, NULL, compare_names)
+	fd = import_open(im, path, O_DIRECTORY);
+	n = r == CLI_OK && depth < DEPTH && fd != -1
+	    ? scandirat(fd, ".", &all, NULL, compare_names)
 	    : -1;
+	if (fd != -1)
+		(void)close(fd);
 	for (int i = 0; i < n; i++) {
 		if (r == CLI_OK && strcmp(all[i]->d_name, ".") != 0 &&
 		    strcmp(all[i]->d_name, "..") != 0)
@@ -390,7 +399,7 @@ take_tree(struct importer *im, const char *path, const char *name,
 int
 import_maildir(struct importer *im, const char *path)
 {
-	if (!is_directory(path))
-		return cli_fail(CLI_REFUSED, "%s: no directory", path);
-	return take_tree(im, path, "", 0);
+	int r = import_open_root(im, path);
+
+	return r == CLI_OK ? take_tree(im, path, "", 0) : r;
 }

@@ -75,7 +75,9 @@ take_file(struct importer *im, const char *path, const char *name)
 {
 	char mailbox[IMPORT_NAME];
 	struct stat st;
-	int r = CLI_OK, fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = CLI_OK,
+	    fd = im->root_fd != -1 ? import_open(im, path, 0)
+				   : open(path, O_RDONLY | O_CLOEXEC);
 	void *at;
 
 	if (fd == -1 || fstat(fd, &st) != 0) {
@@ -137,8 +139,13 @@ take_directory(struct importer *im, const char *path, const char *name,
     unsigned depth)
 {
 	struct dirent **all;
-	int r = CLI_OK,
-	    n = depth < DEPTH ? scandir(path, &all, NULL, compare_names) : -1;
+	int fd = import_open(im, path, O_DIRECTORY), r = CLI_OK;
+	int n = depth < DEPTH && fd != -1
+	    ? scandirat(fd, ".", &all, NULL, compare_names)
+	    : -1;
+
+	if (fd != -1)
+		(void)close(fd);
 
 	for (int i = 0; i < n; i++) {
 		if (r == CLI_OK)
@@ -154,9 +161,12 @@ int
 import_mbox(struct importer *im, const char *path)
 {
 	struct stat st;
+	int r;
 
 	if (stat(path, &st) != 0)
 		return cli_fail(CLI_REFUSED, "%s: %s", path, strerror(errno));
-	return S_ISDIR(st.st_mode) ? take_directory(im, path, "", 0)
-				   : take_file(im, path, "");
+	if (!S_ISDIR(st.st_mode))
+		return take_file(im, path, "");
+	r = import_open_root(im, path);
+	return r == CLI_OK ? take_directory(im, path, "", 0) : r;
 }

@@ -3,6 +3,7 @@
 import imaplib
 import json
 import os
+import poplib
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ import threading
 
 import pytest
 
-from world import PASSWORD, PATIENCE, ULAK, Ulak, tls_context
+from world import PASSWORD, PATIENCE, ULAK, Ulak, tls_context, wait_for
 
 ADDRESS = "192.0.2.71"
 
@@ -111,6 +112,12 @@ def make_maildir(path):
                                                   "3.c:2,": b"no header\rat\0all\n"})
     maildir(os.path.join(path, ".Empty"), {})
     maildir(os.path.join(path, "Old", "2024"), {"1.a:2,P": mail("old")})
+    # Nobody gets what is not his by a link, and a pipe stops nothing.
+    os.symlink("/etc/passwd", os.path.join(path, "cur", "9.link:2,"))
+    os.symlink(os.path.join(path, "cur"), os.path.join(path, "linked"))
+    os.makedirs(os.path.join(path, ".Links"))
+    os.symlink(os.path.join(path, "cur"), os.path.join(path, ".Links", "cur"))
+    os.mkfifo(os.path.join(path, "new", "9.pipe"))
 
 
 def test_maildirs_and_mboxes_come_in_once(server, tmp_path):
@@ -172,6 +179,8 @@ def test_what_goes_out_comes_back_as_it_was(server, tmp_path):
     server.cli("import", "maildir:" + path, "out@one.example")
     m = login(server, "out@one.example")
     m.create("Dotted.Name/Below")
+    m.create(".hidden")
+    m.append('".hidden"', "()", None, mail("hidden"))
     m.append('"Dotted.Name/Below"', "(\\Seen)", None, b"Subject: from\r\n\r\nFrom me\r\n>From you\r\n\r\n")
 
     def all_of(who):
@@ -188,9 +197,11 @@ def test_what_goes_out_comes_back_as_it_was(server, tmp_path):
     was = all_of("out@one.example")
     for kind in ("maildir", "mbox"):
         target = f"{kind}:{tmp_path}/{kind}"
-        assert server.cli_json("export", "out@one.example", target) == {"mails": 9, "new": 9, "failed": 0}
-        assert server.cli_json("import", target, "back@one.example", "--again")["new"] == 9
+        assert server.cli_json("export", "out@one.example", target) == {"mails": 10, "new": 10, "failed": 0}
+        assert server.cli_json("import", target, "back@one.example", "--again")["new"] == 10
         is_ = all_of("back@one.example")
+        if kind == "mbox":
+            is_[".hidden"] = is_.pop("_.hidden")
         assert is_ == was
         server.cli("account", "remove", "back@one.example")
         server.account("back@one.example")
@@ -389,4 +400,33 @@ def test_a_broken_import_harms_nobody(server):
     assert [json.loads(x).get("code", json.loads(x).get("n")) for x in f] == [7, 250]
     server.cli("verify")
     server.cli("account", "remove", "form@one.example")
+    server.cli("verify")
+
+
+def test_pop3_too_and_not_for_ever(server):
+    """The last one: it starts the server anew."""
+    server.account("pop@one.example")
+    m = login(server, "pop@one.example")
+    for i in range(2):
+        m.append("INBOX", "()", None, mail(f"pop {i}"))
+    m.logout()
+    p = poplib.POP3_SSL(server.address, 995, context=tls_context())
+    p.user("pop@one.example")
+    p.pass_(PASSWORD)
+    p.dele(1)
+    p.quit()
+    assert [r["subject"] for r in server.cli_json("undelete", "pop@one.example", "--list")] == ["pop 0"]
+    server.stop()
+    server.extra["mailbox"] = ['keep_expunged = "0s"']
+    with open(server.config, "w") as f:
+        f.write(server.toml())
+    server.start()
+    # What was kept goes with the first sweep, and nothing is kept any more.
+    wait_for(lambda: server.cli_json("undelete", "pop@one.example", "--list") == [], 30, "the sweep")
+    m = login(server, "pop@one.example")
+    m.select("INBOX")
+    m.store("1", "+FLAGS", "\\Deleted")
+    m.expunge()
+    assert server.cli_json("undelete", "pop@one.example", "--list") == []
+    m.logout()
     server.cli("verify")
