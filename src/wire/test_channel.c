@@ -429,7 +429,7 @@ slow_peer_is_understood(void **state)
 		     0, fds),
 	    0);
 	open_end(&store, fds[0], WIRE_STORE, WIRE_USER);
-	put_frame(&out, WIRE_MAILBOX_STATUS, SLICE("\0\0\0\0\2\0\0\0hi"), 0);
+	put_frame(&out, WIRE_MAILBOX_STATUS, SLICE("\0\0\0\0\2\0\0\0hi\0"), 0);
 	for (size_t i = 0; i < out.len; i++) {
 		test_int(store.n_frames, 0);
 		test_int(write(fds[1], out.mem + out.at + i, 1), 1);
