@@ -50,8 +50,11 @@ enum {
 	LIMIT_IMAP_NESTING = 64,  /* search keys, body sections */
 	LIMIT_IMAP_SET = 10000,   /* ranges in a sequence set */
 	LIMIT_MAILBOX_NAME = 512, /* UTF-8 octets */
-	LIMIT_KEYWORDS = 1024,    /* octets of all keywords of an email */
-	LIMIT_POP3_LINE = 512,    /* RFC 2449, section 4: 255 with CRLF */
+	LIMIT_ANNOTATIONS = 65,   /* of a mailbox, its use among them */
+	LIMIT_ANNOTATION = 4096,  /* octets of a value */
+	LIMIT_ANNOTATION_ENTRY = 255,
+	LIMIT_KEYWORDS = 1024, /* octets of all keywords of an email */
+	LIMIT_POP3_LINE = 512, /* RFC 2449, section 4: 255 with CRLF */
 	LIMIT_POP3_ERRORS = 20,
 
 	/* logins */
@@ -141,8 +144,8 @@ enum {
 	LIMIT_STS_DOMAINS = 10000,         /* whose policy is kept */
 	LIMIT_STS_BYTES = 2 * 1024 * 1024, /* of them, told to a new fetcher:
 					    * 100 a domain is usual */
-	LIMIT_REPORT_MAIL = 1024 * 1024, /* of others about TLS; 20 KiB is
-					  * much already */
+	LIMIT_REPORT_MAIL = 1024 * 1024,   /* of others about TLS; 20 KiB is
+					    * much already */
 
 	/* configuration */
 	LIMIT_CONFIG_FILE = 256 * 1024,

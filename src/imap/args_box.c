@@ -112,8 +112,8 @@ read_new_mailbox(struct imap_in *in, struct slice wire, struct slice *ret)
 
 /* The uses that a mailbox can be given; \All and \Flagged would be views of
  * others, which are not here (RFC 6154, 2; 8457). */
-static const char *
-find_use(struct slice word)
+const char *
+imap_find_use(struct slice word)
 {
 	static const char *const known[] = { "\\Archive", "\\Drafts",
 		"\\Important", "\\Junk", "\\Sent", "\\Trash" };
@@ -139,7 +139,7 @@ take_uses(struct imap_in *in, struct imap_command *c)
 		if (!slice_skip_byte(&in->rest, '\\') ||
 		    !imap_take_atom(in, &word))
 			return false;
-		use = find_use(slice_upto(before, word.len + 1));
+		use = imap_find_use(slice_upto(before, word.len + 1));
 		if (use == NULL || c->use.len > 0)
 			c->bad_use = true;
 		else

@@ -81,6 +81,13 @@ take_list_status(struct imap_in *in, struct imap_command *c)
 	return imap_skip_sp(in) && take_status_items(in, &c->status);
 }
 
+/* RFC 9590: "METADATA" SP entries */
+static bool
+take_list_metadata(struct imap_in *in, struct imap_command *c)
+{
+	return imap_skip_sp(in) && imap_take_entries(in, c);
+}
+
 static bool
 take_option(struct imap_in *in, struct imap_command *c,
     const struct option *known, size_t n)
@@ -137,6 +144,7 @@ take_return(struct imap_in *in, struct imap_command *c)
 		{ "SUBSCRIBED", IMAP_LIST_TELLS_SUBSCRIBED, NULL },
 		{ "CHILDREN", 0, NULL },
 		{ "STATUS", 0, take_list_status },
+		{ "METADATA", IMAP_LIST_METADATA, take_list_metadata },
 	};
 
 	return imap_skip_sp(in) && imap_skip_word(in, SLICE("RETURN")) &&

@@ -91,6 +91,8 @@ static const struct capability {
 	{ "THREAD=ORDEREDSUBJECT", LATE, NULL, 0 },
 	{ "THREAD=REFERENCES", LATE, NULL, 0 },
 	{ "I18NLEVEL=1", LATE, NULL, 0 },
+	{ "METADATA", LATE, NULL, 0 },
+	{ "LIST-METADATA", LATE, NULL, 0 },
 	{ "QUOTA", LATE, NULL, 0 },
 	{ "QUOTA=RES-STORAGE", LATE, NULL, 0 },
 	{ "QUOTA=RES-MESSAGE", LATE, NULL, 0 },

@@ -29,6 +29,7 @@ enum imap_verb {
 	IMAP_EXAMINE,
 	IMAP_EXPUNGE,
 	IMAP_FETCH,
+	IMAP_GETMETADATA,
 	IMAP_GETQUOTA,
 	IMAP_GETQUOTAROOT,
 	IMAP_ID,
@@ -44,6 +45,7 @@ enum imap_verb {
 	IMAP_SEARCH,
 	IMAP_SELECT,
 	IMAP_SORT,
+	IMAP_SETMETADATA,
 	IMAP_SETQUOTA,
 	IMAP_STARTTLS,
 	IMAP_STATUS,
@@ -178,6 +180,7 @@ enum {
 	IMAP_LIST_TELLS_SUBSCRIBED = 4,
 	IMAP_LIST_EXTENDED = 8,   /* RFC 5258's syntax was used */
 	IMAP_LIST_RECURSIVE = 16, /* and what is above such names */
+	IMAP_LIST_METADATA = 32,  /* RFC 9590: cmd.notes */
 	IMAP_LIST_SELECTS = IMAP_LIST_SPECIAL_USE | IMAP_LIST_SUBSCRIBED
 };
 
@@ -249,6 +252,17 @@ struct imap_sync_args {
 	struct imap_set known, match_numbers, match_uids;
 };
 
+struct imap_note { /* an annotation (RFC 5464); entry in lower case */
+	struct slice entry, value;
+	bool is_removed;
+};
+
+enum imap_depth {
+	IMAP_DEPTH_0,
+	IMAP_DEPTH_1,
+	IMAP_DEPTH_INFINITY
+};
+
 struct imap_command {
 	struct slice tag;
 	enum imap_verb verb;
@@ -263,7 +277,12 @@ struct imap_command {
 	size_t n_patterns;
 	unsigned list;    /* IMAP_LIST_* */
 	struct slice use; /* CREATE: "\Sent" */
-	bool bad_use;     /* or one that no mailbox can have here */
+	struct imap_note *notes;
+	size_t n_notes;
+	enum imap_depth depth; /* GETMETADATA */
+	bool has_max_size;
+	uint32_t max_size;
+	bool bad_use; /* or one that no mailbox can have here */
 	struct imap_set set;
 	struct imap_flags flags;
 	enum imap_store_mode mode;
@@ -306,6 +325,9 @@ int imap_command_args(struct imap_in *in, struct imap_command *ret);
 /* A name as a client writes it to what the store knows it by. False: cannot
  * be a mailbox. */
 bool imap_name_decode(struct imap_in *in, struct slice wire, struct slice *ret);
+
+/* The special use that a mailbox can be given, in its own spelling, or NULL. */
+const char *imap_find_use(struct slice word);
 
 /* search_args.c, fetch_args.c */
 int imap_search_args(struct imap_in *in, struct imap_command *ret);

@@ -12,6 +12,9 @@
 
 #include "imap/command.h"
 
+/* args_metadata.c: into c->notes */
+bool imap_take_entries(struct imap_in *in, struct imap_command *c);
+
 typedef int imap_args_fn(struct imap_in *in, struct imap_command *c);
 
 /* TOO_MUCH when a limit was passed, else BAD. */
@@ -24,8 +27,9 @@ int imap_take_mailbox(struct imap_in *in, struct slice *ret);
 
 imap_args_fn imap_args_compress, imap_args_language;
 imap_args_fn imap_args_append, imap_args_copy, imap_args_create,
-    imap_args_expunge, imap_args_getquota, imap_args_setquota, imap_args_list,
-    imap_args_lsub, imap_args_mailbox, imap_args_rename, imap_args_select,
-    imap_args_status, imap_args_store;
+    imap_args_expunge, imap_args_getmetadata, imap_args_setmetadata,
+    imap_args_getquota, imap_args_setquota, imap_args_list, imap_args_lsub,
+    imap_args_mailbox, imap_args_rename, imap_args_select, imap_args_status,
+    imap_args_store;
 
 #endif

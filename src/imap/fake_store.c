@@ -192,6 +192,7 @@ free_answer(struct fake_answer *a)
 	free(a->entries);
 	free(a->gone);
 	free(a->pairs);
+	free(a->notes);
 	free(a->details);
 	free(a->bytes);
 	memset(a, 0, sizeof(*a));
@@ -334,6 +335,90 @@ has_use(struct fake_store *f, struct slice use)
 		    slice_equal(use, slice_cstr(f->boxes[i].use)))
 			return true;
 	return false;
+}
+
+/* NULL: no such mailbox. An empty name: the server. */
+static struct fake_note *
+find_notes(struct fake_store *f, struct slice name)
+{
+	struct fake_box *b = name.len == 0 ? NULL : fake_store_box(f, name);
+
+	if (name.len == 0)
+		return f->notes;
+	return b == NULL || !b->exists ? NULL : b->notes;
+}
+
+static void
+ask_notes(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_note *notes = find_notes(c->store, ask->name);
+	struct fake_box *b = fake_store_box(c->store, ask->name);
+
+	if (notes == NULL) {
+		a->a.result = IMAP_NONEXISTENT;
+		return;
+	}
+	a->notes = must(calloc(FAKE_NOTES + 1, sizeof(*a->notes)));
+	a->a.notes = a->notes;
+	if (b != NULL && b->use[0] != '\0')
+		a->notes[a->a.n_notes++] =
+		    (struct imap_note){ SLICE("/private/specialuse"),
+			    slice_cstr(b->use), false };
+	for (size_t i = 0; i < FAKE_NOTES; i++)
+		if (notes[i].entry[0] != '\0')
+			a->notes[a->a.n_notes++] =
+			    (struct imap_note){ slice_cstr(notes[i].entry),
+				    slice_cstr(notes[i].value), false };
+}
+
+static bool
+set_note(struct fake_note *notes, const struct imap_note *n)
+{
+	struct fake_note *free_one = NULL;
+
+	for (size_t i = 0; i < FAKE_NOTES; i++) {
+		if (slice_equal(n->entry, slice_cstr(notes[i].entry))) {
+			free_one = &notes[i];
+			break;
+		}
+		if (notes[i].entry[0] == '\0' && free_one == NULL)
+			free_one = &notes[i];
+	}
+	if (n->is_removed) {
+		if (free_one != NULL)
+			free_one->entry[0] = '\0';
+		return true;
+	}
+	if (free_one == NULL)
+		return false;
+	copy_text(free_one->entry, sizeof(free_one->entry), n->entry);
+	copy_text(free_one->value, sizeof(free_one->value), n->value);
+	return true;
+}
+
+static void
+ask_set_notes(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_note *notes = find_notes(c->store, ask->name),
+			 now[FAKE_NOTES];
+	struct fake_box *b = fake_store_box(c->store, ask->name);
+
+	if (notes == NULL) {
+		a->a.result = IMAP_NONEXISTENT;
+		return;
+	}
+	memcpy(now, notes, sizeof(now));
+	for (size_t i = 0; i < ask->n_notes; i++)
+		if (b != NULL &&
+		    slice_equal(ask->notes[i].entry,
+			SLICE("/private/specialuse")))
+			copy_text(b->use, sizeof(b->use), ask->notes[i].value);
+		else if (!set_note(now, &ask->notes[i]))
+			a->a.result = IMAP_TOO_MANY;
+	if (a->a.result == IMAP_OK)
+		memcpy(notes, now, sizeof(now));
 }
 
 static void
@@ -724,6 +809,8 @@ static void (*const questions[])(struct fake_client *, const struct imap_ask *,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
 	[IMAP_ASK_OPEN] = ask_status,
+	[IMAP_ASK_NOTES] = ask_notes,
+	[IMAP_ASK_SET_NOTES] = ask_set_notes,
 	[IMAP_ASK_QUOTA] = ask_quota,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,

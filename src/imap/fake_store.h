@@ -17,6 +17,7 @@
 enum {
 	FAKE_BOXES = 40,
 	FAKE_ENTRIES = 64,
+	FAKE_NOTES = 4,
 	FAKE_MESSAGES = 128
 };
 
@@ -38,6 +39,10 @@ struct fake_entry {
 	uint64_t modseq;
 };
 
+struct fake_note { /* entry empty: free */
+	char entry[256], value[256];
+};
+
 struct fake_box {
 	char name[512];
 	char use[32];
@@ -45,6 +50,7 @@ struct fake_box {
 	uint32_t uidvalidity, uidnext, recent;
 	struct fake_entry entries[FAKE_ENTRIES];
 	size_t n_entries;
+	struct fake_note notes[FAKE_NOTES];
 	uint64_t left_modseq; /* of what was renamed away or deleted */
 	uint64_t floor;       /* what left up to here is forgotten */
 };
@@ -52,6 +58,7 @@ struct fake_box {
 struct fake_store {
 	struct fake_box boxes[FAKE_BOXES];
 	size_t n_boxes;
+	struct fake_note notes[FAKE_NOTES]; /* of the server */
 	struct fake_message messages[FAKE_MESSAGES];
 	size_t n_messages;
 	uint64_t modseq;
@@ -68,6 +75,7 @@ struct fake_answer {
 	struct imap_entry *entries;
 	struct imap_range *gone;
 	struct imap_pair *pairs;
+	struct imap_note *notes;
 	struct imap_detail *details;
 	uint8_t *bytes;
 };

@@ -193,6 +193,7 @@ imap_no(struct imap_session *s, enum imap_result result)
 		[IMAP_OVERQUOTA] = "NO [OVERQUOTA] Quota exceeded",
 		[IMAP_CANNOT] = "NO [CANNOT] That cannot be done",
 		[IMAP_USEATTR] = "NO [USEATTR] Another mailbox has that use",
+		[IMAP_TOO_MANY] = "NO [METADATA TOOMANY] More than I keep",
 		[IMAP_REFUSED] = "NO [AUTHENTICATIONFAILED] Wrong name or "
 				 "password",
 	};
@@ -305,6 +306,8 @@ static const struct row {
 	[IMAP_GETQUOTA] = { LOGGED_IN, false, imap_run_getquota },
 	[IMAP_GETQUOTAROOT] = { LOGGED_IN, false, imap_run_getquotaroot },
 	[IMAP_SETQUOTA] = { LOGGED_IN, false, imap_run_setquota },
+	[IMAP_GETMETADATA] = { LOGGED_IN, false, imap_run_getmetadata },
+	[IMAP_SETMETADATA] = { LOGGED_IN, false, imap_run_setmetadata },
 	[IMAP_NAMESPACE] = { LOGGED_IN, false, imap_run_namespace },
 	[IMAP_NOOP] = { ANY, false, run_noop },
 	[IMAP_RENAME] = { LOGGED_IN, false, imap_run_rename },

@@ -43,6 +43,7 @@ enum imap_result {
 	IMAP_OVERQUOTA,
 	IMAP_CANNOT,
 	IMAP_USEATTR,   /* RFC 6154 */
+	IMAP_TOO_MANY,  /* RFC 5464 */
 	IMAP_REFUSED,   /* login: wrong */
 	IMAP_MALFORMED, /* login: not what the mechanism wants */
 	IMAP_CHALLENGE  /* login: bytes are said, IMAP_ASK_RESPOND follows */
@@ -59,6 +60,8 @@ enum imap_question {
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
 	IMAP_ASK_CLOSE,     /* no answer */
 	IMAP_ASK_LEAVE,     /* no answer: nobody is logged in any more */
+	IMAP_ASK_NOTES,     /* name, or empty -> notes */
+	IMAP_ASK_SET_NOTES, /* name, notes -> result */
 	IMAP_ASK_QUOTA,     /* -> quota */
 	IMAP_ASK_CHANGE,    /* change, name, to -> result */
 	IMAP_ASK_SCAN,      /* since, gone_since -> entries, gone, upto, modseq,
@@ -115,6 +118,8 @@ struct imap_ask {
 	int64_t date; /* 0: now */
 	int zone;
 	struct slice bytes;
+	const struct imap_note *notes;
+	size_t n_notes;
 };
 
 enum { /* ranges in one question; the lists of messages.def */
@@ -173,6 +178,8 @@ struct imap_answer {
 	size_t n_pairs;
 	uint64_t mailbox; /* that CHANGE_CREATE made */
 	struct imap_quota quota;
+	const struct imap_note *notes;
+	size_t n_notes;
 };
 
 struct imap_host {

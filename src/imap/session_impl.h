@@ -212,6 +212,10 @@ int imap_put_name(const struct imap_session *s, struct buf *b,
     struct slice name);
 /* "(F1f)" (RFC 8474): of the mailbox, whatever its name. */
 int imap_put_mailbox_id(struct buf *b, uint64_t mailbox);
+/* * METADATA with what s->cmd asks for of the notes; the size of the longest
+ * that was too long. */
+size_t imap_say_metadata(struct imap_session *s, struct slice name,
+    const struct imap_answer *a);
 /* * STATUS with the items of s->cmd.status. */
 void imap_say_status(struct imap_session *s, const struct imap_box *box);
 
@@ -222,9 +226,10 @@ imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
     imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,
     imap_run_id, imap_run_login, imap_run_namespace, imap_run_starttls,
     imap_run_delete, imap_run_expunge, imap_run_fetch, imap_run_list,
-    imap_run_rename, imap_run_getquota, imap_run_getquotaroot,
-    imap_run_setquota, imap_run_search, imap_run_select, imap_run_status,
-    imap_run_store, imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;
+    imap_run_rename, imap_run_getmetadata, imap_run_setmetadata,
+    imap_run_getquota, imap_run_getquotaroot, imap_run_setquota,
+    imap_run_search, imap_run_select, imap_run_status, imap_run_store,
+    imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;
 size_t imap_append_input(struct imap_session *s, struct slice in);
 void imap_append_forget(struct imap_session *s);
 void imap_fetch_free(struct imap_session *s);

@@ -372,7 +372,8 @@ say_line(struct imap_session *s, const struct row *row,
 	buf_deinit(&b);
 }
 
-static void
+/* False: it was not to be told. */
+static bool
 say_row(struct imap_session *s, const struct list_run *run, size_t i)
 {
 	const struct row *row = &run->rows[i];
@@ -381,15 +382,42 @@ say_row(struct imap_session *s, const struct list_run *run, size_t i)
 	size_t n;
 
 	if (!row->is_match)
-		return;
+		return false;
 	below = look_below(run, i);
 	if (!judge(s, row, &below))
-		return;
+		return false;
 	if (row->packed != NULL)
 		box = unpack(row->packed, &n);
 	say_line(s, row, &below, box.special_use);
 	if (s->cmd.status != 0 && row->exists)
 		imap_say_status(s, &box);
+	return true;
+}
+
+static imap_more_fn list_more;
+
+/* RFC 9590: what cannot be had is left out; the LIST goes on. */
+static void
+then_list_metadata(struct imap_session *s, const struct imap_answer *a)
+{
+	const struct list_run *run = s->list;
+
+	if (a->result == IMAP_OK)
+		(void)imap_say_metadata(s, name_of(&run->rows[s->box_at - 1]),
+		    a);
+	s->more = list_more;
+}
+
+/* The store is asked for the annotations of each name that was told. */
+static bool
+ask_metadata(struct imap_session *s, const struct row *row)
+{
+	struct imap_ask ask = { .what = IMAP_ASK_NOTES, .name = name_of(row) };
+
+	if ((s->cmd.list & IMAP_LIST_METADATA) == 0 || !row->exists)
+		return false;
+	(void)imap_ask(s, &ask, then_list_metadata);
+	return true;
 }
 
 static void
@@ -397,8 +425,12 @@ list_more(struct imap_session *s)
 {
 	const struct list_run *run = s->list;
 
-	for (int i = 0; i < ROWS_AT_ONCE && s->box_at < run->n; i++)
-		say_row(s, run, s->box_at++);
+	for (int i = 0; i < ROWS_AT_ONCE && s->box_at < run->n; i++) {
+		const struct row *row = &run->rows[s->box_at];
+
+		if (say_row(s, run, s->box_at++) && ask_metadata(s, row))
+			return;
+	}
 	if (s->state == IMAP_LOGGED_OUT || s->box_at < run->n)
 		return;
 	s->more = NULL;

@@ -317,6 +317,8 @@ account_remove(struct db *db, struct slice address)
 		r = DB_EXEC(subscription_delete_account, db,
 		    .account = account);
 	if (r == 0)
+		r = DB_EXEC(annotation_delete_account, db, .account = account);
+	if (r == 0)
 		r = DB_EXEC(alias_delete_to, db,
 		    .target_canonical = a.canonical);
 	if (r == 0)

@@ -42,10 +42,11 @@ enum {
 	BOX_NONEXISTENT = 550, /* no such mailbox */
 	BOX_EXPUNGED = 551,    /* no such message (any more) */
 	BOX_OVERQUOTA = 552,
-	BOX_EXISTS = 553,  /* a mailbox of that name is there */
-	BOX_CANNOT = 554,  /* INBOX deleted, a bad name, read only */
-	BOX_USEATTR = 555, /* another mailbox has that special use */
-	BOX_LAST = BOX_USEATTR
+	BOX_EXISTS = 553,   /* a mailbox of that name is there */
+	BOX_CANNOT = 554,   /* INBOX deleted, a bad name, read only */
+	BOX_USEATTR = 555,  /* another mailbox has that special use */
+	BOX_TOO_MANY = 556, /* annotations */
+	BOX_LAST = BOX_TOO_MANY
 };
 enum {
 	GRANT_READ = 1,

@@ -193,7 +193,9 @@ mailbox_rename_inbox(struct db *db, struct mailbox_copy *c)
 {
 	static const struct uid_range all = { 1, UINT32_MAX };
 	struct q_mailbox_by_name inbox;
-	int r = mailbox_create(db, c->account, c->to, c->now);
+	uint64_t made;
+	int r = mailbox_create_special(db, c->account, c->to, SLICE(""), c->now,
+	    &made);
 
 	if (r == 0)
 		r = DB_ONE(mailbox_by_name, db, &inbox, .account = c->account,
@@ -202,6 +204,10 @@ mailbox_rename_inbox(struct db *db, struct mailbox_copy *c)
 		return r == DB_NONE ? STORE_E_NO_MAILBOX
 		    : r < 0         ? ERR_TRACE(r)
 				    : r;
+	r = DB_EXEC(annotation_copy, db, .account = c->account,
+	    .mailbox = inbox.mailbox, .target = made);
+	if (r != 0)
+		return ERR_TRACE(r);
 	c->mailbox = inbox.mailbox;
 	c->ranges = &all;
 	c->n_ranges = 1;

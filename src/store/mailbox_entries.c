@@ -474,6 +474,9 @@ remove_mailbox(struct db *db, uint64_t account, uint64_t mailbox,
 		r = DB_EXEC(change_delete_mailbox, db, .account = account,
 		    .mailbox = mailbox);
 	if (r == 0)
+		r = DB_EXEC(annotation_delete_mailbox, db, .account = account,
+		    .mailbox = mailbox);
+	if (r == 0)
 		r = DB_EXEC(mailbox_delete, db, .mailbox = mailbox);
 	return ERR_TRACE(r);
 }

@@ -158,7 +158,8 @@ enum {
 	STORE_E_EXISTS,
 	STORE_E_NAME,      /* not a mailbox name we make */
 	STORE_E_FORBIDDEN, /* such as deleting INBOX */
-	STORE_E_USE        /* another mailbox has that special use */
+	STORE_E_USE,       /* another mailbox has that special use */
+	STORE_E_TOO_MANY   /* annotations */
 };
 int mailbox_deliver(struct db *db, struct delivery *d);
 

@@ -80,3 +80,26 @@ def test_quotas_are_told_and_kept(box):
     box.cli("account", "set", USER, "quota=none")
     assert ask(c, "DELETE q")[0].startswith("OK")
     assert box.cli_json("account", "show", USER)["quota_messages"] == 0
+
+
+def test_annotations_follow_their_mailbox(box):
+    c = imap(box, USER)
+    assert ask(c, "CREATE noted")[0].startswith("OK")
+    assert ask(c, 'SETMETADATA noted (/private/comment "of mine" /shared/comment "")')[0].startswith("OK")
+    assert ask(c, 'SETMETADATA "" (/private/vendor/x "1")')[0].startswith("OK")
+    assert ask(c, "RENAME noted moved")[0].startswith("OK")
+    c = imap(box, USER)
+    want = '* METADATA moved (/private/comment "of mine" /shared/comment "")'
+    assert ask(c, "GETMETADATA moved (/private/comment /shared/comment)")[1] == [want]
+    assert ask(c, 'GETMETADATA "" /private/vendor/x')[1] == ['* METADATA "" (/private/vendor/x "1")']
+    assert ask(c, 'LIST "" moved RETURN (METADATA (/private/comment))')[1][1] == '* METADATA moved (/private/comment "of mine")'
+    many = " ".join(f'/private/n{i} "{i}"' for i in range(63))
+    assert ask(c, f"SETMETADATA moved ({many})")[0].startswith("NO [METADATA TOOMANY]")
+    assert ask(c, "GETMETADATA moved /private/n1")[1] == ["* METADATA moved (/private/n1 NIL)"]
+    assert ask(c, 'SETMETADATA moved (/private/specialuse "\\\\Important")')[0].startswith("OK")
+    assert ask(c, 'SETMETADATA INBOX (/private/specialuse "\\\\Important")')[0].startswith("NO [USEATTR]")
+    assert ask(c, 'LIST "" moved')[1] == ['* LIST (\\HasNoChildren \\Important) "/" moved']
+    assert ask(c, "DELETE moved")[0].startswith("OK")
+    assert ask(c, "CREATE moved")[0].startswith("OK")
+    assert ask(c, "GETMETADATA moved /private/comment")[1] == ["* METADATA moved (/private/comment NIL)"]
+    assert ask(c, "DELETE moved")[0].startswith("OK")

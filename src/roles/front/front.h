@@ -86,6 +86,8 @@ struct conn_proto {
 	    const struct wire_mailbox_opened *);
 	void (*mailbox_done)(struct conn *, uint32_t ticket,
 	    const struct wire_mailbox_done *);
+	void (*annotations)(struct conn *, uint32_t ticket,
+	    const struct wire_annotations *);
 	void (*quota)(struct conn *, uint32_t ticket,
 	    const struct wire_quota *);
 	void (*scan_rows)(struct conn *, uint32_t ticket,

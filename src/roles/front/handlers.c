@@ -60,6 +60,7 @@ WITH_TICKET(mailbox_rows)
 WITH_TICKET(mailbox_opened)
 WITH_TICKET(mailbox_done)
 WITH_TICKET(quota)
+WITH_TICKET(annotations)
 WITH_TICKET(scan_rows)
 WITHOUT_TICKET(changed)
 WITH_TICKET(detail_rows)
@@ -201,6 +202,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.mailbox_opened = on_mailbox_opened,
 	.mailbox_done = on_mailbox_done,
 	.quota = on_quota,
+	.annotations = on_annotations,
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
 	.detail_rows = on_detail_rows,

@@ -27,7 +27,7 @@ struct imap {
 	struct login login;
 	enum imap_question login_ask; /* what it answers */
 	bool wants_tls, wants_deflate;
-	bool is_kept;  /* KEEP_MINUTES is its limit */
+	bool is_kept;    /* KEEP_MINUTES is its limit */
 	int64_t heard;   /* env_now() of the last input */
 	uint32_t ticket; /* of the last question */
 	enum imap_question asked;
@@ -84,6 +84,8 @@ result_of(const struct wire_verdict *v)
 		return IMAP_CANNOT;
 	case BOX_USEATTR:
 		return IMAP_USEATTR;
+	case BOX_TOO_MANY:
+		return IMAP_TOO_MANY;
 	default:
 		return IMAP_TROUBLE;
 	}
@@ -198,6 +200,41 @@ ask_status(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 
 	return wire_send_mailbox_status(conn_front(c)->store, c->number, ticket,
 	    &m);
+}
+
+static int
+ask_notes(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct wire_annotation_get m = { .handle = imap_of(c)->login.handle,
+		.name = ask->name };
+
+	return wire_send_annotation_get(conn_front(c)->store, c->number, ticket,
+	    &m);
+}
+
+static int
+ask_set_notes(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct wire_annotation_set m = { .handle = imap_of(c)->login.handle,
+		.name = ask->name };
+	struct buf b;
+	int r = 0;
+
+	buf_init(&b, LIMIT_FRAME / 2);
+	for (size_t i = 0; i < ask->n_notes && r == 0; i++) {
+		struct wire_annotation_change row = { .entry =
+							  ask->notes[i].entry,
+			.value = ask->notes[i].value,
+			.removes = ask->notes[i].is_removed };
+
+		r = wire_annotation_change_add(&b, &row);
+	}
+	m.rows = (struct wire_list){ buf_slice(&b), (uint32_t)ask->n_notes };
+	if (r == 0)
+		r = wire_send_annotation_set(conn_front(c)->store, c->number,
+		    ticket, &m);
+	buf_deinit(&b);
+	return r;
 }
 
 static int
@@ -465,6 +502,8 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_ABORT] = ask_abort,
 	[IMAP_ASK_LIST] = ask_list,
 	[IMAP_ASK_STATUS] = ask_status,
+	[IMAP_ASK_NOTES] = ask_notes,
+	[IMAP_ASK_SET_NOTES] = ask_set_notes,
 	[IMAP_ASK_QUOTA] = ask_quota,
 	[IMAP_ASK_OPEN] = ask_open,
 	[IMAP_ASK_CLOSE] = ask_close,
@@ -844,12 +883,32 @@ static void
 on_mailbox_done(struct conn *c, uint32_t ticket,
     const struct wire_mailbox_done *m)
 {
-	struct imap_answer a = { .what = IMAP_ASK_CHANGE,
+	struct imap_answer a = { .what = imap_of(c)->asked,
 		.result = result_of(&m->verdict),
 		.mailbox = m->mailbox };
 
 	if (ticket == imap_of(c)->ticket)
 		answer(c, &a);
+}
+
+static void
+on_annotations(struct conn *c, uint32_t ticket,
+    const struct wire_annotations *m)
+{
+	struct imap_answer a = { .what = IMAP_ASK_NOTES,
+		.result = result_of(&m->verdict) };
+	struct imap_note notes[LIMIT_ANNOTATIONS];
+	struct wire_list rows = m->rows;
+	struct wire_annotation row;
+
+	if (ticket != imap_of(c)->ticket)
+		return;
+	while (a.n_notes < LIMIT_ANNOTATIONS &&
+	    wire_annotation_next(&rows, &row))
+		notes[a.n_notes++] =
+		    (struct imap_note){ row.entry, row.value, false };
+	a.notes = notes;
+	answer(c, &a);
 }
 
 static void
@@ -1098,6 +1157,7 @@ const struct conn_proto imap_proto = {
 	.mailbox_opened = on_mailbox_opened,
 	.mailbox_done = on_mailbox_done,
 	.quota = on_quota,
+	.annotations = on_annotations,
 	.scan_rows = on_scan_rows,
 	.changed = on_changed,
 	.summary_row = on_summary_row,

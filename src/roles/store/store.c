@@ -106,6 +106,9 @@ wire_verdict_box(int r)
 	case STORE_E_NAME:
 		return wire_verdict_make(BOX_CANNOT, 5, 1, 3,
 		    "not a name for a mailbox");
+	case STORE_E_TOO_MANY:
+		return wire_verdict_make(BOX_TOO_MANY, 5, 7, 0,
+		    "more than is kept");
 	case STORE_E_USE:
 		return wire_verdict_make(BOX_USEATTR, 5, 7, 0,
 		    "another mailbox has that use");
@@ -512,6 +515,8 @@ static const struct wire_store_handlers handlers = {
 	.mailbox_close = on_mailbox_close,
 	.mailbox_change = on_mailbox_change,
 	.quota_get = on_quota_get,
+	.annotation_get = on_annotation_get,
+	.annotation_set = on_annotation_set,
 	.scan = on_scan,
 	.summary_read = on_summary_read,
 	.detail_read = on_detail_read,

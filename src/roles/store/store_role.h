@@ -240,6 +240,10 @@ int on_mailbox_open(struct channel *c, const struct wire_head *h,
     const struct wire_mailbox_open *m);
 int on_mailbox_close(struct channel *c, const struct wire_head *h,
     const struct wire_mailbox_close *m);
+int on_annotation_get(struct channel *c, const struct wire_head *h,
+    const struct wire_annotation_get *m);
+int on_annotation_set(struct channel *c, const struct wire_head *h,
+    const struct wire_annotation_set *m);
 int on_quota_get(struct channel *c, const struct wire_head *h,
     const struct wire_quota_get *m);
 int on_mailbox_change(struct channel *c, const struct wire_head *h,

@@ -45,3 +45,14 @@ CREATE TABLE import_note (
 ALTER TABLE account ADD COLUMN quota_messages INTEGER NOT NULL DEFAULT 0;
 -- DELETED-STORAGE asks for these alone.
 CREATE INDEX entry_deleted ON entry (mailbox, account, message) WHERE deleted = 1;
+
+-- --- annotations (RFC 5464, store/annotation) ---------------------------------
+-- mailbox 0: of the server, as the account sees it. entry: in lower case,
+-- below /private or /shared. They go with their mailbox.
+CREATE TABLE annotation (
+	account INTEGER NOT NULL,
+	mailbox INTEGER NOT NULL,
+	entry TEXT NOT NULL,
+	value BLOB NOT NULL,
+	PRIMARY KEY (account, mailbox, entry)
+) STRICT, WITHOUT ROWID;
