@@ -22,13 +22,22 @@ check(const struct imap_search *k, int depth)
 int
 LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 {
-	struct arena arena;
-	struct imap_command c = { .verb = IMAP_SEARCH };
-	struct imap_in in = { slice_of(at, n), &arena, false, false };
+	static int (*const parsers[])(struct imap_in *,
+	    struct imap_command *) = { imap_search_args, imap_sort_args,
+		imap_thread_args, imap_esearch_args, imap_cancelupdate_args };
 
-	arena_init(&arena, LIMIT_IMAP_ARENA);
-	if (imap_search_args(&in, &c) == IMAP_COMMAND_OK && !c.bad_charset)
-		check(c.search, 0);
-	arena_reset(&arena);
+	for (size_t i = 0; i < sizeof(parsers) / sizeof(parsers[0]); i++) {
+		struct arena arena;
+		struct imap_command c = { .verb = IMAP_SEARCH };
+		struct imap_in in = { .rest = slice_of(at, n),
+			.arena = &arena };
+
+		arena_init(&arena, LIMIT_IMAP_ARENA);
+		if (parsers[i](&in, &c) == IMAP_COMMAND_OK && c.search != NULL)
+			check(c.search, 0);
+		if (c.n_sort > IMAP_N_SORTS)
+			abort();
+		arena_reset(&arena);
+	}
 	return 0;
 }

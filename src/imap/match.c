@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <string.h>
 
 #include <utf8proc.h>
 
+#include "base/err.h"
 #include "base/limits.h"
 #include "imap/match.h"
 #include "mail/address.h"
@@ -193,6 +195,9 @@ match_addresses(struct slice section, struct slice name, struct slice needle)
 		for (size_t i = 0; i < list.n && r == 0; i++)
 			if (list.at[i].kind == ADDRESS_MAILBOX)
 				r = address_contains(&list.at[i], needle);
+		if (r == 0 && arena.starved)
+			r = ERR_ORIGIN(-ENOMEM);
+		arena_reset(&arena);
 	}
 	arena_reset(&arena);
 	return r;

@@ -262,7 +262,9 @@ next_box(struct imap_session *s)
 static void
 on_selected_said(struct imap_session *s)
 {
-	end_multi(s, "OK Done");
+	end_multi(s,
+	    s->search->run->has_trouble ? "NO [UNAVAILABLE] Not saved"
+					: "OK Done");
 }
 
 static void

@@ -36,10 +36,14 @@ refuse(struct imap_session *s, const char *line)
 static void
 on_said(struct imap_session *s)
 {
-	search_context_add(s);
+	bool is_saved = !s->search->run->has_trouble;
+
+	if (is_saved)
+		search_context_add(s);
 	imap_search_free(s);
 	s->more = NULL;
-	imap_sync_done(s, "OK Done", false);
+	imap_sync_done(s, is_saved ? "OK Done" : "NO [UNAVAILABLE] Not saved",
+	    false);
 }
 
 static void

@@ -400,6 +400,18 @@ compare_rows(struct imap_session *s)
 	return true;
 }
 
+/* What cannot be read now is looked at in the next sync. */
+static void
+look_again(struct imap_session *s)
+{
+	struct hits_cursor cursor = { 0 };
+	uint32_t row;
+
+	while (hits_next(&s->search->update->rows, &cursor, &row))
+		s->view.rows[row].state |= IMAP_ROW_CHANGED;
+	s->view.has_changed = true;
+}
+
 static void
 on_run(struct imap_session *s)
 {
@@ -408,8 +420,10 @@ on_run(struct imap_session *s)
 	hits_deinit(&u->added);
 	hits_deinit(&u->removed);
 	u->cursor = (struct hits_cursor){ 0 };
-	/* What cannot be read now is looked at when it changes again. */
-	if (!s->search->run->has_trouble && !compare_rows(s)) {
+	if (s->search->run->has_trouble)
+		look_again(s);
+	if (s->search->run->has_no_memory ||
+	    (!s->search->run->has_trouble && !compare_rows(s))) {
 		imap_fatal(s, "Out of memory");
 		return;
 	}

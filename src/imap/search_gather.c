@@ -11,7 +11,8 @@ static void gather_more(struct imap_session *s);
 
 enum {
 	CUT = SUMMARY_COLUMN - 3, /* as long as this, it may have been cut */
-	REFERENCES_MAX = 1000     /* looked at of one message */
+	REFERENCES_MAX = 1000,    /* looked at of one message */
+	GATHER_ARENA = 8 * 1024 * 1024 /* holds the largest envelope, parsed */
 };
 
 struct search_gather *
@@ -26,7 +27,7 @@ search_gather_new(bool wants_display, search_take_fn *take,
 	g->take = take;
 	g->done = done;
 	g->wants_display = wants_display;
-	arena_init(&g->arena, SUMMARY_ARENA);
+	arena_init(&g->arena, GATHER_ARENA);
 	buf_init(&g->header, LIMIT_HEADER);
 	return g;
 }
@@ -214,6 +215,7 @@ take_header(struct search_gather *g, struct slice header,
 		ret->display_to = display_of(g, e.to);
 	}
 	take_ids(g, header, &e, ret);
+	g->has_trouble |= g->arena.starved;
 }
 
 /* -- asking ------------------------------------------------------------------

@@ -95,7 +95,8 @@ struct search_run {
 	struct hits hits;
 	void (*done)(struct imap_session *s);
 	struct search_known known;
-	bool has_trouble; /* not all of it could be read */
+	bool has_trouble;   /* not all of it could be read, */
+	bool has_no_memory; /* for this reason */
 
 	/* the present span: rows from `first` on */
 	size_t first;

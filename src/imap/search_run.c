@@ -92,6 +92,13 @@ search_run_free(struct search_run *r)
 	free(r);
 }
 
+/* Nothing is said to match that was not seen to. */
+static void
+no_memory(struct search_run *r)
+{
+	r->is_bad = r->has_trouble = r->has_no_memory = true;
+}
+
 /* -- deciding -------------------------------------------------------------- */
 
 static uint8_t *
@@ -109,7 +116,8 @@ decide_item(struct search_run *r, const struct search_item *it)
 	r->known.row = it->row;
 	r->known.detail = it->detail.is_there ? &it->detail : NULL;
 	verdict = search_match(&r->known, r->program);
-	r->has_trouble |= r->known.has_trouble;
+	if (r->known.has_trouble)
+		no_memory(r);
 	*verdict_of(r, it) = (uint8_t)verdict;
 	return verdict;
 }
@@ -289,7 +297,7 @@ begin_message(struct search_run *r, uint32_t uid)
 		return;
 	r->mime = mime_new(&r->arena);
 	if (r->mime == NULL) {
-		r->is_bad = r->has_trouble = true;
+		no_memory(r);
 		return;
 	}
 	match_body_init(&r->body, r->needles, r->n_needles);
@@ -307,7 +315,7 @@ feed_header(struct search_run *r, struct slice bytes)
 		return false;
 	bytes = slice_upto(bytes, LIMIT_HEADER - r->header.len);
 	if (buf_add(&r->header, bytes) != BUF_OK) {
-		r->is_bad = r->has_trouble = true;
+		no_memory(r);
 		return false;
 	}
 	len = header_len(buf_slice(&r->header));
@@ -336,7 +344,8 @@ end_message(struct search_run *r, struct search_item *it)
 	if (r->mime != NULL) {
 		(void)mime_end(r->mime, &tree);
 		match_body_end(&r->body);
-		r->has_trouble |= r->body.is_broken || r->arena.starved;
+		if (r->body.is_broken || r->arena.starved)
+			no_memory(r);
 		r->known.has_body = true;
 	}
 	(void)decide_item(r, it);

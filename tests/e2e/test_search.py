@@ -38,7 +38,7 @@ class Mail:
         self.date = 1790000000 + rng.randint(0, 20) * DAY // 2
         self.flags = set(rng.sample(FLAGS, rng.randint(0, 3)))
         self.parent = rng.randint(1, n - 1) if n > 1 and rng.random() < 0.5 else None
-        self.padding = rng.randint(0, 70000) if rng.random() < 0.1 else rng.randint(0, 300)
+        self.padding = rng.randint(0, 400000) if rng.random() < 0.1 else rng.randint(0, 300)
 
     def bytes(self):
         lines = [f"From: {self.sender}", f"Subject: {self.subject}", f"Message-ID: <m{self.n}@x>",
@@ -49,6 +49,7 @@ class Mail:
             lines.append(f"References: <m{self.parent}@x>")
         lines += ["X-Pad: " + "p" * 60] * (self.padding // 70)
         self.raw = ("\r\n".join(lines) + "\r\n\r\n" + self.body + "\r\n").encode()
+        self.folded = fold(self.raw.decode())
         return self.raw
 
 
@@ -83,7 +84,7 @@ def make_key(rng, mails, depth=0):
     if kind == "body":
         return f'BODY "{word}"', lambda x: fold(word) in fold(x.body)
     if kind == "text":
-        return f'TEXT "{word}"', lambda x: fold(word) in fold(x.raw.decode())
+        return f'TEXT "{word}"', lambda x: fold(word) in x.folded
     if kind == "from":
         return "FROM b@b", lambda x: "b@b" in x.sender
     if kind == "date":

@@ -80,6 +80,13 @@ static const char *const script[] = {
 	"c5 SEARCH OR SUBJECT \"gr\\\"\" NOT (BODY plain FROM carol) "
 	"SINCE 1-Feb-1994\r\n",
 	"c6 UID SEARCH CHARSET UTF-8 TEXT {4+}\r\nrich UNSEEN\r\n",
+	"e1 SORT (DISPLAYFROM SUBJECT REVERSE DATE) UTF-8 SENTSINCE "
+	"1-Jan-1990\r\n",
+	"e2 THREAD REFERENCES UTF-8 ALL\r\n",
+	"e3 UID SEARCH RETURN (ALL UPDATE SAVE) FLAGGED NOT BODY zz\r\n",
+	"e4 UID FETCH $ (UID)\r\n",
+	"e5 ESEARCH IN (personal) RETURN (COUNT) TEXT rich\r\n",
+	"e6 STORE 1:2 +FLAGS (\\Flagged)\r\n",
 	"c7 STORE 1:2 +FLAGS (\\Deleted $label other)\r\n",
 	"c8 COPY 1:* Trash\r\n",
 	"c9 UID STORE 3 FLAGS.SILENT (\\Seen)\r\n",
@@ -139,6 +146,9 @@ is_as_clean(size_t i, struct slice said)
 		return true;
 	while (slice_take_crlf_line(&rest, &line))
 		last = line;
+	/* RFC 5267, 4.3.1: said aloud. */
+	if (slice_find(said, SLICE("[NOUPDATE ")) != SIZE_MAX)
+		return false;
 	if (slice_starts(last, tag) &&
 	    slice_starts(slice_from(last, tag.len), SLICE("OK"))) {
 		print_error("%sgot \"%.*s\"\nwant \"%.*s\"\n", script[i],
