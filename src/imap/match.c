@@ -36,28 +36,62 @@ fold_one(utf8proc_int32_t c, struct buf *out)
 	return r;
 }
 
+/* Upper-case letters among eight octets of ASCII become lower-case ones: an
+ * octet's high bit is set where it is at least 'A' and not beyond 'Z'. */
+static uint64_t
+lower_eight(uint64_t eight)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t from_a = eight + ones * (0x80 - 'A');
+	uint64_t beyond_z = eight + ones * (0x7f - 'Z');
+
+	return eight | ((from_a ^ beyond_z) & (ones * 0x80)) >> 2;
+}
+
+/* The ASCII in front of `in`, of which nearly all text is; *ret_n: how much. */
+static int
+fold_ascii(struct slice in, struct buf *out, size_t *ret_n)
+{
+	uint64_t eight;
+	uint8_t *at;
+	size_t n = 0;
+	int r = buf_reserve(out, in.len, &at);
+
+	if (r != BUF_OK)
+		return r;
+	for (; in.len - n >= sizeof(eight); n += sizeof(eight)) {
+		memcpy(&eight, in.at + n, sizeof(eight));
+		if ((eight & UINT64_C(0x8080808080808080)) != 0)
+			break;
+		eight = lower_eight(eight);
+		memcpy(at + n, &eight, sizeof(eight));
+	}
+	for (; n < in.len && in.at[n] < 0x80; n++)
+		at[n] = ascii_lower(in.at[n]);
+	buf_grew(out, n);
+	*ret_n = n;
+	return BUF_OK;
+}
+
 int
 match_fold(struct slice in, struct buf *out)
 {
-	size_t i = 0;
 	int r = BUF_OK;
 
-	while (i < in.len && r == BUF_OK) {
+	while (in.len > 0 && r == BUF_OK) {
 		utf8proc_int32_t c;
 		utf8proc_ssize_t n;
+		size_t run = 1;
 
-		if (in.at[i] < 0x80) {
-			r = buf_add_byte(out, ascii_lower(in.at[i++]));
+		if (in.at[0] < 0x80) {
+			r = fold_ascii(in, out, &run);
+			in = slice_from(in, run);
 			continue;
 		}
-		n = utf8proc_iterate(in.at + i, (utf8proc_ssize_t)(in.len - i),
-		    &c);
-		if (n <= 0) {
-			i++;
-			continue;
-		}
-		i += (size_t)n;
-		r = fold_one(c, out);
+		n = utf8proc_iterate(in.at, (utf8proc_ssize_t)in.len, &c);
+		if (n > 0)
+			r = fold_one(c, out);
+		in = slice_from(in, n > 0 ? (size_t)n : 1);
 	}
 	return r;
 }
