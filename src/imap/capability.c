@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "imap/capability.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "imap/session_impl.h"
@@ -79,6 +80,7 @@ static const struct capability {
 	{ "LIST-STATUS", LATE, NULL, 0 },
 	{ "STATUS=SIZE", LATE, NULL, 0 },
 	{ "OBJECTID", LATE, NULL, 0 },
+	{ "APPENDLIMIT=", LATE, NULL, 0 }, /* of every mailbox (RFC 7889) */
 	{ "ESEARCH", LATE, NULL, 0 },
 	{ "PARTIAL", LATE, NULL, 0 },
 	{ "CONTEXT=SEARCH", LATE, NULL, 0 },
@@ -107,6 +109,8 @@ put_capability(const struct imap_session *s, const char *name, struct buf *b)
 {
 	if (strcmp(name, "AUTH=") == 0)
 		(void)sasl_mechanisms_print(s->config->mechanisms, " AUTH=", b);
+	else if (strcmp(name, "APPENDLIMIT=") == 0)
+		(void)buf_printf(b, " %s%" PRIu64, name, s->config->max_size);
 	else
 		(void)buf_printf(b, " %s", name);
 }

@@ -83,7 +83,7 @@ imap_run_append(struct imap_session *s)
 	struct imap_ask ask = { .what = IMAP_ASK_STATUS, .name = s->cmd.name };
 
 	if (s->literal_left > s->config->max_size) {
-		refuse(s, "NO [LIMIT] Message too large");
+		refuse(s, "NO [TOOBIG] Message too large");
 		return;
 	}
 	if (s->literal_left == 0) {
