@@ -508,8 +508,10 @@ mbox_print(struct slice mail, int64_t date, uint8_t flags,
 	size_t len = header_len(mail);
 	int r = print_from(date, ret);
 
-	/* First, so that a header without an end cannot swallow them. */
-	if (r == BUF_OK)
+	/* First, so that a header without an end cannot swallow them; but what
+	 * begins with a blank would be read as a part of them. */
+	if (r == BUF_OK && !slice_starts(mail, SLICE(" ")) &&
+	    !slice_starts(mail, SLICE("\t")))
 		r = print_words(flags, keywords, ret);
 	if (r == BUF_OK)
 		r = mbox_to_lf(slice_upto(mail, len), ret);
