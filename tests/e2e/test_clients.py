@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """The mail programs people use, as Debian ships them."""
+import hashlib
 import os
 import pwd
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -207,6 +209,61 @@ SyncState *
     assert count(one, address) == 3
 
 
+def certificate_fingerprint(one):
+    pem = subprocess.run(["openssl", "s_client", "-connect", f"{one.address}:993", "-servername", one.host],
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    der = ssl.PEM_cert_to_DER_cert(pem[pem.index(begin):pem.index(end) + len(end)] + "\n")
+    return hashlib.sha256(der).hexdigest()
+
+
+def test_offlineimap_both_ways(one, fresh, tmp_path):
+    address, subjects = fresh
+    rc = write(tmp_path / "rc", f"""[general]
+accounts = one
+metadata = {tmp_path}/state
+[Account one]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = {tmp_path}/mail
+[Repository far]
+type = IMAP
+remotehost = {one.address}
+remoteport = 993
+ssl = yes
+cert_fingerprint = {certificate_fingerprint(one)}
+remoteuser = {address}
+remotepass = {PASSWORD}
+""")
+    sync = ["offlineimap", "-c", rc, "-o", "-u", "quiet"]
+    env = {"HOME": str(tmp_path)}
+    run(sync, env=env)
+    here = tmp_path / "mail" / "INBOX"
+    names = sorted((d, n) for d in ("new", "cur") for n in os.listdir(here / d))
+    assert len(names) == 3
+    text = "".join(open(here / d / n).read() for d, n in names)
+    assert all(s in text for s in subjects)
+    # a flag and a deletion go back, a new message and a new folder go up
+    (d, n), (d2, n2) = names[:2]
+    shutil.move(here / d / n, here / "cur" / (n.split(":")[0] + ":2,FS"))
+    os.remove(here / d2 / n2)
+    write(here / "new" / "1.new.example", "Subject: from here\n\nbody\n")
+    for sub in ("new", "cur", "tmp"):
+        os.makedirs(tmp_path / "mail" / "Made here" / sub)
+    run(sync, env=env)
+    c = imap(one, address)
+    c.select("INBOX", readonly=True)
+    assert len(c.search(None, "ALL")[1][0].split()) == 3
+    assert len(c.search(None, "FLAGGED")[1][0].split()) == 1
+    assert len(c.search(None, "SUBJECT", '"from here"')[1][0].split()) == 1
+    assert any(b"Made here" in row for row in c.list()[1])
+    c.logout()
+    run(sync, env=env)
+    assert count(one, address) == 3
+
+
 def neomutt_rc(one, address, tmp_path):
     return write(tmp_path / "rc", f"""set ssl_verify_host=no
 set ssl_verify_dates=no
@@ -255,6 +312,29 @@ def test_neomutt_reads(one, fresh, tmp_path):
                               env=dict(os.environ, HOME=str(tmp_path), TERM="vt100", LC_ALL="C.UTF-8"))
     assert any(s[:12] in screen for s in subjects), screen[-3000:]
     assert "hello" in screen, screen[-3000:]
+
+
+def test_neomutt_header_cache(one, fresh, tmp_path):
+    """The second start takes the headers from the cache, by UIDVALIDITY and UIDs, and shows what came meanwhile."""
+    import pexpect_lite
+    address, subjects = fresh
+    trust_certificate(one, tmp_path)
+    rc = neomutt_rc(one, address, tmp_path)
+    os.mkdir(tmp_path / "cache")
+    with open(rc, "a") as f:
+        f.write(f'set header_cache="{tmp_path}/cache"\nset imap_qresync=yes\nset imap_condstore=yes\n')
+    env = dict(os.environ, HOME=str(tmp_path), TERM="vt100", LC_ALL="C.UTF-8")
+    pexpect_lite.run(["neomutt", "-n", "-F", rc], [(subjects[2][:12], b"q")], env=env)
+    assert sum(len(files) for _, _, files in os.walk(tmp_path / "cache")) > 0
+    subject, message = compose("user@one.example", address)
+    submit(one, "user@one.example", [address], message)
+    c = imap(one, address)
+    c.select("INBOX")
+    c.store("1", "+FLAGS", "(\\Deleted)")
+    c.expunge()
+    c.logout()
+    screen = pexpect_lite.run(["neomutt", "-n", "-F", rc], [(subject[:12], b"q")], env=env)
+    assert subjects[1][:12] in screen and subjects[2][:12] in screen, screen[-3000:]
 
 
 def test_smtplib_many_at_once(one):
