@@ -147,6 +147,38 @@ match_collate(struct slice in, struct buf *out)
 	return r;
 }
 
+/* One line of ASCII without encoded words, as most fields are: it stands there
+ * as it is compared, but for the case of its letters. */
+static bool
+is_plain(struct slice body)
+{
+	for (size_t i = 0; i < body.len; i++)
+		if (body.at[i] >= 0x80 || body.at[i] == '\r' ||
+		    body.at[i] == '\n' ||
+		    (body.at[i] == '=' && i + 1 < body.len &&
+			body.at[i + 1] == '?'))
+			return false;
+	return true;
+}
+
+/* needle: in folded case */
+static bool
+plain_contains(struct slice body, struct slice needle)
+{
+	if (needle.len == 0)
+		return true;
+	for (size_t i = 0; i + needle.len <= body.len; i++) {
+		size_t k = 0;
+
+		while (k < needle.len &&
+		    ascii_lower(body.at[i + k]) == needle.at[k])
+			k++;
+		if (k == needle.len)
+			return true;
+	}
+	return false;
+}
+
 /* 1, 0, or -ENOMEM. What is too long to be folded contains nothing. */
 static int
 field_contains(struct slice body, struct slice needle)
@@ -155,6 +187,8 @@ field_contains(struct slice body, struct slice needle)
 	bool found = false;
 	int r;
 
+	if (is_plain(slice_trim(body)))
+		return plain_contains(slice_trim(body), needle);
 	buf_init(&flat, LIMIT_HEADER);
 	buf_init(&decoded, TEXT_MAX);
 	buf_init(&folded, TEXT_MAX);
@@ -213,6 +247,24 @@ address_contains(const struct address *a, struct slice needle)
 	return r < 0 ? r : found;
 }
 
+/* Written as the envelope shows it: nothing else can be found there. */
+static bool
+is_as_shown(struct slice body)
+{
+	static const char *const pairs[] = { "@ ", " @", "< ", " >", "\t" };
+
+	body = slice_trim(body);
+	if (!is_plain(body))
+		return false;
+	for (const char *at = "(\"\\:"; *at != '\0'; at++)
+		if (slice_find_byte(body, (uint8_t)*at) != SIZE_MAX)
+			return false;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (slice_find(body, slice_cstr(pairs[i])) != SIZE_MAX)
+			return false;
+	return true;
+}
+
 int
 match_addresses(struct slice section, struct slice name, struct slice needle)
 {
@@ -223,7 +275,8 @@ match_addresses(struct slice section, struct slice name, struct slice needle)
 
 	arena_init(&arena, MATCH_ADDRESSES);
 	while (r == 0 && header_next(&section, &field)) {
-		if (!slice_equal_nocase(field.name, name))
+		if (!slice_equal_nocase(field.name, name) ||
+		    is_as_shown(field.body))
 			continue;
 		(void)address_parse(field.body, &arena, ADDRESS_MAX, &list);
 		for (size_t i = 0; i < list.n && r == 0; i++)

@@ -45,6 +45,61 @@ in_headers(void **state)
 	}
 }
 
+/* RFC 3501, 6.4.4: FROM and its like find what the envelope shows. */
+static const struct {
+	const char *what, *header, *needle;
+	bool in_field, in_envelope;
+} addresses[] = {
+	{ "plain", "From: A B <a@b.example>\r\n\r\n", "b <a@b.exam", true,
+	    false /* nothing else could be found */ },
+	{ "comments", "From: <u (c)@ (c) d.example>\r\n\r\n", "u@d.example",
+	    false, true },
+	{ "a comment is found in the field", "From: u@d.example (Ann)\r\n\r\n",
+	    "ann", true, true },
+	{ "quotes", "From: \"B, A\" <a@b.example>\r\n\r\n", "b, a <a@b", false,
+	    true },
+	{ "quotes, as they stand", "From: \"B, A\" <a@b.example>\r\n\r\n",
+	    "a\" <a", true, false },
+	{ "a group", "From: g: a@b.example, c@d.example;\r\n\r\n",
+	    "c@d.example", true, true },
+	{ "folded", "From: a@b.example,\r\n c@d.example\r\n\r\n", "c@D.example",
+	    true, true },
+	{ "nobody", "From: (x) a@b.example\r\n\r\n", "z@b.example", false,
+	    false },
+};
+
+static void
+in_addresses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		struct slice section = slice_cstr(addresses[i].header);
+		struct buf b;
+
+		test_case(addresses[i].what);
+		fold(addresses[i].needle, &b);
+		test_int(match_header(section, SLICE("From"), buf_slice(&b)),
+		    addresses[i].in_field);
+		test_int(match_addresses(section, SLICE("from"), buf_slice(&b)),
+		    addresses[i].in_envelope);
+		buf_deinit(&b);
+	}
+}
+
+/* RFC 5051: title case, decomposed. */
+static void
+collating(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	test_case("title case");
+	buf_init(&b, 100);
+	test_int(match_collate(SLICE("aB_\xc3\xa4"), &b), BUF_OK);
+	test_slice(buf_slice(&b), SLICE("AB_A\xcc\x88"));
+	buf_deinit(&b);
+}
+
 static bool
 find(struct slice message, size_t chunk, const char *what)
 {
@@ -138,5 +193,6 @@ over_seams(void **state)
 	test_true(!find(slice_of(text, sizeof(text)), 65536, "needle"));
 }
 
-TEST_MAIN(cmocka_unit_test(in_headers), cmocka_unit_test(in_bodies),
+TEST_MAIN(cmocka_unit_test(in_addresses), cmocka_unit_test(collating),
+    cmocka_unit_test(in_headers), cmocka_unit_test(in_bodies),
     cmocka_unit_test(over_seams))
