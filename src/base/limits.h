@@ -48,6 +48,7 @@ enum {
 	LIMIT_IMAP_ERRORS = 50,
 	LIMIT_IMAP_AUTHS = 5,
 	LIMIT_IMAP_NESTING = 64,  /* search keys, body sections */
+	LIMIT_NOTIFY_MAILBOXES = 2000, /* watched by one session (RFC 5465) */
 	LIMIT_IMAP_SET = 10000,   /* ranges in a sequence set */
 	LIMIT_MAILBOX_NAME = 512, /* UTF-8 octets */
 	LIMIT_ANNOTATIONS = 65,   /* of a mailbox, its use among them */

@@ -134,6 +134,7 @@ static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_UNSELECT] = { "UNSELECT", false, args_none },
 	[IMAP_COMPRESS] = { "COMPRESS", false, imap_args_compress },
 	[IMAP_LANGUAGE] = { "LANGUAGE", false, imap_args_language },
+	[IMAP_NOTIFY] = { "NOTIFY", false, imap_args_notify },
 	[IMAP_UNAUTHENTICATE] = { "UNAUTHENTICATE", false, args_none },
 	[IMAP_UNSUBSCRIBE] = { "UNSUBSCRIBE", false, imap_args_mailbox },
 };

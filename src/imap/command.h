@@ -55,6 +55,7 @@ enum imap_verb {
 	IMAP_UNSELECT,
 	IMAP_UNSUBSCRIBE,
 	IMAP_COMPRESS,
+	IMAP_NOTIFY,
 	IMAP_LANGUAGE,
 	IMAP_UNAUTHENTICATE,
 	IMAP_N_VERBS
@@ -302,6 +303,7 @@ struct imap_command {
 	unsigned status;
 	struct imap_sync_args sync;
 	struct slice *words; /* LANGUAGE */
+	struct slice raw;    /* NOTIFY: its arguments as they came */
 	size_t n_words;
 	unsigned enable; /* IMAP_ENABLED_* (imap/capability.h) */
 	bool has_date;
@@ -345,6 +347,8 @@ int imap_cancelupdate_args(struct imap_in *in, struct imap_command *c);
 int imap_thread_args(struct imap_in *in, struct imap_command *c);
 
 int imap_fetch_args(struct imap_in *in, struct imap_command *ret);
+/* "(" fetch-att *(SP fetch-att) ")" */
+bool imap_take_fetch_atts(struct imap_in *in, struct imap_fetch_args *ret);
 /* args_sync.c: "(" modifiers ")"; false: bad syntax, or a limit. */
 bool imap_take_fetch_modifiers(struct imap_in *in, struct imap_command *c);
 bool imap_take_store_modifiers(struct imap_in *in, struct imap_command *c);

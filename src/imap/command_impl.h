@@ -25,6 +25,7 @@ int imap_args_end(const struct imap_in *in);
 int imap_read_mailbox(struct imap_in *in, struct slice wire, struct slice *ret);
 int imap_take_mailbox(struct imap_in *in, struct slice *ret);
 
+imap_args_fn imap_args_notify;
 imap_args_fn imap_args_compress, imap_args_language;
 imap_args_fn imap_args_append, imap_args_copy, imap_args_create,
     imap_args_expunge, imap_args_getmetadata, imap_args_setmetadata,

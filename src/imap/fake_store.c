@@ -60,6 +60,12 @@ fake_store_init(struct fake_store *f)
 }
 
 void
+fake_store_create(struct fake_store *f, struct slice name)
+{
+	(void)new_box(f, name, "");
+}
+
+void
 fake_store_deinit(struct fake_store *f)
 {
 	for (size_t i = 0; i < f->n_messages; i++) {
@@ -859,6 +865,9 @@ host_ask(void *ctx, const struct imap_ask *ask)
 		c->open = -1;
 		return true;
 	case IMAP_ASK_LEAVE:
+		return true;
+	case IMAP_ASK_NOTICES:
+		c->wants_notice = !ask->read_only;
 		return true;
 	case IMAP_ASK_ABORT:
 		if (!c->keeper.is_there)

@@ -90,6 +90,7 @@ struct fake_client {
 	size_t room; /* what the socket takes at once */
 	struct buf out;
 	struct buf body; /* APPEND's */
+	bool wants_notice;
 	bool is_over, wants_tls, is_compressed;
 	struct fake_keeper keeper;
 	const struct imap_config *config;
@@ -109,6 +110,7 @@ void fake_store_expunge(struct fake_store *f, const char *box, uint32_t uid);
 void fake_store_flag(struct fake_store *f, const char *box, uint32_t uid,
     uint8_t flags);
 
+void fake_store_create(struct fake_store *f, struct slice name);
 /* Forgets what has left so far. */
 void fake_store_trim(struct fake_store *f);
 

@@ -386,6 +386,13 @@ seen_more(struct imap_session *s)
 	}
 }
 
+void
+imap_fetch_push(struct imap_session *s)
+{
+	s->pick_at = 0;
+	start(s);
+}
+
 static void
 run_picked(struct imap_session *s)
 {

@@ -285,6 +285,18 @@ add_modseq(struct imap_fetch_args *args)
 		    (struct imap_fetch_item){ .what = IMAP_ITEM_MODSEQ };
 }
 
+bool
+imap_take_fetch_atts(struct imap_in *in, struct imap_fetch_args *ret)
+{
+	*ret = (struct imap_fetch_args){ NULL, 0 };
+	ret->items = arena_array(in->arena, ITEMS_MAX + 3, sizeof(*ret->items));
+	if (ret->items == NULL) {
+		in->is_too_much = true;
+		return false;
+	}
+	return in->rest.len > 0 && in->rest.at[0] == '(' && take_items(in, ret);
+}
+
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
  * "(" fetch-att *(SP fetch-att) ")") [SP fetch-modifiers] */
 int

@@ -156,10 +156,16 @@ void
 imap_done(struct imap_session *s, const char *line)
 {
 	struct slice rest = slice_cstr(line), word = { 0 };
-	struct slice tag = s->cmd.tag.len > 0 ? s->cmd.tag : SLICE("*");
-	bool is_bad = slice_starts(rest, SLICE("BAD"));
-	bool is_ok = slice_starts(rest, SLICE("OK"));
+	struct slice tag;
+	bool is_bad, is_ok;
 
+	if (s->is_pushing) {
+		imap_push_done(s);
+		return;
+	}
+	tag = s->cmd.tag.len > 0 ? s->cmd.tag : SLICE("*");
+	is_bad = slice_starts(rest, SLICE("BAD"));
+	is_ok = slice_starts(rest, SLICE("OK"));
 	(void)slice_take_until(&rest, ' ', &word);
 	imap_say(s, tag);
 	imap_say(s, SLICE(" "));
@@ -322,6 +328,7 @@ static const struct row {
 	[IMAP_UNSELECT] = { IMAP_SELECTED, false, imap_run_unselect },
 	[IMAP_COMPRESS] = { LOGGED_IN, false, imap_run_compress },
 	[IMAP_LANGUAGE] = { ANY, false, imap_run_language },
+	[IMAP_NOTIFY] = { LOGGED_IN, false, imap_run_notify },
 	[IMAP_UNAUTHENTICATE] = { LOGGED_IN, false, imap_run_unauthenticate },
 	[IMAP_UNSUBSCRIBE] = { LOGGED_IN, false, imap_run_unsubscribe },
 };
@@ -426,8 +433,8 @@ imap_session_input(struct imap_session *s, struct slice in)
 	return eaten;
 }
 
-void
-imap_session_pump(struct imap_session *s)
+static void
+run_more(struct imap_session *s)
 {
 	drain(s);
 	/* A step that found no memory has ended the session, and may have named
@@ -435,6 +442,18 @@ imap_session_pump(struct imap_session *s)
 	while (s->more != NULL && s->state != IMAP_LOGGED_OUT &&
 	    s->out.len == 0 && s->host->room(s->ctx) >= PUMP_ROOM)
 		s->more(s);
+}
+
+void
+imap_session_pump(struct imap_session *s)
+{
+	do {
+		run_more(s);
+		/* What changed while the last was being told. */
+		if (s->is_idling && s->is_dirty && !imap_session_is_busy(s) &&
+		    imap_notify_wants_selected(s))
+			imap_sync_start(s, idle_on);
+	} while (imap_notify_go(s));
 }
 
 void
@@ -454,10 +473,8 @@ void
 imap_session_changed(struct imap_session *s)
 {
 	s->is_dirty = s->state == IMAP_SELECTED;
-	if (s->is_dirty && s->is_idling && !imap_session_is_busy(s)) {
-		imap_sync_start(s, idle_on);
+	if (s->is_dirty)
 		imap_session_pump(s);
-	}
 }
 
 /* -- life
@@ -500,6 +517,7 @@ imap_session_free(struct imap_session *s)
 	imap_append_forget(s);
 	reset_command(s);
 	imap_contexts_free(s);
+	imap_notify_free(s);
 	if (s->has_view)
 		imap_view_deinit(&s->view);
 	free((void *)(uintptr_t)s->selected.at);

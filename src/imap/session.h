@@ -59,6 +59,8 @@ enum imap_question {
 	IMAP_ASK_STATUS,    /* name -> one box */
 	IMAP_ASK_OPEN,      /* name, read_only -> one box */
 	IMAP_ASK_CLOSE,     /* no answer */
+	IMAP_ASK_NOTICES,   /* read_only: no more of them; no answer. Then
+			     * imap_session_noticed, once */
 	IMAP_ASK_LEAVE,     /* no answer: nobody is logged in any more */
 	IMAP_ASK_NOTES,     /* name, or empty -> notes */
 	IMAP_ASK_SET_NOTES, /* name, notes -> result */
@@ -231,6 +233,8 @@ void imap_session_answer(struct imap_session *s,
     const struct imap_answer *answer);
 /* The selected mailbox has changed since the last scan. */
 void imap_session_changed(struct imap_session *s);
+/* Something of the account has changed since ASK_NOTICES. */
+void imap_session_noticed(struct imap_session *s);
 /* The store is gone, and with it the open question, the handle, the mailbox:
  * nothing this session could still do. The keeper: only a login waits. */
 void imap_session_lost_store(struct imap_session *s);

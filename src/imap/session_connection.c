@@ -47,6 +47,7 @@ imap_run_unauthenticate(struct imap_session *s)
 	struct imap_ask ask = { .what = IMAP_ASK_LEAVE };
 
 	imap_leave_mailbox(s);
+	imap_notify_free(s);
 	(void)s->host->ask(s->ctx, &ask);
 	s->state = IMAP_NOT_AUTH;
 	s->enabled = 0;

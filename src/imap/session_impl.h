@@ -21,6 +21,7 @@ struct search;
 struct summary;
 struct list_run;
 struct resync;
+struct notify;
 
 enum {
 	IMAP_COMMAND_MAX = LIMIT_IMAP_LINE + LIMIT_IMAP_LITERAL
@@ -88,6 +89,13 @@ struct imap_session {
 	void (*after_sync)(struct imap_session *s);
 	const char *done; /* "OK Done" */
 	struct buf code;  /* "[COPYUID ...] ", or empty */
+
+	/* RFC 5465 (session_notify.c) */
+	struct notify *notify, *new_notify;
+	bool is_pushing;             /* a FETCH that is no command's */
+	bool no_flags;               /* the sync tells none */
+	struct imap_command own_cmd; /* IDLE, while one is pushed */
+	struct imap_pick pushed;
 
 	/* one command's own */
 	struct imap_picks picks;
@@ -185,6 +193,19 @@ void imap_resync_tell(struct imap_session *s, const struct imap_set *known,
 void imap_resync_select(struct imap_session *s);
 void imap_resync_free(struct imap_session *s);
 
+/* -- RFC 5465 (session_notify.c) ------------------------------------------- */
+
+/* Tells what is to be told between two commands, one step of it; false when
+ * there is nothing, or no time for it. */
+bool imap_notify_go(struct imap_session *s);
+void imap_notify_free(struct imap_session *s);
+/* False: NOTIFY was said, and not of the selected mailbox. */
+bool imap_notify_wants_selected(const struct imap_session *s);
+/* FETCH of s->picks and s->cmd.fetch that no command asked for; it ends with
+ * imap_push_done. */
+void imap_fetch_push(struct imap_session *s);
+void imap_push_done(struct imap_session *s);
+
 /* -- reading -------------------------------------------------------------- */
 
 /* Eats what the present reader can of it, and says how much. */
@@ -221,6 +242,7 @@ void imap_say_status(struct imap_session *s, const struct imap_box *box);
 
 /* -- the commands --------------------------------------------------------- */
 
+imap_more_fn imap_run_notify;
 imap_more_fn imap_run_compress, imap_run_language, imap_run_unauthenticate;
 imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
     imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,

@@ -205,7 +205,13 @@ tell_exists(struct imap_session *s)
 		imap_say_exists(s);
 	}
 	s->sync_at = 0;
-	s->more = tell_flags;
+	if (!s->no_flags) {
+		s->more = tell_flags;
+		return;
+	}
+	s->more = NULL;
+	s->is_syncing = false;
+	s->after_sync(s);
 }
 
 /* One piece; false when no more is left. */

@@ -218,6 +218,40 @@ on_kind(struct run *r, struct slice text)
 		fake_store_box(r->store, SLICE("INBOX"))->n_entries = 0;
 }
 
+/* In other mailboxes: deliver NAME, flag NAME, create NAME, remove NAME,
+ * rename NAME TO, subscribe NAME. */
+static void
+happens_elsewhere(struct run *r, struct slice text)
+{
+	struct slice word = text, name;
+	struct fake_box *b;
+	char box[64];
+
+	(void)slice_take_until(&text, ' ', &word);
+	if (!slice_take_until(&text, ' ', &name)) {
+		name = text;
+		text.len = 0;
+	}
+	(void)slice_to_cstr(name, box, sizeof(box));
+	if (slice_equal(word, SLICE("create"))) {
+		fake_store_create(r->store, name);
+		return;
+	}
+	b = fake_store_box(r->store, name);
+	if (b == NULL)
+		stop(r, "no such mailbox", name, text);
+	if (slice_equal(word, SLICE("deliver")))
+		(void)fake_store_add(r->store, box, slice_cstr(fake_plain), 0);
+	else if (slice_equal(word, SLICE("flag")))
+		fake_store_flag(r->store, box, 1, IMAP_SEEN);
+	else if (slice_equal(word, SLICE("remove")))
+		b->exists = b->is_subscribed = false;
+	else if (slice_equal(word, SLICE("rename")))
+		(void)slice_to_cstr(text, b->name, sizeof(b->name));
+	else
+		b->is_subscribed = !b->is_subscribed;
+}
+
 /* What somebody else does meanwhile: deliver, expunge UID, flag UID BITS,
  * delete NAME, trim, down, fails, works, lost, lost-keeper, bye. */
 static void
@@ -227,9 +261,11 @@ on_world(struct run *r, struct slice text)
 	uint64_t uid = 0, bits = 0;
 
 	start(r);
-	if (slice_take_until(&rest, ' ', &word))
+	if (slice_take_until(&rest, ' ', &word) &&
+	    !slice_equal(word, SLICE("elsewhere")))
 		(void)slice_take_u64(&rest, UINT32_MAX, &uid);
-	(void)slice_skip_byte(&rest, ' ');
+	if (!slice_equal(word, SLICE("elsewhere")))
+		(void)slice_skip_byte(&rest, ' ');
 	if (slice_equal(word, SLICE("flag")))
 		(void)slice_take_u64(&rest, 255, &bits);
 	if (slice_equal(word, SLICE("deliver")))
@@ -242,6 +278,8 @@ on_world(struct run *r, struct slice text)
 		    (uint8_t)bits);
 	else if (slice_equal(word, SLICE("delete")))
 		fake_store_box(r->store, SLICE("INBOX"))->exists = false;
+	else if (slice_equal(word, SLICE("elsewhere")))
+		happens_elsewhere(r, rest);
 	else if (slice_equal(word, SLICE("trim")))
 		fake_store_trim(r->store);
 	else if (slice_equal(word, SLICE("down")))
@@ -256,7 +294,12 @@ on_world(struct run *r, struct slice text)
 		imap_session_bye(r->client.session, "Enough");
 	else
 		stop(r, "unknown word", text, word);
-	imap_session_changed(r->client.session);
+	if (!slice_equal(word, SLICE("elsewhere")))
+		imap_session_changed(r->client.session);
+	if (r->client.wants_notice) {
+		r->client.wants_notice = false;
+		imap_session_noticed(r->client.session);
+	}
 	fake_client_run(&r->client);
 }
 

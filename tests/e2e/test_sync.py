@@ -272,3 +272,49 @@ def test_several_sessions_agree(box):
             assert client.uids == fresh.uids, client.how
             assert client.flags == fresh.flags, client.how
         fresh.c.logout()
+
+
+# -- NOTIFY (RFC 5465) ----------------------------------------------------------------
+
+def said(c, pattern):
+    """Lines until one matches, without any command."""
+    while True:
+        line = c.readline()
+        assert line, pattern
+        if m := re.match(pattern, line):
+            return m
+
+
+def answered(c, command):
+    c.send(b"n " + command + b"\r\n")
+    assert said(c, rb"n (\w+)")[1] == b"OK", command
+
+
+def test_notify(box):
+    """What another session does is heard by one that says nothing."""
+    watcher, other = imap(box, USER), imap(box, USER)
+    other.create("watched")
+    answered(watcher, b"SELECT INBOX")
+    answered(watcher, b"NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge FlagChange))"
+                      b" (subtree watched (MessageNew MessageExpunge MailboxName SubscriptionChange))")
+    for i in range(3):
+        other.append("watched", None, None, MESSAGE)
+        assert said(watcher, rb"\* STATUS watched \(MESSAGES (\d+) UIDNEXT")[1] == b"%d" % (i + 1)
+    other.create("watched/below")
+    said(watcher, rb"\* LIST \(.*\) \"/\" watched/below\r")
+    other.subscribe("watched/below")
+    said(watcher, rb"\* LIST \(.*\\Subscribed.*\) \"/\" watched/below\r")
+    other.rename("watched/below", "watched/under")
+    said(watcher, rb"\* LIST \(.*\) \"/\" watched/under \(\"OLDNAME\" \(watched/below\)\)\r")
+    other.delete("watched/under")
+    said(watcher, rb"\* LIST \(.*\\NonExistent.*\) \"/\" watched/under\r")
+    other.append("INBOX", None, None, b"Subject: pushed\r\n\r\n")
+    n = int(said(watcher, rb"\* (\d+) EXISTS")[1])
+    assert int(said(watcher, rb"\* (\d+) FETCH \(UID \d+ BODY\[HEADER.FIELDS \(SUBJECT\)\] \{")[1]) == n
+    said(watcher, rb"Subject: pushed")
+    other.select("INBOX")
+    other.store(str(n), "+FLAGS", "\\Deleted")
+    said(watcher, rb"\* %d FETCH \(.*\\Deleted" % n)
+    other.expunge()
+    said(watcher, rb"\* %d EXPUNGE" % n)
+    answered(watcher, b"NOOP")

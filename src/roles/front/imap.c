@@ -271,6 +271,15 @@ ask_close(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 				    c->number, ticket, &m);
 }
 
+static int
+ask_notices(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct wire_notices m = { .handle = imap_of(c)->login.handle,
+		.on = !ask->read_only };
+
+	return wire_send_notices(conn_front(c)->store, c->number, ticket, &m);
+}
+
 /* Who it was is forgotten, here and at the store. */
 static int
 ask_leave(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
@@ -507,6 +516,7 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_QUOTA] = ask_quota,
 	[IMAP_ASK_OPEN] = ask_open,
 	[IMAP_ASK_CLOSE] = ask_close,
+	[IMAP_ASK_NOTICES] = ask_notices,
 	[IMAP_ASK_LEAVE] = ask_leave,
 	[IMAP_ASK_CHANGE] = ask_change,
 	[IMAP_ASK_SCAN] = ask_scan,
@@ -971,10 +981,12 @@ on_changed(struct conn *c, const struct wire_changed *m)
 {
 	struct imap *x = imap_of(c);
 
-	if (m->handle != x->login.handle || m->mailbox != x->mailbox ||
-	    x->mailbox == 0)
+	if (m->handle != x->login.handle || x->login.handle == 0)
 		return;
-	imap_session_changed(x->s);
+	if (m->mailbox == 0)
+		imap_session_noticed(x->s);
+	else if (m->mailbox == x->mailbox)
+		imap_session_changed(x->s);
 	go_on(c);
 }
 

@@ -69,6 +69,9 @@ done_change(struct store_write *w, int r)
 	/* After the answer, so that who changed it hears of it in order. */
 	if (r == 0 && c->modseq != 0)
 		scan_changed(c->asker.role, c->account, c->modseq);
+	/* Names and subscriptions have no modseq. */
+	if (r == 0 && c->name.len > 0)
+		scan_noticed(c->asker.role, c->account);
 	change_free(c);
 }
 

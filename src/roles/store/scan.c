@@ -271,6 +271,51 @@ scan_arm(struct store_role *s, const struct asker *a, uint32_t handle,
 	tell(w);
 }
 
+/* Watchers of the whole account have no mailbox; they are told once. */
+static void
+tell_notice(struct watcher *w)
+{
+	struct wire_changed m = { .handle = w->handle->number,
+		.modseq = w->of->modseq };
+
+	if (w->mailbox != 0 || !w->is_armed)
+		return;
+	w->is_armed = false;
+	(void)wire_send_changed(&w->handle->peer->c, w->session, 0, &m);
+}
+
+void
+scan_noticed(struct store_role *s, uint64_t account)
+{
+	struct watched *a = map_get_number(&s->watched, account);
+
+	if (a == NULL)
+		return;
+	LIST_FOREACH (it, &a->watchers)
+		tell_notice(LIST_ENTRY(it, struct watcher, of_link));
+}
+
+int
+on_notices(struct channel *c, const struct wire_head *h,
+    const struct wire_notices *m)
+{
+	struct handle *of = handle_find(peer_of(c), m->handle, GRANT_READ);
+	struct watcher *w;
+
+	if (of == NULL)
+		return 0;
+	w = watcher_find(of, 0);
+	if (!m->on && w != NULL)
+		watcher_free(peer_of(c)->role, w);
+	if (!m->on)
+		return 0;
+	if (w == NULL && scan_watch(of, h->session, 0, 0, true) != 0)
+		return 0; /* no memory: nothing is told */
+	w = watcher_find(of, 0);
+	w->is_armed = true;
+	return 0;
+}
+
 void
 scan_changed(struct store_role *s, uint64_t account, uint64_t modseq)
 {
@@ -279,8 +324,14 @@ scan_changed(struct store_role *s, uint64_t account, uint64_t modseq)
 	if (a == NULL || a->modseq >= modseq)
 		return;
 	a->modseq = modseq;
-	LIST_FOREACH (it, &a->watchers)
-		tell(LIST_ENTRY(it, struct watcher, of_link));
+	LIST_FOREACH (it, &a->watchers) {
+		struct watcher *w = LIST_ENTRY(it, struct watcher, of_link);
+
+		if (w->mailbox == 0)
+			tell_notice(w);
+		else
+			tell(w);
+	}
 }
 
 /* -- SCAN

@@ -517,6 +517,7 @@ static const struct wire_store_handlers handlers = {
 	.quota_get = on_quota_get,
 	.annotation_get = on_annotation_get,
 	.annotation_set = on_annotation_set,
+	.notices = on_notices,
 	.scan = on_scan,
 	.summary_read = on_summary_read,
 	.detail_read = on_detail_read,

@@ -258,10 +258,14 @@ int on_append_commit(struct channel *c, const struct wire_head *h,
     const struct wire_append_commit *m);
 
 /* -- scan.c -- */
+int on_notices(struct channel *c, const struct wire_head *h,
+    const struct wire_notices *m);
 int on_scan(struct channel *c, const struct wire_head *h,
     const struct wire_scan *m);
 /* The account's modseq is now this; whoever watches it hears so. */
 void scan_changed(struct store_role *s, uint64_t account, uint64_t modseq);
+/* Something of the account has changed that has no modseq. */
+void scan_noticed(struct store_role *s, uint64_t account);
 /* A view begins: not yet armed. */
 int scan_watch(struct handle *h, uint64_t session, uint64_t mailbox,
     uint32_t uidnext, bool is_reader);
