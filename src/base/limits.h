@@ -42,6 +42,7 @@ enum {
 	/* IMAP and POP3 */
 	LIMIT_IMAP_LINE = 64 * 1024,    /* a command without its literals */
 	LIMIT_IMAP_LITERAL = 64 * 1024, /* other than APPEND's message */
+	LIMIT_IMAP_APPENDS = 1000, /* messages in one APPEND */
 	LIMIT_IMAP_ARENA = 512 * 1024,  /* one parsed command */
 	LIMIT_IMAP_SORT = 256 * 1024 * 1024, /* what one SORT or THREAD knows of
 					      * its messages: a million */

@@ -1,30 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "imap/command_impl.h"
 
-/* append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; here
- * up to that last SP. */
-int
-imap_args_append(struct imap_in *in, struct imap_command *c)
-{
-	struct slice wire;
-
-	if (!imap_skip_sp(in) || !imap_take_astring(in, &wire) ||
-	    !imap_skip_sp(in))
-		return imap_args_bad(in);
-	if (in->rest.len > 0 && in->rest.at[0] == '(' &&
-	    (!imap_take_flags(in, false, &c->flags) || !imap_skip_sp(in)))
-		return imap_args_bad(in);
-	if (in->rest.len > 0 && in->rest.at[0] == '"') {
-		if (!imap_take_date_time(in, &c->date, &c->zone) ||
-		    !imap_skip_sp(in))
-			return IMAP_COMMAND_BAD;
-		c->has_date = true;
-	}
-	if (!imap_is_end(in))
-		return IMAP_COMMAND_BAD;
-	return imap_read_mailbox(in, wire, &c->name);
-}
-
 /* copy = "COPY" SP sequence-set SP mailbox, and MOVE */
 int
 imap_args_copy(struct imap_in *in, struct imap_command *c)

@@ -85,6 +85,15 @@ args_enable(struct imap_in *in, struct imap_command *c)
 	return IMAP_COMMAND_OK;
 }
 
+/* Read piece by piece: append_args.c. */
+static int
+args_never(struct imap_in *in, struct imap_command *c)
+{
+	(void)in;
+	(void)c;
+	return IMAP_COMMAND_BAD;
+}
+
 /* -- the table ------------------------------------------------------------ */
 
 struct form {
@@ -94,7 +103,7 @@ struct form {
 };
 
 static const struct form forms[IMAP_N_VERBS] = {
-	[IMAP_APPEND] = { "APPEND", false, imap_args_append },
+	[IMAP_APPEND] = { "APPEND", false, args_never },
 	[IMAP_AUTHENTICATE] = { "AUTHENTICATE", false, args_authenticate },
 	[IMAP_CANCELUPDATE] = { "CANCELUPDATE", false, imap_cancelupdate_args },
 	[IMAP_CAPABILITY] = { "CAPABILITY", false, args_none },
@@ -122,6 +131,7 @@ static const struct form forms[IMAP_N_VERBS] = {
 	[IMAP_SETMETADATA] = { "SETMETADATA", false, imap_args_setmetadata },
 	[IMAP_NAMESPACE] = { "NAMESPACE", false, args_none },
 	[IMAP_NOOP] = { "NOOP", false, args_none },
+	[IMAP_REPLACE] = { "REPLACE", true, args_never },
 	[IMAP_RENAME] = { "RENAME", false, imap_args_rename },
 	[IMAP_SEARCH] = { "SEARCH", true, imap_search_args },
 	[IMAP_SELECT] = { "SELECT", false, imap_args_select },

@@ -42,6 +42,7 @@ enum imap_verb {
 	IMAP_NAMESPACE,
 	IMAP_NOOP,
 	IMAP_RENAME,
+	IMAP_REPLACE,
 	IMAP_SEARCH,
 	IMAP_SELECT,
 	IMAP_SORT,
@@ -321,7 +322,7 @@ enum {
 
 /* The tag and the verb; `in` is behind them. UID is taken into is_uid. */
 int imap_command_begin(struct imap_in *in, struct imap_command *ret);
-/* The arguments, to the end. APPEND: up to its message's literal. */
+/* The arguments, to the end; not of APPEND and REPLACE (append_args.h). */
 int imap_command_args(struct imap_in *in, struct imap_command *ret);
 
 /* A name as a client writes it to what the store knows it by. False: cannot
@@ -349,6 +350,8 @@ int imap_thread_args(struct imap_in *in, struct imap_command *c);
 int imap_fetch_args(struct imap_in *in, struct imap_command *ret);
 /* "(" fetch-att *(SP fetch-att) ")" */
 bool imap_take_fetch_atts(struct imap_in *in, struct imap_fetch_args *ret);
+/* What stands behind the "[" of BODY[, with its partial. */
+bool imap_take_section(struct imap_in *in, struct imap_fetch_item *item);
 /* args_sync.c: "(" modifiers ")"; false: bad syntax, or a limit. */
 bool imap_take_fetch_modifiers(struct imap_in *in, struct imap_command *c);
 bool imap_take_store_modifiers(struct imap_in *in, struct imap_command *c);

@@ -27,7 +27,7 @@ int imap_take_mailbox(struct imap_in *in, struct slice *ret);
 
 imap_args_fn imap_args_notify;
 imap_args_fn imap_args_compress, imap_args_language;
-imap_args_fn imap_args_append, imap_args_copy, imap_args_create,
+imap_args_fn imap_args_copy, imap_args_create,
     imap_args_expunge, imap_args_getmetadata, imap_args_setmetadata,
     imap_args_getquota, imap_args_setquota, imap_args_list, imap_args_lsub,
     imap_args_mailbox, imap_args_rename, imap_args_select, imap_args_status,

@@ -651,7 +651,7 @@ static void
 ask_body(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
 {
-	struct fake_entry *e = find_entry(&c->store->boxes[c->open], ask->uid);
+	struct fake_entry *e = find_entry(asked_box(c, ask), ask->uid);
 	struct slice all;
 
 	if (e == NULL) {
@@ -784,27 +784,67 @@ ask_copy(struct fake_client *c, const struct imap_ask *ask,
 }
 
 static void
+keep_pending(struct fake_client *c, const struct imap_ask *ask)
+{
+	struct slice bytes = buf_slice(&c->body);
+	struct fake_pending *p;
+
+	if (c->n_pending == FAKE_PENDING)
+		abort();
+	p = &c->pending[c->n_pending++];
+	*p = (struct fake_pending){ .bytes = must(malloc(bytes.len + 1)),
+		.len = bytes.len,
+		.flags = ask->flags,
+		.date = ask->date,
+		.zone = ask->zone };
+	memcpy(p->bytes, bytes.at, bytes.len);
+	buf_reset(&c->body, 0);
+}
+
+static void
+forget_pending(struct fake_client *c)
+{
+	while (c->n_pending > 0)
+		free(c->pending[--c->n_pending].bytes);
+}
+
+static uint32_t
+add_pending(struct fake_client *c, struct slice name,
+    const struct fake_pending *p)
+{
+	char text[512];
+	uint32_t uid;
+
+	copy_text(text, sizeof(text), name);
+	uid = fake_store_add(c->store, text, slice_of(p->bytes, p->len),
+	    p->flags);
+	if (uid != 0 && p->date != 0) {
+		c->store->messages[c->store->n_messages - 1].date = p->date;
+		c->store->messages[c->store->n_messages - 1].zone = p->zone;
+	}
+	return uid;
+}
+
+static void
 ask_append(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
 {
 	struct fake_box *b = fake_store_box(c->store, ask->name);
-	char name[512];
 
-	if (b == NULL) {
+	keep_pending(c, ask);
+	if (b == NULL)
 		a->a.result = IMAP_NONEXISTENT;
-		return;
-	}
-	copy_text(name, sizeof(name), ask->name);
-	a->a.uid =
-	    fake_store_add(c->store, name, buf_slice(&c->body), ask->flags);
-	a->a.uidvalidity = b->uidvalidity;
-	if (a->a.uid == 0) {
+	else if (b->n_entries + c->n_pending > FAKE_ENTRIES)
 		a->a.result = IMAP_OVERQUOTA;
-	} else if (ask->date != 0) {
-		c->store->messages[c->store->n_messages - 1].date = ask->date;
-		c->store->messages[c->store->n_messages - 1].zone = ask->zone;
+	for (size_t i = 0; a->a.result == IMAP_OK && i < c->n_pending; i++)
+		a->a.uid = add_pending(c, ask->name, &c->pending[i]);
+	if (a->a.result == IMAP_OK) {
+		a->a.uidvalidity = b->uidvalidity;
+		if (ask->uid != 0)
+			fake_store_expunge(c->store,
+			    c->store->boxes[c->open].name, ask->uid);
 	}
-	buf_reset(&c->body, 0);
+	forget_pending(c);
 }
 
 static void (*const questions[])(struct fake_client *, const struct imap_ask *,
@@ -873,6 +913,14 @@ host_ask(void *ctx, const struct imap_ask *ask)
 		if (!c->keeper.is_there)
 			abort();
 		c->keeper.is_there = false;
+		return true;
+	case IMAP_ASK_APPEND_DROP:
+		forget_pending(c);
+		return true;
+	case IMAP_ASK_APPEND:
+		if (!ask->more)
+			break;
+		keep_pending(c, ask);
 		return true;
 	case IMAP_ASK_BODY_OPEN:
 	case IMAP_ASK_BODY_DROP:
@@ -958,6 +1006,7 @@ fake_client_deinit(struct fake_client *c)
 	imap_session_free(c->session);
 	for (; c->n_answers > 0; c->n_answers--)
 		free_answer(&c->answers[c->first_answer++ % FAKE_ANSWERS]);
+	forget_pending(c);
 	buf_deinit(&c->out);
 	buf_deinit(&c->body);
 }

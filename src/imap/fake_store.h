@@ -84,12 +84,24 @@ enum {
 	FAKE_ANSWERS = 256
 };
 
+enum {
+	FAKE_PENDING = 1001
+};
+
 struct fake_client {
 	struct fake_store *store;
 	struct imap_session *session;
 	size_t room; /* what the socket takes at once */
 	struct buf out;
-	struct buf body; /* APPEND's */
+	struct buf body;      /* APPEND's */
+	struct fake_pending { /* messages before the last */
+		uint8_t *bytes;
+		size_t len;
+		uint8_t flags;
+		int64_t date;
+		int zone;
+	} pending[FAKE_PENDING];
+	size_t n_pending;
 	bool wants_notice;
 	bool is_over, wants_tls, is_compressed;
 	struct fake_keeper keeper;

@@ -154,8 +154,8 @@ take_partial(struct imap_in *in, struct imap_fetch_item *item)
 
 /* [section-spec] "]" [partial]; section-binary has no text behind its part
  * numbers, but what BODY[...] takes does no harm here. */
-static bool
-take_section(struct imap_in *in, struct imap_fetch_item *item)
+bool
+imap_take_section(struct imap_in *in, struct imap_fetch_item *item)
 {
 	bool more;
 
@@ -212,7 +212,7 @@ take_item(struct imap_in *in, struct imap_fetch_item *item)
 			slice_cstr(sections[i].begin))) {
 			item->what = sections[i].what;
 			item->sets_seen = sections[i].sets_seen;
-			return take_section(in, item);
+			return imap_take_section(in, item);
 		}
 	item->what = IMAP_ITEM_BODY;
 	return imap_skip_word(in, SLICE("BODY"));

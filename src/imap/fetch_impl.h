@@ -105,7 +105,14 @@ imap_more_fn imap_fetch_more;
 enum fetch_step fetch_place(struct imap_session *s);
 
 void fetch_put_label(struct buf *b, const struct imap_fetch_item *item);
-/* False: there is no such part. */
+/* Where a section lies; false: there is no such part. The tree is looked at
+ * only when the section has numbers. */
+bool imap_find_section(const struct mime_tree *tree, uint64_t size,
+    uint64_t header_len, const struct imap_fetch_item *item, uint64_t *ret_at,
+    uint64_t *ret_len);
+/* Of HEADER.FIELDS and its NOT. BUF_OK, or not all of them were added. */
+int imap_pick_fields(struct slice header, const struct imap_fetch_item *item,
+    struct buf *ret);
 bool fetch_find_section(struct fetch *f, const struct imap_fetch_item *item,
     uint64_t *ret_at, uint64_t *ret_len);
 /* <offset.length> of n bytes. */

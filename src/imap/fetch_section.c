@@ -55,17 +55,17 @@ fetch_put_label(struct buf *b, const struct imap_fetch_item *item)
 
 /* RFC 3501, 6.4.5. False: there is no such part. */
 static bool
-find_part(struct fetch *f, const struct imap_fetch_item *item, uint64_t *ret_at,
-    uint64_t *ret_len)
+find_part(const struct mime_tree *tree, const struct imap_fetch_item *item,
+    uint64_t *ret_at, uint64_t *ret_len)
 {
 	const struct mime_part *p;
 	bool is_inner =
 	    item->kind != IMAP_PART_ALL && item->kind != IMAP_PART_MIME;
 
-	p = mime_section(&f->tree, item->path, item->n_path);
+	p = mime_section(tree, item->path, item->n_path);
 	if (p != NULL && is_inner)
-		p = p->kind == MIME_MESSAGE && p->first_child < f->tree.n
-		    ? &f->tree.parts[p->first_child]
+		p = p->kind == MIME_MESSAGE && p->first_child < tree->n
+		    ? &tree->parts[p->first_child]
 		    : NULL;
 	if (p == NULL)
 		return false;
@@ -76,20 +76,30 @@ find_part(struct fetch *f, const struct imap_fetch_item *item, uint64_t *ret_at,
 		*ret_at = p->offset;
 		*ret_len = p->header_len;
 	}
-	return *ret_at <= f->size && *ret_len <= f->size - *ret_at;
+	return true;
+}
+
+bool
+imap_find_section(const struct mime_tree *tree, uint64_t size,
+    uint64_t header_len, const struct imap_fetch_item *item, uint64_t *ret_at,
+    uint64_t *ret_len)
+{
+	if (item->n_path > 0)
+		return find_part(tree, item, ret_at, ret_len) &&
+		    *ret_at <= size && *ret_len <= size - *ret_at;
+	*ret_at = item->kind == IMAP_PART_TEXT ? header_len : 0;
+	*ret_len = item->kind == IMAP_PART_ALL ? size
+	    : item->kind == IMAP_PART_TEXT     ? size - header_len
+					       : header_len;
+	return true;
 }
 
 bool
 fetch_find_section(struct fetch *f, const struct imap_fetch_item *item,
     uint64_t *ret_at, uint64_t *ret_len)
 {
-	if (item->n_path > 0)
-		return find_part(f, item, ret_at, ret_len);
-	*ret_at = item->kind == IMAP_PART_TEXT ? f->header_len : 0;
-	*ret_len = item->kind == IMAP_PART_ALL ? f->size
-	    : item->kind == IMAP_PART_TEXT     ? f->size - f->header_len
-					       : f->header_len;
-	return true;
+	return imap_find_section(&f->tree, f->size, f->header_len, item, ret_at,
+	    ret_len);
 }
 
 /* <offset.length> of n bytes. */
@@ -241,23 +251,31 @@ is_named(const struct imap_fetch_item *item, struct slice name)
 }
 
 /* The fields that were asked for, and the empty line. */
+int
+imap_pick_fields(struct slice header, const struct imap_fetch_item *item,
+    struct buf *ret)
+{
+	struct header_field field;
+	int r = BUF_OK;
+
+	while (header_next(&header, &field))
+		if (field.name.len > 0 &&
+		    is_named(item, field.name) ==
+			(item->kind == IMAP_PART_FIELDS))
+			r |= buf_add(ret, field.whole);
+	return r | buf_add(ret, SLICE("\r\n"));
+}
+
 static void
 put_fields(struct imap_session *s, const struct imap_fetch_item *item)
 {
 	struct fetch *f = s->fetch;
-	struct slice rest = buf_slice(&f->header);
-	struct header_field field;
 	uint64_t at = 0, n;
 	struct buf b;
-	int r = BUF_OK;
+	int r;
 
 	buf_init(&b, LIMIT_HEADER + 2);
-	while (header_next(&rest, &field))
-		if (field.name.len > 0 &&
-		    is_named(item, field.name) ==
-			(item->kind == IMAP_PART_FIELDS))
-			r |= buf_add(&b, field.whole);
-	r |= buf_add(&b, SLICE("\r\n"));
+	r = imap_pick_fields(buf_slice(&f->header), item, &b);
 	n = b.len;
 	fetch_cut_partial(item, &at, &n);
 	r |= buf_printf(&f->b, "{%" PRIu64 "}\r\n", n);

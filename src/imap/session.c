@@ -272,6 +272,13 @@ imap_on_idle_line(struct imap_session *s, struct slice line)
 		imap_done(s, "BAD DONE was expected");
 }
 
+/* session_append.c takes it while it is read. */
+static void
+run_never(struct imap_session *s)
+{
+	imap_done(s, "BAD Syntax error");
+}
+
 /* -- the table --------------------------------------------------------------
  */
 
@@ -288,7 +295,7 @@ static const struct row {
 	bool no_expunge;
 	imap_more_fn *run;
 } table[IMAP_N_VERBS] = {
-	[IMAP_APPEND] = { LOGGED_IN, false, imap_run_append },
+	[IMAP_APPEND] = { LOGGED_IN, false, run_never },
 	[IMAP_AUTHENTICATE] = { IMAP_NOT_AUTH, false, imap_run_authenticate },
 	[IMAP_CANCELUPDATE] = { IMAP_SELECTED, false, imap_run_cancelupdate },
 	[IMAP_CAPABILITY] = { ANY, false, imap_run_capability },
@@ -316,6 +323,7 @@ static const struct row {
 	[IMAP_SETMETADATA] = { LOGGED_IN, false, imap_run_setmetadata },
 	[IMAP_NAMESPACE] = { LOGGED_IN, false, imap_run_namespace },
 	[IMAP_NOOP] = { ANY, false, run_noop },
+	[IMAP_REPLACE] = { IMAP_SELECTED, false, run_never },
 	[IMAP_RENAME] = { LOGGED_IN, false, imap_run_rename },
 	[IMAP_SEARCH] = { IMAP_SELECTED, true, imap_run_search },
 	[IMAP_SELECT] = { LOGGED_IN, false, imap_run_select },
@@ -389,11 +397,8 @@ imap_run_line(struct imap_session *s, struct slice text)
 
 	if (why == NULL) {
 		r = imap_command_args(&in, &s->cmd);
-		/* An APPEND that gets here had no literal. */
-		if (r != IMAP_COMMAND_OK || s->cmd.verb == IMAP_APPEND)
-			why = imap_args_text(r == IMAP_COMMAND_OK
-				? IMAP_COMMAND_BAD
-				: r);
+		if (r != IMAP_COMMAND_OK)
+			why = imap_args_text(r);
 	}
 	if (why == NULL && (s->enabled & IMAP_ENABLED_UIDONLY) != 0 &&
 	    uses_numbers(s, &in))
@@ -411,7 +416,7 @@ bool
 imap_session_is_busy(const struct imap_session *s)
 {
 	return s->state == IMAP_LOGGED_OUT || s->wants_tls || s->then != NULL ||
-	    s->more != NULL || s->out.len > 0;
+	    s->more != NULL || s->out.len > 0 || imap_append_waits(s);
 }
 
 size_t

@@ -85,8 +85,11 @@ enum imap_question {
 			     * uid is not 0 */
 	IMAP_ASK_PAUSE,     /* answered in the next turn of the loop: others
 			     * come in between */
-	IMAP_ASK_APPEND     /* name, flags, date, zone, bytes = summary ->
-			     * uidvalidity, uid */
+	IMAP_ASK_APPEND_DROP, /* no answer: what was told with `more` is void */
+	IMAP_ASK_APPEND       /* name, flags, date, zone, bytes = summary, uid =
+			       * what is replaced in the selected mailbox ->
+			       * uidvalidity, uid; with `more`: no answer, all go
+			       * with the last, whose uid is the highest */
 };
 
 /* The values of store/flags.h. */
@@ -105,8 +108,8 @@ struct imap_ask {
 	enum sasl_mechanism mechanism;
 	bool has_initial;
 	bool sums_deleted; /* LIST, STATUS */
-	bool read_only, any_flag, is_move, headers;
-	uint64_t mailbox; /* of DETAILS, BODIES, SCAN; 0: the selected one */
+	bool read_only, any_flag, is_move, headers, more;
+	uint64_t mailbox; /* of DETAILS, BODY, BODIES, SCAN; 0: the selected */
 	enum imap_change change;
 	uint64_t since, gone_since; /* modseqs */
 	bool is_conditional;
@@ -239,6 +242,8 @@ void imap_session_noticed(struct imap_session *s);
  * nothing this session could still do. The keeper: only a login waits. */
 void imap_session_lost_store(struct imap_session *s);
 void imap_session_lost_keeper(struct imap_session *s);
+/* host->body_room says more than it did. */
+void imap_session_body_room(struct imap_session *s);
 /* The body of an APPEND is not wanted any more. */
 void imap_session_body_refused(struct imap_session *s, enum imap_result result);
 /* Something is said to a client in IDLE, so that its connection stays. */

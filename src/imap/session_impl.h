@@ -18,7 +18,7 @@
 
 struct fetch;
 struct search;
-struct summary;
+struct imap_append;
 struct list_run;
 struct resync;
 struct notify;
@@ -33,8 +33,7 @@ enum imap_reader {
 	IMAP_READ_SKIP, /* a literal nobody wants */
 	IMAP_READ_SASL,
 	IMAP_READ_IDLE,
-	IMAP_READ_APPEND,
-	IMAP_READ_APPEND_END
+	IMAP_READ_APPEND
 };
 
 typedef void imap_then_fn(struct imap_session *s,
@@ -115,11 +114,9 @@ struct imap_session {
 	struct list_run *list;
 	struct buf pairs; /* COPY's */
 	uint32_t pair_validity;
-	struct slice selected;   /* name of the mailbox, allocated */
-	struct summary *summary; /* APPEND's */
-	bool append_waits;       /* for "+" */
-	enum imap_result append_result;
-	bool has_body, is_idling, has_nul;
+	struct slice selected;      /* name of the mailbox, allocated */
+	struct imap_append *append; /* while it runs */
+	bool is_idling;
 };
 
 /* -- saying --------------------------------------------------------------- */
@@ -244,7 +241,7 @@ void imap_say_status(struct imap_session *s, const struct imap_box *box);
 
 imap_more_fn imap_run_notify;
 imap_more_fn imap_run_compress, imap_run_language, imap_run_unauthenticate;
-imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
+imap_more_fn imap_run_authenticate, imap_run_capability,
     imap_run_close, imap_run_copy, imap_run_create, imap_run_enable,
     imap_run_id, imap_run_login, imap_run_namespace, imap_run_starttls,
     imap_run_delete, imap_run_expunge, imap_run_fetch, imap_run_list,
@@ -252,6 +249,16 @@ imap_more_fn imap_run_append, imap_run_authenticate, imap_run_capability,
     imap_run_getquota, imap_run_getquotaroot, imap_run_setquota,
     imap_run_search, imap_run_select, imap_run_status, imap_run_store,
     imap_run_subscribe, imap_run_unselect, imap_run_unsubscribe;
+struct imap_literal { /* at the end of a line */
+	uint64_t n;
+	bool is_sync, is_8;
+};
+/* Whether this line belongs to an APPEND or REPLACE; then it is for
+ * imap_append_line. literal NULL: the line is the last. */
+bool imap_append_takes(struct imap_session *s, struct slice text);
+void imap_append_line(struct imap_session *s, struct slice text,
+    const struct imap_literal *literal);
+bool imap_append_waits(const struct imap_session *s); /* for room */
 size_t imap_append_input(struct imap_session *s, struct slice in);
 void imap_append_forget(struct imap_session *s);
 void imap_fetch_free(struct imap_session *s);

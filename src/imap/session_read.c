@@ -57,26 +57,14 @@ find_literal(struct slice line, struct slice *ret_before, uint64_t *ret_n,
 }
 
 static const char *
-check_literal(struct imap_session *s, struct slice before, uint64_t n,
-    bool *ret_append)
+check_literal(struct imap_session *s, struct slice before, uint64_t n)
 {
 	struct imap_in in = { before, &s->arena, false,
 		imap_has_utf8_names(s) };
 	const char *why = imap_check_begin(s, &in);
-	int r;
 
-	*ret_append = false;
 	if (why != NULL)
 		return why;
-	if (s->cmd.verb == IMAP_APPEND) {
-		r = imap_command_args(&in, &s->cmd);
-		if (r == IMAP_COMMAND_OK)
-			*ret_append = true;
-		else if (r != IMAP_COMMAND_BAD)
-			return imap_args_text(r);
-	}
-	if (*ret_append)
-		return NULL;
 	return n > LIMIT_IMAP_LITERAL ||
 		(s->state == IMAP_NOT_AUTH && n > EARLY_LITERAL) ||
 		n > IMAP_COMMAND_MAX - 2 - s->line.len
@@ -88,10 +76,9 @@ static void
 on_literal(struct imap_session *s, struct slice before, uint64_t n, bool sync)
 {
 	const char *why;
-	bool is_append = false;
 
 	if (!s->is_discarding) {
-		why = check_literal(s, before, n, &is_append);
+		why = check_literal(s, before, n);
 		if (why != NULL)
 			refuse_rest(s, why);
 	}
@@ -105,18 +92,23 @@ on_literal(struct imap_session *s, struct slice before, uint64_t n, bool sync)
 		s->line_at = s->line.len;
 		return;
 	}
-	if (is_append) {
-		s->append_waits = sync;
-		s->may_expunge = true;
-		imap_run_append(s);
-		return;
-	}
 	arena_reset(&s->arena); /* it will all be parsed again */
 	memset(&s->cmd, 0, sizeof(s->cmd));
 	if (sync)
 		imap_say(s, SLICE("+ OK\r\n"));
 	s->reader = n > 0 ? IMAP_READ_LITERAL : IMAP_READ_LINE;
 	s->line_at = s->line.len;
+}
+
+static void
+on_append_literal(struct imap_session *s, struct slice before, uint64_t n,
+    bool sync)
+{
+	struct imap_literal literal = { n, sync,
+		slice_ends(before, SLICE("~")) };
+
+	before.len -= literal.is_8;
+	imap_append_line(s, before, &literal);
 }
 
 static void
@@ -135,13 +127,17 @@ on_line(struct imap_session *s)
 	all.len -= 2;
 	line.len -= 2;
 	if (line.len > 0 && find_literal(line, &before, &n, &sync)) {
-		on_literal(s,
-		    slice_upto(all, all.len - (line.len - before.len)), n,
-		    sync);
+		all = slice_upto(all, all.len - (line.len - before.len));
+		if (!s->is_discarding && imap_append_takes(s, all))
+			on_append_literal(s, all, n, sync);
+		else
+			on_literal(s, all, n, sync);
 		return;
 	}
 	if (s->is_discarding)
 		say_refusal(s);
+	else if (imap_append_takes(s, all))
+		imap_append_line(s, all, NULL);
 	else
 		imap_run_line(s, all);
 }
@@ -241,7 +237,6 @@ static size_t (*const readers[])(struct imap_session *, struct slice) = {
 	[IMAP_READ_SASL] = read_other_line,
 	[IMAP_READ_IDLE] = read_other_line,
 	[IMAP_READ_APPEND] = imap_append_input,
-	[IMAP_READ_APPEND_END] = imap_append_input,
 };
 
 size_t

@@ -207,6 +207,35 @@ deposit_submit(struct store *s, struct deposit *d, struct body *body)
 	body_append(body, &d->append);
 }
 
+static void
+on_appended_alone(struct append *a, int r)
+{
+	struct deposit *d = LIST_ENTRY(a, struct deposit, append);
+
+	d->is_appended = r == 0;
+	d->appended(d, r);
+}
+
+void
+deposit_append(struct store *s, struct deposit *d, struct body *body,
+    void (*appended)(struct deposit *d, int r))
+{
+	d->store = s;
+	d->is_appended = false;
+	d->appended = appended;
+	d->append.done = on_appended_alone;
+	list_add_last(&s->deposits, &d->link);
+	body_append(body, &d->append);
+}
+
+void
+deposit_release(struct deposit *d, int r)
+{
+	if (r != 0 && d->is_appended)
+		leave_garbage(d->store, &d->append.place, r);
+	list_remove(&d->link);
+}
+
 /* Every segment below this one holds only what rows name, or garbage. */
 uint64_t
 store_safe_segment(const struct store *s)

@@ -97,9 +97,17 @@ struct deposit {
 	struct store *store;
 	struct list link;
 	void (*caller_done)(struct store_write *w, int r);
+	void (*appended)(struct deposit *d, int r);
 	bool is_appended;
 };
 void deposit_submit(struct store *s, struct deposit *d, struct body *body);
+/* The bytes alone: `appended` comes in every case; then rows are the caller's
+ * to write, who calls deposit_release in the end: with 0 when they name the
+ * record. A deposit that was never appended may be released, when its link was
+ * initialised. */
+void deposit_append(struct store *s, struct deposit *d, struct body *body,
+    void (*appended)(struct deposit *d, int r));
+void deposit_release(struct deposit *d, int r);
 
 /* -- helpers inside apply(): message.c ----------------------------------------
  */

@@ -392,7 +392,7 @@ ask_body(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
 	struct imap *x = imap_of(c);
 	struct wire_body_read m = { .handle = x->login.handle,
-		.mailbox = x->mailbox,
+		.mailbox = mailbox_of(x, ask),
 		.uid = ask->uid,
 		.offset = ask->offset,
 		.length = ask->length };
@@ -495,12 +495,25 @@ ask_append(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 		.keywords = ask->keywords,
 		.date = ask->date,
 		.zone = ask->zone,
-		.summary = ask->bytes };
+		.summary = ask->bytes,
+		.more = ask->more,
+		.replaced_mailbox = x->mailbox,
+		.replaced_uid = ask->uid };
 
 	id_make(&f->ids, env_wall(f->env), env_random_u64(f->env), &x->id);
 	m.id = x->id;
 	x->body_is_open = false;
 	return wire_send_append_commit(f->store, c->number, ticket, &m);
+}
+
+static int
+ask_append_drop(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct wire_append_drop m = { 0 };
+
+	(void)ask;
+	return wire_send_append_drop(conn_front(c)->store, c->number, ticket,
+	    &m);
 }
 
 static int (*const questions[])(struct conn *c, uint32_t ticket,
@@ -531,6 +544,7 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_BODY_OPEN] = ask_body_open,
 	[IMAP_ASK_BODY_DROP] = ask_body_drop,
 	[IMAP_ASK_APPEND] = ask_append,
+	[IMAP_ASK_APPEND_DROP] = ask_append_drop,
 };
 
 /* -- the session's host
@@ -1129,6 +1143,7 @@ on_body_credit(struct conn *c, const struct wire_body_credit *m)
 	if (m->body != x->body)
 		return;
 	x->credit += m->bytes;
+	imap_session_body_room(x->s);
 	go_on(c);
 }
 

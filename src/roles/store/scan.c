@@ -663,6 +663,9 @@ scan_send(struct waiting *w)
 	struct channel *c = asker_channel(&s->asker);
 	size_t n = count_pages(s);
 
+	/* The last job found no row more: an empty page says that this is all. */
+	if (s->result == 0 && s->is_done && s->n_sent == n)
+		n++;
 	while (c != NULL && s->n_sent < n &&
 	    (s->n_sent == 0 || !channel_is_full(c)))
 		send_page(s, c, s->n_sent++, n);

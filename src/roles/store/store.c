@@ -529,6 +529,7 @@ static const struct wire_store_handlers handlers = {
 	.expunge = on_expunge,
 	.copy = on_copy,
 	.append_commit = on_append_commit,
+	.append_drop = on_append_drop,
 	.attempt_read = on_attempt_read,
 	.attempt_result = on_attempt_result,
 	.attempt_hosts = on_attempt_hosts,
@@ -580,6 +581,7 @@ peer_free(struct peer *p)
 	}
 	reads_peer_lost(p);
 	details_peer_lost(p);
+	additions_peer_lost(p);
 	accept_peer_lost(p);
 	handles_peer_lost(p);
 	clients_peer_lost(p);
@@ -624,6 +626,7 @@ peer_new(struct store_role *s)
 	list_init(&p->link);
 	list_init(&p->reads);
 	list_init(&p->bodies_reads);
+	list_init(&p->additions);
 	list_init(&p->waiting);
 	init_map(s, &p->bodies);
 	init_map(s, &p->txns);

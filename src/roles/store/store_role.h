@@ -99,6 +99,7 @@ struct peer {
 	struct map clients; /* a front's session -> clients.c's */
 	struct list reads;  /* struct body_read, scans: waiting for room */
 	struct list bodies_reads; /* details.c */
+	struct list additions;    /* mailbox_append.c: not whole yet */
 	struct list waiting;
 	uint32_t next_handle;
 	unsigned n_held; /* scans whose rows wait to be sent */
@@ -254,6 +255,10 @@ int on_expunge(struct channel *c, const struct wire_head *h,
     const struct wire_expunge *m);
 int on_copy(struct channel *c, const struct wire_head *h,
     const struct wire_copy *m);
+/* -- mailbox_append.c -- */
+void additions_peer_lost(struct peer *p);
+int on_append_drop(struct channel *c, const struct wire_head *h,
+    const struct wire_append_drop *m);
 int on_append_commit(struct channel *c, const struct wire_head *h,
     const struct wire_append_commit *m);
 
