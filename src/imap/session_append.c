@@ -136,6 +136,8 @@ find_replaced(struct imap_session *s)
 {
 	struct imap_picks picks = { NULL, 0 };
 
+	if ((s->enabled & IMAP_ENABLED_UIDONLY) != 0 && !s->cmd.is_uid)
+		return "BAD [UIDREQUIRED] By uids only";
 	if (s->is_read_only)
 		return "NO [NOPERM] The mailbox is selected read-only";
 	if (!imap_view_pick(&s->view, &s->arena, &s->cmd.set, s->cmd.is_uid,
@@ -309,7 +311,7 @@ then_appended(struct imap_session *s, const struct imap_answer *answer)
 	imap_say_buf(s, &s->code);
 	imap_say(s, SLICE("Replacement is there\r\n"));
 	buf_reset(&s->code, 0);
-	s->may_expunge = true;
+	s->may_expunge = s->says_highest = true;
 	imap_sync_done(s, "OK Replaced", true);
 }
 
@@ -455,7 +457,8 @@ imap_append_line(struct imap_session *s, struct slice text,
     const struct imap_literal *literal)
 {
 	struct imap_append_step *steps = NULL;
-	struct imap_in in = { .arena = &s->arena };
+	struct imap_in in = { .arena = &s->arena,
+		.has_utf8 = imap_has_utf8_names(s) };
 	struct imap_append *a;
 	int r;
 
