@@ -44,6 +44,9 @@ enum {
 	LIMIT_IMAP_LITERAL = 64 * 1024, /* other than APPEND's message */
 	LIMIT_IMAP_APPENDS = 1000, /* messages in one APPEND */
 	LIMIT_IMAP_ARENA = 512 * 1024,  /* one parsed command */
+	LIMIT_IMAP_TEXTS = 500,  /* text keys of one search: each is looked for
+				  * in each message */
+	LIMIT_IMAP_CONTEXTS = 8, /* searches told further on; bits of a row */
 	LIMIT_IMAP_SORT = 256 * 1024 * 1024, /* what one SORT or THREAD knows of
 					      * its messages: a million */
 	LIMIT_IMAP_ERRORS = 50,

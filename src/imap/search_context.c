@@ -14,8 +14,7 @@
 #include "imap/search_impl.h"
 
 enum {
-	CONTEXTS_MAX = 8, /* bits of imap_row.contexts */
-	RUNS_PIECE = 500  /* in one ESEARCH response */
+	RUNS_PIECE = 500 /* in one ESEARCH response */
 };
 
 struct search_context {
@@ -27,7 +26,7 @@ struct search_context {
 };
 
 struct search_contexts {
-	struct search_context at[CONTEXTS_MAX];
+	struct search_context at[LIMIT_IMAP_CONTEXTS];
 	size_t n;
 	uint32_t *changed; /* uids to be looked at */
 	size_t n_changed, size_changed;
@@ -63,7 +62,7 @@ imap_contexts_free(struct imap_session *s)
 {
 	if (s->contexts == NULL)
 		return;
-	for (size_t i = 0; i < CONTEXTS_MAX; i++)
+	for (size_t i = 0; i < LIMIT_IMAP_CONTEXTS; i++)
 		context_free(s->contexts, &s->contexts->at[i]);
 	free(s->contexts->changed);
 	free(s->contexts);
@@ -85,7 +84,7 @@ search_update_free(struct search_update *u)
 static struct search_context *
 find_context(struct imap_session *s, struct slice tag)
 {
-	for (size_t i = 0; s->contexts != NULL && i < CONTEXTS_MAX; i++)
+	for (size_t i = 0; s->contexts != NULL && i < LIMIT_IMAP_CONTEXTS; i++)
 		if (s->contexts->at[i].program != NULL &&
 		    slice_equal(s->contexts->at[i].tag, tag))
 			return &s->contexts->at[i];
@@ -107,7 +106,7 @@ free_context(struct imap_session *s)
 {
 	if (s->contexts == NULL)
 		s->contexts = calloc(1, sizeof(*s->contexts));
-	for (size_t i = 0; s->contexts != NULL && i < CONTEXTS_MAX; i++)
+	for (size_t i = 0; s->contexts != NULL && i < LIMIT_IMAP_CONTEXTS; i++)
 		if (s->contexts->at[i].program == NULL)
 			return &s->contexts->at[i];
 	return NULL;
@@ -308,7 +307,7 @@ collect_gone(struct imap_session *s, uint8_t bit, struct hits *ret)
 static void
 tell_gone(struct imap_session *s)
 {
-	for (size_t i = 0; i < CONTEXTS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_IMAP_CONTEXTS; i++) {
 		struct search_context *c = &s->contexts->at[i];
 		struct hits_cursor cursor = { 0 };
 		struct hits gone = { 0 };
@@ -438,10 +437,10 @@ next_context(struct imap_session *s)
 	struct search_update *u = s->search->update;
 	struct search_context *c;
 
-	while (u->context < CONTEXTS_MAX &&
+	while (u->context < LIMIT_IMAP_CONTEXTS &&
 	    s->contexts->at[u->context].program == NULL)
 		u->context++;
-	if (u->context == CONTEXTS_MAX) {
+	if (u->context == LIMIT_IMAP_CONTEXTS) {
 		end_updates(s);
 		return;
 	}

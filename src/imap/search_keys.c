@@ -420,11 +420,23 @@ search_pick(const struct imap_view *v, struct arena *arena,
 	return true;
 }
 
+static size_t
+count_texts(const struct imap_search *k)
+{
+	size_t n = is_text_key(k);
+
+	for (const struct imap_search *c = k->first; c != NULL; c = c->next)
+		n += count_texts(c);
+	return n;
+}
+
 const char *
 search_prepare(struct imap_session *s, const struct imap_view *v,
     struct imap_search *k, struct slice charset)
 {
-	const char *why = fold_all(s, k, charset);
+	const char *why = count_texts(k) > LIMIT_IMAP_TEXTS
+	    ? "NO [LIMIT] Too much to search for"
+	    : fold_all(s, k, charset);
 
 	if (why == NULL && v != NULL && !search_pick(v, &s->arena, k))
 		why = "BAD [LIMIT] More than I take in one command";
