@@ -27,7 +27,7 @@ enum {
 static const char group_name[] = "ulak";
 static const char *const user_names[] = { "ulak-front", "ulak-store",
 	"ulak-courier", "ulak-resolver", "ulak-keeper", "ulak-local",
-	"ulak-hook", "ulak-fetcher" };
+	"ulak-hook", "ulak-fetcher", "ulak-sorter" };
 
 /* 0 when the program ended with 0. What it says goes to stderr. */
 static int

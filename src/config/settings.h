@@ -31,6 +31,12 @@ enum service {
 	N_SERVICES
 };
 
+enum search_index {
+	SEARCH_INDEX_OFF,
+	SEARCH_INDEX_ON_DEMAND,
+	SEARCH_INDEX_ALWAYS
+};
+
 extern const char *const settings_service_names[N_SERVICES]; /* "imaps" */
 extern const uint16_t settings_service_ports[N_SERVICES];
 
@@ -142,6 +148,8 @@ struct settings {
 	bool greylist;
 	int64_t greylist_delay, greylist_window, greylist_lifetime; /* us */
 	uint32_t greylist_enough;
+	/* [search] */
+	uint8_t search_index; /* enum search_index */
 	/* [imap] */
 	int64_t imap_idle; /* us; RFC 3501 5.4 asks for at least 30 min */
 	/* [pop3] */
@@ -206,8 +214,8 @@ struct settings {
 	uint32_t per_mail;              /* recipients */
 
 	/* [reports] */
-	bool reports_tls;                    /* RFC 8460 */
-	char reports_contact[SETTINGS_NAME]; /* an address, or empty */
+	bool reports_tls;                        /* RFC 8460 */
+	char reports_contact[SETTINGS_NAME];     /* an address, or empty */
 	char reports_tls_mailbox[SETTINGS_NAME]; /* the same */
 
 	/* [resolver] */

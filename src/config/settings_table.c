@@ -218,6 +218,11 @@ const struct settings_key settings_keys[] = {
 	    "A client (organisation or network) that has passed for so many "
 	    "senders and recipients is put off no more; 0 is never." },
 
+	{ "search", "index", KIND_INDEX, MEMBER(search_index), "on-demand", 0,
+	    2, false,
+	    "The index of words for SEARCH in IMAP: on-demand begins it with "
+	    "the first search of an account for text, always keeps it for all "
+	    "accounts, off has none." },
 	{ "imap", "idle", KIND_DURATION, MEMBER(imap_idle), "30m",
 	    100 * TIME_MS, TIME_DAY, false,
 	    "How long a client may be silent. RFC 3501, 5.4 asks for at least "

@@ -28,6 +28,7 @@ enum settings_kind {
 	KIND_DURATION, /* int64_t, microseconds */
 	KIND_LEVEL,    /* uint8_t */
 	KIND_TOLD,     /* uint8_t, enum smtp_told */
+	KIND_INDEX,    /* uint8_t, enum search_index */
 	KIND_FAMILIES, /* uint8_t, enum route_families */
 	KIND_MINIMUM,  /* uint8_t, enum tls_minimum */
 	N_KINDS

@@ -300,6 +300,26 @@ static const char *const tolds[] = { [SMTP_TOLD_NO] = "no",
 	[SMTP_TOLD_LOGIN] = "login",
 	[SMTP_TOLD_YES] = "yes" };
 
+/* enum search_index */
+static const char *const indexes[] = { "off", "on-demand", "always" };
+
+static bool
+parse_index(struct slice s, int64_t *ret)
+{
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		if (slice_equal(s, slice_cstr(indexes[i]))) {
+			*ret = (int64_t)i;
+			return true;
+		}
+	return false;
+}
+
+static int
+print_index(int64_t value, struct buf *out)
+{
+	return buf_printf(out, "\"%s\"", indexes[value]);
+}
+
 /* enum route_families (policy/route.h) */
 static const char *const families[] = { "both", "ipv4-first", "ipv4", "ipv6" };
 
@@ -447,6 +467,8 @@ static const struct kind {
 	    1u << TOML_STRING, parse_level, print_level, NULL },
 	[KIND_TOLD] = { "\"no\", \"login\" or \"yes\"", 1u << TOML_STRING,
 	    parse_told, print_told, NULL },
+	[KIND_INDEX] = { "\"on-demand\", \"always\" or \"off\"",
+	    1u << TOML_STRING, parse_index, print_index, NULL },
 	[KIND_FAMILIES] = { "\"both\", \"ipv4-first\", \"ipv4\" or \"ipv6\"",
 	    1u << TOML_STRING, parse_families, print_families, NULL },
 	[KIND_MINIMUM] = { "\"none\", \"may\", \"encrypt\", \"verify\" or "
@@ -654,7 +676,7 @@ settings_range_print(size_t i, struct buf *out)
 
 	if (kinds[key->kind].parse == NULL || key->kind == KIND_BOOL ||
 	    key->kind == KIND_LEVEL || key->kind == KIND_TOLD ||
-	    key->kind == KIND_FAMILIES ||
+	    key->kind == KIND_FAMILIES || key->kind == KIND_INDEX ||
 
 	    key->kind == KIND_MINIMUM)
 		return r;

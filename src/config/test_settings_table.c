@@ -64,6 +64,7 @@ static const size_t widths[N_KINDS] = {
 	[KIND_DURATION] = sizeof(int64_t),
 	[KIND_LEVEL] = sizeof(uint8_t),
 	[KIND_TOLD] = sizeof(uint8_t),
+	[KIND_INDEX] = sizeof(uint8_t),
 	[KIND_FAMILIES] = sizeof(uint8_t),
 	[KIND_MINIMUM] = sizeof(uint8_t),
 };

@@ -159,6 +159,8 @@ struct imap_search {
 	struct slice folded;  /* search.c's: text in folded case */
 	bool is_found;        /* search.c's: seen in the bytes so far */
 	bool was_header_read; /* search.c's: of TEXT */
+	const uint8_t *may;   /* search_find.c's: a bit for each row; of
+			       * the others it is not true */
 };
 
 enum {

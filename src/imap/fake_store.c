@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "imap/fake_store.h"
+#include "imap/harvest.h"
 #include "mail/header.h"
 #include "mail/summary.h"
 
@@ -200,6 +201,7 @@ free_answer(struct fake_answer *a)
 	free(a->pairs);
 	free(a->notes);
 	free(a->details);
+	free(a->ranges);
 	free(a->bytes);
 	memset(a, 0, sizeof(*a));
 }
@@ -638,6 +640,76 @@ ask_bodies(struct fake_client *c, const struct imap_ask *ask,
 	}
 }
 
+/* -- an index -------------------------------------------------------------- */
+
+static bool
+fits(struct slice term, const struct terms_demand *d)
+{
+	struct slice text = slice_of(d->text, d->len);
+
+	return slice_find(term, text) != SIZE_MAX &&
+	    (!d->is_begin || slice_starts(term, text)) &&
+	    (!d->is_end || slice_ends(term, text));
+}
+
+static bool
+may_contain(const struct terms_set *set, struct slice needle)
+{
+	struct terms_demand demands[TERMS_DEMANDS];
+	size_t n = terms_demands(needle, demands);
+
+	for (size_t i = 0; i < n; i++) {
+		struct slice rest = buf_slice(&set->text), term;
+		bool found = false;
+
+		while (!found && terms_next(&rest, &term))
+			found = fits(term, &demands[i]);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_candidate(const struct fake_message *m, const struct imap_needle *needle)
+{
+	struct harvest *h = must(malloc(sizeof(*h)));
+	bool ret;
+
+	harvest_init(h, 1);
+	harvest_begin(h);
+	harvest_feed(h, slice_of(m->bytes, m->len));
+	harvest_end(h);
+	ret = h->is_partial ||
+	    (needle->part != IMAP_FIND_HEADER &&
+		may_contain(&h->body, needle->text)) ||
+	    (needle->part != IMAP_FIND_BODY &&
+		may_contain(&h->header, needle->text));
+	harvest_deinit(h);
+	free(h);
+	return ret;
+}
+
+/* The first needle alone; of the others nothing is known. */
+static void
+ask_find(struct fake_client *c, const struct imap_ask *ask,
+    struct fake_answer *a)
+{
+	struct fake_box *b = asked_box(c, ask);
+	struct imap_range *at = must(calloc(FAKE_ENTRIES, sizeof(*at)));
+
+	for (size_t i = 0; i < b->n_entries; i++) {
+		struct fake_entry *e = &b->entries[i];
+
+		if (!e->is_gone &&
+		    is_candidate(&c->store->messages[e->message],
+			&ask->needles[0]))
+			at[a->a.n_ranges++] =
+			    (struct imap_range){ e->uid, e->uid };
+	}
+	a->a.ranges = a->ranges = at;
+}
+
 static void
 ask_pause(struct fake_client *c, const struct imap_ask *ask,
     struct fake_answer *a)
@@ -863,6 +935,7 @@ static void (*const questions[])(struct fake_client *, const struct imap_ask *,
 	[IMAP_ASK_SUMMARY] = ask_summary,
 	[IMAP_ASK_DETAILS] = ask_details,
 	[IMAP_ASK_BODIES] = ask_bodies,
+	[IMAP_ASK_FIND] = ask_find,
 	[IMAP_ASK_PAUSE] = ask_pause,
 	[IMAP_ASK_BODY] = ask_body,
 	[IMAP_ASK_FLAGS] = ask_flags,

@@ -77,6 +77,7 @@ struct fake_answer {
 	struct imap_pair *pairs;
 	struct imap_note *notes;
 	struct imap_detail *details;
+	struct imap_range *ranges;
 	uint8_t *bytes;
 };
 

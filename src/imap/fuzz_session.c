@@ -58,7 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
 	static const struct imap_config config = { .hostname = "here.example",
 		.may_start_tls = true,
 		.mechanisms = SASL_MASK_ALL,
-		.max_size = 5000 };
+		.max_size = 5000,
+		.find_least = 1 };
 	struct fake_store *f = calloc(1, sizeof(*f));
 	struct slice rest = slice_of(at, n), line;
 	struct fake_client c;

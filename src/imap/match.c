@@ -179,28 +179,38 @@ plain_contains(struct slice body, struct slice needle)
 	return false;
 }
 
-/* 1, 0, or -ENOMEM. What is too long to be folded contains nothing. */
-static int
-field_contains(struct slice body, struct slice needle)
+int
+match_field_text(struct slice body, struct buf *ret)
 {
-	struct buf flat, decoded, folded;
-	bool found = false;
+	struct buf flat, decoded;
 	int r;
 
-	if (is_plain(slice_trim(body)))
-		return plain_contains(slice_trim(body), needle);
 	buf_init(&flat, LIMIT_HEADER);
 	buf_init(&decoded, TEXT_MAX);
-	buf_init(&folded, TEXT_MAX);
+	buf_init(ret, TEXT_MAX);
 	r = header_unfold(body, &flat);
 	if (r == BUF_OK)
 		r = encoded_words_decode(buf_slice(&flat), &decoded);
 	if (r == BUF_OK)
-		r = match_fold(buf_slice(&decoded), &folded);
-	if (r == BUF_OK)
-		found = slice_find(buf_slice(&folded), needle) != SIZE_MAX;
+		r = match_fold(buf_slice(&decoded), ret);
 	buf_deinit(&flat);
 	buf_deinit(&decoded);
+	return r;
+}
+
+/* 1, 0, or -ENOMEM. What is too long to be folded contains nothing. */
+static int
+field_contains(struct slice body, struct slice needle)
+{
+	struct buf folded;
+	bool found;
+	int r;
+
+	if (is_plain(slice_trim(body)))
+		return plain_contains(slice_trim(body), needle);
+	r = match_field_text(body, &folded);
+	found =
+	    r == BUF_OK && slice_find(buf_slice(&folded), needle) != SIZE_MAX;
 	buf_deinit(&folded);
 	return r < 0 ? r : found;
 }
@@ -324,7 +334,9 @@ look(struct match_body *m)
 		    slice_find(text, m->needles[i].folded) != SIZE_MAX)
 			*m->needles[i].found = true;
 	/* A needle may begin here and end in the next piece. */
-	if (m->longest > 0 && text.len >= m->longest)
+	if (m->longest == 0)
+		buf_eat(&m->text, text.len);
+	else if (text.len >= m->longest)
 		buf_eat(&m->text, text.len - (m->longest - 1));
 }
 
@@ -333,6 +345,7 @@ static void
 digest(struct match_body *m, size_t n)
 {
 	struct slice raw = slice_upto(buf_slice(&m->raw), n);
+	size_t before = m->text.len;
 	struct buf utf8;
 	int r;
 
@@ -344,6 +357,9 @@ digest(struct match_body *m, size_t n)
 		r = match_fold(buf_slice(&utf8), &m->text);
 	if (r != BUF_OK)
 		m->is_broken = true;
+	else if (m->sink != NULL)
+		m->sink->text(m->sink->ctx,
+		    slice_from(buf_slice(&m->text), before));
 	buf_deinit(&utf8);
 	buf_eat(&m->raw, n);
 	look(m);
@@ -357,6 +373,8 @@ match_body_end(struct match_body *m)
 	if (decoder_end(&m->decoder, &m->raw) != BUF_OK)
 		m->is_broken = true;
 	digest(m, m->raw.len);
+	if (m->sink != NULL)
+		m->sink->text_end(m->sink->ctx);
 	buf_reset(&m->text, MATCH_PIECE);
 	m->part = NULL;
 }
@@ -381,6 +399,19 @@ begin_part(struct match_body *m, const struct mime_part *part)
 	decoder_init(&m->decoder, encoding_of(part->encoding));
 }
 
+/* Behind a line, so as not to cut a character of several octets. It depends on
+ * the decoded text alone, not on how its bytes came: who makes an index of it
+ * and who looks again see the same, whatever a cut does to a character. */
+static size_t
+end_of_piece(const struct match_body *m)
+{
+	size_t at =
+	    slice_find_last_byte(slice_upto(buf_slice(&m->raw), MATCH_PIECE),
+		'\n');
+
+	return at == SIZE_MAX ? MATCH_PIECE : at + 1;
+}
+
 void
 match_body_feed(void *ctx, const struct mime_part *part, struct slice bytes)
 {
@@ -392,18 +423,14 @@ match_body_feed(void *ctx, const struct mime_part *part, struct slice bytes)
 		begin_part(m, part);
 	while (bytes.len > 0) {
 		struct slice piece = slice_upto(bytes, MATCH_PIECE);
-		size_t cut;
 
 		bytes = slice_from(bytes, piece.len);
 		if (decoder_feed(&m->decoder, piece, &m->raw) != BUF_OK) {
 			m->is_broken = true;
 			return;
 		}
-		if (m->raw.len < MATCH_PIECE)
-			continue;
-		/* Not in the middle of a character of several octets. */
-		cut = slice_find_last_byte(buf_slice(&m->raw), '\n');
-		digest(m, cut == SIZE_MAX ? m->raw.len : cut + 1);
+		while (m->raw.len >= MATCH_PIECE)
+			digest(m, end_of_piece(m));
 	}
 }
 
@@ -415,6 +442,8 @@ match_body_inner(void *ctx, struct slice field)
 {
 	struct match_body *m = ctx;
 
+	if (m->sink != NULL)
+		m->sink->field(m->sink->ctx, field);
 	for (size_t i = 0; i < m->n; i++) {
 		const struct match_needle *n = &m->needles[i];
 		int r;

@@ -33,6 +33,19 @@ int match_header(struct slice section, struct slice name, struct slice needle);
 int match_addresses(struct slice section, struct slice name,
     struct slice needle);
 
+/* The text of a field in that form, as match_header and match_body_inner see
+ * it. *ret is initialised in every case; not BUF_OK: they find nothing in it,
+ * or fail with -ENOMEM. */
+int match_field_text(struct slice body, struct buf *ret);
+
+/* Who wants the text itself: an index. */
+struct match_sink {
+	void (*text)(void *ctx, struct slice folded); /* more of a part */
+	void (*text_end)(void *ctx);                  /* the part is over */
+	void (*field)(void *ctx, struct slice field); /* within; not folded */
+	void *ctx;
+};
+
 struct match_needle {
 	struct slice folded;
 	bool *found;  /* set when it was seen */
@@ -42,7 +55,8 @@ struct match_needle {
 struct match_body {
 	const struct match_needle *needles;
 	size_t n, longest;
-	const struct mime_part *part; /* whose bytes come */
+	const struct match_sink *sink; /* or NULL */
+	const struct mime_part *part;  /* whose bytes come */
 	struct decoder decoder;
 	struct slice charset;
 	struct buf raw;  /* decoded, not yet looked at */

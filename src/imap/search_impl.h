@@ -82,6 +82,8 @@ struct search_item {
 	struct search_detail detail;
 };
 
+struct search_find;
+
 struct search_run {
 	struct imap_session *s;
 	const struct imap_view *view;
@@ -94,6 +96,7 @@ struct search_run {
 	uint32_t only_next;
 	struct hits hits;
 	void (*done)(struct imap_session *s);
+	struct search_find *find; /* search_find.c's, or NULL */
 	struct search_known known;
 	bool has_trouble;   /* not all of it could be read, */
 	bool has_no_memory; /* for this reason */
@@ -129,6 +132,13 @@ void search_run_free(struct search_run *r);
  * s->search->run meanwhile. */
 void search_run_start(struct search_run *r,
     void (*done)(struct imap_session *));
+
+void search_run_more(struct imap_session *s); /* from a span to the next */
+
+/* -- search_find.c: what an index tells before. False: it is not asked. ---- */
+
+bool search_find_start(struct search_run *r);
+void search_find_free(struct search_run *r);
 
 /* -- search_gather.c --------------------------------------------------------
  */

@@ -221,6 +221,13 @@ match_fields(struct search_known *x, struct slice name, struct slice needle)
 	return of(r > 0);
 }
 
+/* An index has said that it is not there. */
+static bool
+is_out(const struct search_known *x, const struct imap_search *k)
+{
+	return k->may != NULL && (k->may[x->row / 8] >> x->row % 8 & 1) == 0;
+}
+
 /* FROM and its like are about the envelope (RFC 3501, 6.4.4); what stands in
  * the field but not there, a comment, is found as well. */
 static enum search_tri
@@ -229,6 +236,8 @@ on_header(struct search_known *x, struct imap_search *k)
 	enum search_tri ret;
 	int r;
 
+	if (is_out(x, k))
+		return SEARCH_NO;
 	if (!x->has_header)
 		return SEARCH_MAYBE;
 	ret = match_fields(x, k->field, k->folded);
@@ -243,6 +252,8 @@ on_header(struct search_known *x, struct imap_search *k)
 static enum search_tri
 on_body(struct search_known *x, struct imap_search *k)
 {
+	if (is_out(x, k))
+		return SEARCH_NO;
 	if (k->is_found || k->folded.len == 0)
 		return SEARCH_YES;
 	return x->has_body ? SEARCH_NO : SEARCH_MAYBE;
@@ -251,6 +262,8 @@ on_body(struct search_known *x, struct imap_search *k)
 static enum search_tri
 on_text(struct search_known *x, struct imap_search *k)
 {
+	if (is_out(x, k))
+		return SEARCH_NO;
 	/* Looked at once: the needle is in the header, or is not. */
 	if (!k->is_found && x->has_header && !k->was_header_read) {
 		k->was_header_read = true;

@@ -6,7 +6,6 @@
 #include "mail/header.h"
 #include "mail/summary.h"
 
-static void run_more(struct imap_session *s);
 static void next_question(struct imap_session *s);
 
 /* -- life ------------------------------------------------------------------ */
@@ -85,6 +84,7 @@ search_run_free(struct search_run *r)
 	if (r == NULL)
 		return;
 	forget_message(r);
+	search_find_free(r);
 	hits_deinit(&r->hits);
 	buf_deinit(&r->header);
 	free(r->needles);
@@ -183,7 +183,7 @@ end_span(struct imap_session *s)
 			imap_fatal(s, "Out of memory");
 			return;
 		}
-	s->more = run_more;
+	s->more = search_run_more;
 }
 
 /* -- asking ---------------------------------------------------------------- */
@@ -427,11 +427,11 @@ static void
 then_on(struct imap_session *s, const struct imap_answer *a)
 {
 	(void)a;
-	s->more = run_more;
+	s->more = search_run_more;
 }
 
-static void
-run_more(struct imap_session *s)
+void
+search_run_more(struct imap_session *s)
 {
 	struct search_run *r = s->search->run;
 	struct imap_ask pause = { .what = IMAP_ASK_PAUSE };
@@ -467,5 +467,6 @@ void
 search_run_start(struct search_run *r, void (*done)(struct imap_session *))
 {
 	r->done = done;
-	r->s->more = run_more;
+	if (!search_find_start(r))
+		r->s->more = search_run_more;
 }

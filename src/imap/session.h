@@ -83,6 +83,8 @@ enum imap_question {
 	IMAP_ASK_BODIES,    /* uids, headers -> uid, bytes, ends, more; of each
 			     * message in turn; result is that message's when
 			     * uid is not 0 */
+	IMAP_ASK_FIND,      /* mailbox, needles -> needle, is_all, ranges, more:
+			     * which uids may have it */
 	IMAP_ASK_PAUSE,     /* answered in the next turn of the loop: others
 			     * come in between */
 	IMAP_ASK_APPEND_DROP, /* no answer: what was told with `more` is void */
@@ -101,6 +103,17 @@ enum imap_change {
 	IMAP_CHANGE_UNSUBSCRIBE
 };
 
+enum imap_find { /* values of store/flags.h */
+	IMAP_FIND_BODY,
+	IMAP_FIND_TEXT,
+	IMAP_FIND_HEADER
+};
+
+struct imap_needle {
+	enum imap_find part;
+	struct slice text; /* in folded case */
+};
+
 struct imap_ask {
 	enum imap_question what;
 	struct slice name, to, use;
@@ -111,6 +124,8 @@ struct imap_ask {
 	bool read_only, any_flag, is_move, headers, more;
 	uint64_t mailbox; /* of DETAILS, BODY, BODIES, SCAN; 0: the selected */
 	enum imap_change change;
+	const struct imap_needle *needles;
+	size_t n_needles;
 	uint64_t since, gone_since; /* modseqs */
 	bool is_conditional;
 	uint32_t uid;
@@ -130,6 +145,8 @@ struct imap_ask {
 enum { /* ranges in one question; the lists of messages.def */
 	IMAP_ASK_RANGES = 1024,
 	IMAP_ASK_COPY_RANGES = 65536,
+	IMAP_ASK_NEEDLES = 16,
+	IMAP_ASK_NEEDLE = 512,     /* octets of one */
 	IMAP_ASK_SUMMARIES = 128,  /* messages in one ASK_DETAILS of FETCH */
 	IMAP_ASK_BYTES = 64 * 1024 /* of one ASK_BODY */
 };
@@ -185,6 +202,10 @@ struct imap_answer {
 	struct imap_quota quota;
 	const struct imap_note *notes;
 	size_t n_notes;
+	size_t needle; /* of FIND */
+	bool is_all;
+	const struct imap_range *ranges;
+	size_t n_ranges;
 };
 
 struct imap_host {
@@ -211,6 +232,7 @@ struct imap_config {
 	bool plain_auth;     /* passwords may travel in the clear */
 	unsigned mechanisms; /* sasl/mechanism.h; changes with TLS */
 	uint64_t max_size;   /* of an appended message */
+	size_t find_least;   /* messages that are worth an index; 0: as usual */
 	uint8_t seed[MAP_SEED];
 };
 

@@ -339,6 +339,7 @@ run_text(const char *file, struct slice text, bool bytewise, bool summaries)
 		.is_bytewise = bytewise,
 		.mechanisms = SASL_MASK_SCRAM | SASL_MASK_PASSWORD,
 		.config = { .hostname = "here.example",
+			.find_least = 1,
 		    .may_start_tls = true,
 		    .max_size = 100000 } };
 	struct slice line;

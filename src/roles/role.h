@@ -82,6 +82,7 @@ int role_mx(struct env *env, const struct settings *s, int supervisor_fd);
 int role_local(struct env *env, const struct settings *s, int supervisor_fd);
 int role_hook(struct env *env, const struct settings *s, int supervisor_fd);
 int role_fetcher(struct env *env, const struct settings *s, int supervisor_fd);
+int role_sorter(struct env *env, const struct settings *s, int supervisor_fd);
 int role_user(struct env *env, const struct settings *s, int supervisor_fd);
 
 #endif

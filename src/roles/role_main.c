@@ -32,6 +32,7 @@ static const struct {
 	{ "control", "ulak-control", role_control },
 	{ "hook", "ulak-hook", role_hook },
 	{ "fetcher", "ulak-fetcher", role_fetcher },
+	{ "sorter", "ulak-sorter", role_sorter },
 	{ "mx", "ulak-mx", role_mx },
 	{ "user", "ulak-user", role_user },
 	{ "local", "ulak-local", role_local },

@@ -70,6 +70,11 @@ enum { /* of a row of the queue: docs/queue-states.md */
 	ROW_EXPANDED,
 	ROW_LOCAL /* held for a mailbox here (RFC 4865) */
 };
+enum { /* where a search looks */
+	FIND_BODY,
+	FIND_TEXT,
+	FIND_HEADER
+};
 enum { /* RFC 3461, 4.1 */
 	NOTIFY_NEVER = 1,
 	NOTIFY_SUCCESS = 2,

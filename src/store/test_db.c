@@ -33,6 +33,7 @@ open_writer(void)
 	for (const struct db_migration *m = db_migrations; m->version != 0; m++)
 		test_int(db_script(db, m->sql), 0);
 	test_int(db_script(db, db_schema_events), 0);
+	test_int(db_script(db, db_schema_search), 0);
 	return db;
 }
 

@@ -255,6 +255,9 @@ const struct sandbox_role sandbox_roles[WIRE_N_ROLES] = {
 	    .is_tcp_out_open = true },
 	[WIRE_FETCHER] = { .families = { &living, &tcp_out },
 	    .is_tcp_out_open = true },
+	/* what strangers sent goes through it, and nothing but words comes out
+	 */
+	[WIRE_SORTER] = { .families = { &living } },
 	/* not the supervisor: its child that parses the configuration */
 	[WIRE_SUPERVISOR] = { .families = { &living } },
 };

@@ -12,7 +12,7 @@ import sys
 
 INTS = {"u8": ("uint8_t", 1), "u16": ("uint16_t", 2), "u32": ("uint32_t", 4),
         "u64": ("uint64_t", 8), "i64": ("int64_t", 8), "bool": ("bool", 1)}
-ROLES = "mx user local control store courier resolver keeper supervisor hook fetcher".split()
+ROLES = "mx user local control store courier resolver keeper supervisor hook fetcher sorter".split()
 
 
 class Field:

@@ -487,7 +487,8 @@ terminal_input(struct place *p)
 /* SUPERVISOR stands for its child that parses the configuration. */
 #define ALL                                                                    \
 	(FRONTS | R(LOCAL) | R(CONTROL) | R(STORE) | R(COURIER) |              \
-	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR) | R(HOOK) | R(FETCHER))
+	    R(RESOLVER) | R(KEEPER) | R(SUPERVISOR) | R(HOOK) | R(FETCHER) |   \
+	    R(SORTER))
 #define NO_SOCKETS (ALL & ~(R(COURIER) | R(RESOLVER) | R(HOOK) | R(FETCHER)))
 
 static const struct wall {

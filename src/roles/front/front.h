@@ -90,6 +90,8 @@ struct conn_proto {
 	    const struct wire_annotations *);
 	void (*quota)(struct conn *, uint32_t ticket,
 	    const struct wire_quota *);
+	void (*found)(struct conn *, uint32_t ticket,
+	    const struct wire_found *);
 	void (*scan_rows)(struct conn *, uint32_t ticket,
 	    const struct wire_scan_rows *);
 	void (*changed)(struct conn *, const struct wire_changed *);

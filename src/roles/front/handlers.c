@@ -62,6 +62,7 @@ WITH_TICKET(mailbox_done)
 WITH_TICKET(quota)
 WITH_TICKET(annotations)
 WITH_TICKET(scan_rows)
+WITH_TICKET(found)
 WITHOUT_TICKET(changed)
 WITH_TICKET(detail_rows)
 WITH_TICKET(bodies_data)
@@ -204,6 +205,7 @@ const struct wire_user_handlers front_user_handlers = {
 	.quota = on_quota,
 	.annotations = on_annotations,
 	.scan_rows = on_scan_rows,
+	.found = on_found,
 	.changed = on_changed,
 	.detail_rows = on_detail_rows,
 	.bodies_data = on_bodies_data,

@@ -8,6 +8,7 @@
  * session: a handle, a selected mailbox, one body on its way.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -361,6 +362,30 @@ ask_details(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 }
 
 static int
+ask_find(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
+{
+	struct imap *x = imap_of(c);
+	struct wire_find m = { .handle = x->login.handle,
+		.mailbox = mailbox_of(x, ask) };
+	struct buf b;
+	int r = 0;
+
+	buf_init(&b, IMAP_ASK_NEEDLES * (IMAP_ASK_NEEDLE + 16));
+	for (size_t i = 0; i < ask->n_needles && r == 0; i++) {
+		struct wire_needle n = { .part = (uint8_t)ask->needles[i].part,
+			.text = ask->needles[i].text };
+
+		r = wire_needle_add(&b, &n);
+	}
+	m.needles.raw = buf_slice(&b);
+	m.needles.n = (uint32_t)ask->n_needles;
+	if (r == 0)
+		r = wire_send_find(conn_front(c)->store, c->number, ticket, &m);
+	buf_deinit(&b);
+	return r;
+}
+
+static int
 ask_bodies(struct conn *c, uint32_t ticket, const struct imap_ask *ask)
 {
 	struct imap *x = imap_of(c);
@@ -536,6 +561,7 @@ static int (*const questions[])(struct conn *c, uint32_t ticket,
 	[IMAP_ASK_SUMMARY] = ask_summary,
 	[IMAP_ASK_DETAILS] = ask_details,
 	[IMAP_ASK_BODIES] = ask_bodies,
+	[IMAP_ASK_FIND] = ask_find,
 	[IMAP_ASK_PAUSE] = ask_pause,
 	[IMAP_ASK_BODY] = ask_body,
 	[IMAP_ASK_FLAGS] = ask_flags,
@@ -1047,6 +1073,30 @@ on_detail_rows(struct conn *c, uint32_t ticket,
 }
 
 static void
+on_found(struct conn *c, uint32_t ticket, const struct wire_found *m)
+{
+	struct imap_answer a = { .what = IMAP_ASK_FIND,
+		.result = result_of(&m->verdict),
+		.needle = m->needle,
+		.is_all = m->is_all,
+		.more = m->more };
+	struct wire_list rows = m->rows;
+	struct imap_range *ranges = NULL;
+	struct wire_range row;
+
+	if (ticket != imap_of(c)->ticket)
+		return;
+	ranges = calloc(rows.n + 1u, sizeof(*ranges));
+	if (ranges == NULL)
+		a.result = IMAP_TROUBLE;
+	while (ranges != NULL && wire_range_next(&rows, &row))
+		ranges[a.n_ranges++] = (struct imap_range){ row.lo, row.hi };
+	a.ranges = ranges;
+	answer(c, &a);
+	free(ranges);
+}
+
+static void
 on_bodies_data(struct conn *c, uint32_t ticket,
     const struct wire_bodies_data *m)
 {
@@ -1186,6 +1236,7 @@ const struct conn_proto imap_proto = {
 	.quota = on_quota,
 	.annotations = on_annotations,
 	.scan_rows = on_scan_rows,
+	.found = on_found,
 	.changed = on_changed,
 	.summary_row = on_summary_row,
 	.detail_rows = on_detail_rows,

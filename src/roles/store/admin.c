@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "roles/store/admin_impl.h"
+#include "roles/store/indexer.h"
 
 enum {
 	ADMIN_ARENA = 64 * 1024 * 1024
@@ -238,6 +239,8 @@ finish(struct admin_job *j, int r)
 		accept_forget_addresses(s);
 		if (j->command->ends_logins)
 			handles_drop_account(s, j->account);
+		if (slice_equal(j->command->name, SLICE("account remove")))
+			indexer_want(s, j->account);
 		if (j->command->changes_greylist)
 			greylist_allowed_changed(s);
 		if (j->command->changes_terms)

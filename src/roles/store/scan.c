@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "roles/store/indexer.h"
 #include "roles/store/pages.h"
 #include "roles/store/store_role.h"
 
@@ -321,6 +322,7 @@ scan_changed(struct store_role *s, uint64_t account, uint64_t modseq)
 {
 	struct watched *a = map_get_number(&s->watched, account);
 
+	indexer_changed(s, account);
 	if (a == NULL || a->modseq >= modseq)
 		return;
 	a->modseq = modseq;

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "roles/store/indexer.h"
 #include "roles/store/store_role.h"
 
 enum {
@@ -541,6 +542,9 @@ static const struct wire_store_handlers handlers = {
 	.sts_keep = on_sts_keep,
 	.rua_answer = on_rua_answer,
 	.report_posted = on_report_posted,
+	.find = on_find,
+	.sort_more = on_sort_more,
+	.sorted = on_sorted,
 };
 
 static int
@@ -586,6 +590,7 @@ peer_free(struct peer *p)
 	handles_peer_lost(p);
 	clients_peer_lost(p);
 	reports_peer_lost(p);
+	indexer_peer_lost(p);
 	map_deinit(&p->bodies);
 	map_deinit(&p->txns);
 	map_deinit(&p->handles);
@@ -665,6 +670,8 @@ on_peer(struct role *r, enum wire_role peer, uint32_t instance,
 		send_state(s, &p->c);
 	if (peer == WIRE_FETCHER)
 		sts_tell(p);
+	if (peer == WIRE_SORTER)
+		indexer_on_peer(p);
 }
 
 /* -- life
@@ -736,6 +743,8 @@ prepare(struct role *r)
 		result = greylist_rows_new(s);
 	if (result == 0)
 		result = reports_new(s);
+	if (result == 0)
+		result = indexer_new(s);
 	return ERR_TRACE(result);
 }
 
@@ -776,6 +785,7 @@ stop(struct role *r)
 	s->n_ticks = 0;
 	greylist_rows_stop(s);
 	reports_stop(s);
+	indexer_stop(s);
 	env_timer_stop(s->env, &s->tick);
 	s->tick.fire = on_stop_poll;
 	(void)env_timer_set(s->env, &s->tick, env_now(s->env) + TIME_MS);
@@ -807,6 +817,7 @@ role_store(struct env *env, const struct settings *s, int supervisor_fd)
 		views_deinit(&ctx->views);
 		greylist_rows_free(ctx);
 		reports_free(ctx);
+		indexer_free(ctx);
 		greylist_free(ctx->greylist);
 		expander_free(ctx);
 		outbound_free(ctx->outbound);

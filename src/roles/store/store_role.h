@@ -39,6 +39,7 @@
 
 struct expander;
 struct reports;
+struct indexer;
 
 struct tls_key {
 	struct list link;
@@ -75,6 +76,7 @@ struct store_role {
 	struct greylist *greylist;
 	struct greylist_writer *greylist_writer;
 	struct reports *reports;
+	struct indexer *indexer;
 	struct list keys;
 	int64_t started;
 	/* room on the disk */

@@ -180,18 +180,22 @@ static const char *const user_names[WIRE_N_ROLES] = {
 	[WIRE_KEEPER] = "ulak-keeper",
 	[WIRE_HOOK] = "ulak-hook",
 	[WIRE_FETCHER] = "ulak-fetcher",
+	[WIRE_SORTER] = "ulak-sorter",
 };
 
-/* The fetcher is younger than many an installation: where nobody has made its
- * user yet, it is the courier's, who goes out to strangers, too. */
+/* Some roles are younger than many an installation. Where nobody has made their
+ * user yet, the fetcher's is the courier's, who goes out to strangers, too, and
+ * the sorter's the resolver's, who has nothing either. */
 static int
 find_user(enum wire_role role, struct spawn_user *ret)
 {
 	int r = spawn_user_find(user_names[role], ret);
 
-	return r != 0 && role == WIRE_FETCHER
-	    ? spawn_user_find(user_names[WIRE_COURIER], ret)
-	    : r;
+	if (r != 0 && role == WIRE_FETCHER)
+		r = spawn_user_find(user_names[WIRE_COURIER], ret);
+	if (r != 0 && role == WIRE_SORTER)
+		r = spawn_user_find(user_names[WIRE_RESOLVER], ret);
+	return r;
 }
 
 static int

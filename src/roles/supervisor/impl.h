@@ -17,7 +17,7 @@
 #include "sys/spawn.h"
 
 enum {
-	CHILDREN_MAX = 8 + 2 * SUPERVISOR_FRONTS
+	CHILDREN_MAX = 9 + 2 * SUPERVISOR_FRONTS
 };
 
 struct supervisor;

@@ -12,7 +12,8 @@
  * whoever started it starts it again.
  *
  * The end comes in phases, so that each role finds those it needs: fronts,
- * then courier, hook, fetcher and control, then store, keeper and resolver.
+ * then courier, hook, fetcher, sorter and control, then store, keeper and
+ * resolver.
  */
 #include "roles/supervisor/supervisor.h"
 
@@ -45,7 +46,7 @@ phase_of(enum wire_role role)
 	if (role == WIRE_MX || role == WIRE_USER || role == WIRE_LOCAL)
 		return 0;
 	return role == WIRE_COURIER || role == WIRE_CONTROL ||
-		role == WIRE_HOOK || role == WIRE_FETCHER
+		role == WIRE_HOOK || role == WIRE_FETCHER || role == WIRE_SORTER
 	    ? 1
 	    : 2;
 }
@@ -79,6 +80,7 @@ static const struct link {
 	{ WIRE_FETCHER, WIRE_CONTROL, PEER_CHANNEL },
 	{ WIRE_STORE, WIRE_FETCHER, PEER_CHANNEL },
 	{ WIRE_RESOLVER, WIRE_FETCHER, PEER_CHANNEL },
+	{ WIRE_STORE, WIRE_SORTER, PEER_CHANNEL },
 };
 
 static void
@@ -300,8 +302,8 @@ static void
 add_children(struct supervisor *s)
 {
 	static const enum wire_role single[] = { WIRE_STORE, WIRE_KEEPER,
-		WIRE_RESOLVER, WIRE_COURIER, WIRE_FETCHER, WIRE_CONTROL,
-		WIRE_LOCAL };
+		WIRE_RESOLVER, WIRE_COURIER, WIRE_FETCHER, WIRE_SORTER,
+		WIRE_CONTROL, WIRE_LOCAL };
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		add_child(s, single[i], 0);

@@ -93,6 +93,7 @@ ROLE(courier, WIRE_COURIER)
 ROLE(control, WIRE_CONTROL)
 ROLE(local, WIRE_LOCAL)
 ROLE(fetcher, WIRE_FETCHER)
+ROLE(sorter, WIRE_SORTER)
 ROLE(mx, WIRE_MX)
 ROLE(user, WIRE_USER)
 
@@ -320,7 +321,7 @@ starts_restarts_ends(void **state)
 	test_true(wait_for(s, mark, "signal=9", 1));
 	test_true(wait_for(s, mark, "role=store event=has-started", 1));
 	test_true(wait_for(s, mark, "peer=store", 2 + 2 + 1 + 1 + 1 + 1 + 1));
-	test_true(number_in(s, "role=store", "has-started", "instance=") == 12);
+	test_true(number_in(s, "role=store", "has-started", "instance=") == 13);
 
 	/* as Ctrl-C does: to all of them; the end is orderly all the same */
 	mark = s->len;
