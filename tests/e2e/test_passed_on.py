@@ -370,6 +370,14 @@ def test_from_one_ulak_to_another(one, two):
     t.say("RCPT TO:<user@two.example> NOTIFY=SUCCESS,FAILURE", 250)
     body = BINARY[:20000].replace(b"binary-out", b"binary-two")
     t.say(f"BDAT {len(body)} LAST", 250, body)
-    assert find(two, "user@two.example", "binary-two").split(b"\r\n\r\n", 1)[1] == body.split(b"\r\n\r\n", 1)[1]
+    content = body.split(b"\r\n\r\n", 1)[1]
+    # a literal of BODY[] has no NUL (RFC 9051, 4.3); BINARY[] gives them all
+    shown = find(two, "user@two.example", "binary-two").split(b"\r\n\r\n", 1)[1]
+    assert shown == content.replace(b"\0", b"\x80")
+    c = imap(two, "user@two.example")
+    c.select("INBOX", readonly=True)
+    number = c.search(None, "SUBJECT", '"binary-two"')[1][0].split()[-1]
+    assert c.fetch(number, "(BINARY.PEEK[1])")[1][0][1] == content
+    c.logout()
     text = report(one, "both-ways", "user@one.example")
     assert b"Reporting-MTA: dns; mx.two.example" in text and b"Action: delivered" in text, text
